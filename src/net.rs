@@ -1,1 +1,513 @@
-//! (this module is being written)
+//! libp2p: who can be linked with, and the links themselves.
+//!
+//! ```text
+//! Net ── Swarm ── Links      one stream on each connection
+//!   │       ├──── mdns4/6    who is on this LAN
+//!   │       └──── limits
+//!   └── Dialer               whom to dial, and when
+//! ```
+//!
+//! [`Net`] knows PeerIds and addresses, never people. Its owner learns by hail with whom a link
+//! is, and says so by [`Net::known`] or [`Net::stranger`].
+
+pub mod address;
+pub mod dialer;
+pub mod links;
+mod transport;
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Stream, Swarm, mdns,
+    swarm::{
+        ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent,
+        behaviour::NewListenAddr,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use tokio::time::sleep_until;
+
+use self::{
+    dialer::{Dialer, Origin, Target},
+    links::Opened,
+    transport::{Behaviour, BehaviourEvent},
+};
+use crate::node::api::{Path, Scope};
+
+/// How the network is used.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// What it may be used for.
+    pub scope: Scope,
+    /// Addresses to listen on; empty: any port of QUIC and TCP on both IP versions.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses to link to, with or without `/p2p/…`.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Whether to look for others, and be found, on the LAN.
+    pub mdns: bool,
+}
+
+/// Names a link while it stands.
+pub type LinkId = ConnectionId;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A link stands.
+    Opened(Link),
+    /// A link that was opened is over.
+    Closed(LinkId),
+    /// The addresses listened on are other ones.
+    ListenChanged,
+    /// A dial began or failed, so that somebody may be in reach or no longer.
+    DialsChanged,
+    /// An address to listen on failed.
+    ListenFailed(String),
+}
+
+/// A link that stands.
+#[derive(Debug)]
+pub struct Link {
+    /// Its name.
+    pub id: LinkId,
+    /// The throwaway PeerId of the other side.
+    pub peer: PeerId,
+    /// The other side's address.
+    pub address: Multiaddr,
+    /// How it leads there.
+    pub path: Path,
+    /// Whether this side dialed.
+    pub dialed: bool,
+    /// Both directions of bytes.
+    pub stream: Stream,
+}
+
+/// mDNS is set up anew this often: libp2p-mdns never restarts a task that failed.
+const MDNS_RENEWAL: Duration = Duration::from_secs(600);
+
+/// So many PeerIds may mDNS report before it is set up anew: libp2p-mdns keeps all of them for
+/// as long as they ask.
+const MAX_DISCOVERED: usize = 1024;
+
+/// Changes of the network come in bursts; mDNS is set up anew this long after the first.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// Where a program listens that was not told where.
+const DEFAULT_LISTEN: [&str; 4] =
+    ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
+
+/// What an address must look like; ends the sentence about one that doesn't.
+const WHAT_IS_SUPPORTED: &str = "an address looks like /ip4/192.0.2.1/udp/4001/quic-v1 or \
+     /ip6/2001:db8::1/tcp/4001, and with --lan-only it must lie within the local network.";
+
+/// See the module's documentation.
+pub struct Net {
+    swarm: Swarm<Behaviour>,
+    scope: Scope,
+    mdns: bool,
+    dialer: Dialer,
+    dials: HashMap<ConnectionId, Target>,
+    standing: HashMap<ConnectionId, Standing>,
+    listen: Vec<Multiaddr>,
+    renew_mdns: Instant,
+}
+
+/// A connection that stands.
+struct Standing {
+    target: Target,
+    opened: bool,
+    known: bool,
+}
+
+impl Net {
+    /// A network under a new key, listening.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about the address that can't be listened on or linked to.
+    pub fn start(config: &Config) -> Result<Self, String> {
+        let mdns = config.mdns && config.scope != Scope::Offline;
+        let swarm = transport::swarm(config.scope, mdns)
+            .map_err(|error| format!("The network could not be set up: {error}."))?;
+        let now = Instant::now();
+        let mut net = Self {
+            swarm,
+            scope: config.scope,
+            mdns,
+            dialer: Dialer::default(),
+            dials: HashMap::new(),
+            standing: HashMap::new(),
+            listen: Vec::new(),
+            renew_mdns: now + MDNS_RENEWAL,
+        };
+        if config.scope == Scope::Offline {
+            return Ok(net);
+        }
+        net.listen_on(&config.listen)?;
+        for address in &config.bootstrap {
+            if !address::is_supported(address) || !address::allowed(net.scope, address) {
+                return Err(format!("{address} cannot be linked to: {WHAT_IS_SUPPORTED}"));
+            }
+            let (plain, peer) = address::split_peer(address.clone());
+            let target = peer.map_or_else(|| Target::Address(plain.clone()), Target::Peer);
+            net.dialer.add(now, target, Origin::User, plain);
+        }
+        Ok(net)
+    }
+
+    fn listen_on(&mut self, addresses: &[Multiaddr]) -> Result<(), String> {
+        if addresses.is_empty() {
+            // A machine without IPv6, or without IPv4, is an ordinary thing.
+            for address in DEFAULT_LISTEN {
+                let listening = address.parse().map(|address| self.swarm.listen_on(address));
+                if !matches!(listening, Ok(Ok(_))) {
+                    tracing::warn!(address, ?listening, "cannot listen");
+                }
+            }
+            return Ok(());
+        }
+        for address in addresses {
+            if !address::is_supported(address) {
+                return Err(format!("{address} cannot be listened on: {WHAT_IS_SUPPORTED}"));
+            }
+            self.swarm
+                .listen_on(address.clone())
+                .map_err(|error| format!("{address} cannot be listened on: {error}."))?;
+        }
+        Ok(())
+    }
+
+    /// This start's PeerId.
+    pub fn peer_id(&self) -> PeerId {
+        *self.swarm.local_peer_id()
+    }
+
+    /// The addresses listened on now.
+    pub fn listen_addresses(&self) -> Vec<String> {
+        self.swarm.listeners().map(ToString::to_string).collect()
+    }
+
+    /// The other side of this link is known: the link may stay.
+    pub fn known(&mut self, id: LinkId, address: &Multiaddr, peer: PeerId) {
+        self.swarm.behaviour_mut().links.known(id);
+        let Some(standing) = self.standing.get_mut(&id) else { return };
+        standing.known = true;
+        self.dialer.known(&standing.target);
+        // QUIC dials from the port it listens on, so where it came from it can be dialed; of a
+        // TCP address that is true only if this side dialed it.
+        let target = Target::Peer(peer);
+        let now = Instant::now();
+        if address::is_quic(address) || standing.target != target {
+            self.dialer.add(now, target.clone(), Origin::Contact, address.clone());
+            self.dialer.linked(&target);
+            self.dialer.known(&target);
+        }
+    }
+
+    /// Close a link. Whether its other side was known decides what becomes of it.
+    pub fn close(&mut self, id: LinkId) {
+        self.swarm.close_connection(id);
+    }
+
+    /// A contact was at this address when last seen.
+    pub fn last_known(&mut self, address: &str) {
+        if let Ok(address) = address.parse::<Multiaddr>()
+            && address::is_supported(&address)
+            && address::allowed(self.scope, &address)
+        {
+            let target = Target::Address(address.clone());
+            self.dialer.add(Instant::now(), target, Origin::Contact, address);
+        }
+    }
+
+    /// Who one knows changed: ask strangers again.
+    pub fn reconsider(&mut self) {
+        self.dialer.reconsider(Instant::now());
+    }
+
+    /// Whether this PeerId is being dialed.
+    pub fn is_trying(&self, peer: PeerId) -> bool {
+        self.dialer.is_trying(&Target::Peer(peer))
+    }
+
+    /// Links that stand, known or not.
+    pub fn links(&self) -> u32 {
+        u32::try_from(self.standing.values().filter(|standing| standing.opened).count())
+            .unwrap_or(u32::MAX)
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            self.dial_due();
+            let wake = self.wake_up();
+            tokio::select! {
+                event = self.swarm.select_next_some() => {
+                    if let Some(event) = self.handle(event) {
+                        return event;
+                    }
+                }
+                () = sleep_until(wake.into()) => self.renew_mdns_if_due(),
+            }
+        }
+    }
+
+    fn wake_up(&self) -> Instant {
+        let renewal = if self.mdns { self.renew_mdns } else { Instant::now() + MDNS_RENEWAL };
+        self.dialer.poll_timeout().map_or(renewal, |due| due.min(renewal))
+    }
+
+    fn dial_due(&mut self) {
+        let now = Instant::now();
+        while let Some(dial) = self.dialer.poll_dial(now) {
+            let options = match &dial.target {
+                Target::Peer(peer) => DialOpts::peer_id(*peer)
+                    .condition(PeerCondition::Always)
+                    .addresses(dial.addresses)
+                    .build(),
+                Target::Address(address) => {
+                    DialOpts::unknown_peer_id().address(address.clone()).build()
+                }
+            };
+            let id = options.connection_id();
+            match self.swarm.dial(options) {
+                Ok(()) => drop(self.dials.insert(id, dial.target)),
+                Err(error) => {
+                    tracing::debug!(%error, "dial refused");
+                    self.dialer.failed(&dial.target);
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) -> Option<Event> {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Links(opened)) => self.opened(opened),
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns4(event) | BehaviourEvent::Mdns6(event)) => {
+                self.handle_mdns(event);
+                None
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                let target = match self.dials.remove(&connection_id) {
+                    Some(target) => {
+                        self.dialer.connected(&target);
+                        target
+                    }
+                    None => Target::Peer(peer_id),
+                };
+                self.dialer.linked(&Target::Peer(peer_id));
+                let standing = Standing { target, opened: false, known: false };
+                self.standing.insert(connection_id, standing);
+                None
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                self.closed(connection_id, peer_id, num_established)
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                tracing::debug!(%error, "dial failed");
+                let target = self.dials.remove(&connection_id)?;
+                self.dialer.failed(&target);
+                Some(Event::DialsChanged)
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::debug!(%address, "listening");
+                self.listen.push(address);
+                self.network_changed();
+                Some(Event::ListenChanged)
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.listen.retain(|other| *other != address);
+                self.network_changed();
+                Some(Event::ListenChanged)
+            }
+            SwarmEvent::ListenerClosed { reason: Err(error), .. }
+            | SwarmEvent::ListenerError { error, .. } => {
+                Some(Event::ListenFailed(error.to_string()))
+            }
+            _ => None,
+        }
+    }
+
+    fn opened(&mut self, opened: Opened) -> Option<Event> {
+        let Opened { connection, peer, address, dialed, stream } = opened;
+        self.standing.get_mut(&connection)?.opened = true;
+        let (address, _) = address::split_peer(address);
+        let path = address::path(&address);
+        Some(Event::Opened(Link { id: connection, peer, address, path, dialed, stream }))
+    }
+
+    fn closed(&mut self, id: ConnectionId, peer: PeerId, remaining: u32) -> Option<Event> {
+        let standing = self.standing.remove(&id)?;
+        let now = Instant::now();
+        let by_peer = Target::Peer(peer);
+        if remaining == 0 {
+            for target in [&standing.target, &by_peer] {
+                if standing.known {
+                    self.dialer.lost(now, target);
+                } else {
+                    self.dialer.stranger(now, target);
+                }
+                if standing.target == by_peer {
+                    break;
+                }
+            }
+        }
+        standing.opened.then_some(Event::Closed(id))
+    }
+
+    fn handle_mdns(&mut self, event: mdns::Event) {
+        match event {
+            mdns::Event::Discovered(found) => {
+                let now = Instant::now();
+                for (peer, address) in found {
+                    let (address, _) = address::split_peer(address);
+                    // Whatever mDNS says must be on the LAN: else anyone there could have us
+                    // dial the world.
+                    if address::is_supported(&address)
+                        && address::allowed(Scope::LanOnly, &address)
+                        && peer != self.peer_id()
+                    {
+                        self.dialer.add(now, Target::Peer(peer), Origin::Found, address);
+                    }
+                }
+                let behaviour = self.swarm.behaviour();
+                let discovered = [&behaviour.mdns4, &behaviour.mdns6].into_iter();
+                let known = discovered.filter_map(|mdns| mdns.as_ref());
+                if known.map(|mdns| mdns.discovered_nodes().len()).sum::<usize>() > MAX_DISCOVERED {
+                    self.renew_mdns = now;
+                }
+            }
+            mdns::Event::Expired(gone) => {
+                for (peer, address) in gone {
+                    let (address, _) = address::split_peer(address);
+                    self.dialer.expired(&Target::Peer(peer), &address);
+                }
+            }
+        }
+    }
+
+    fn network_changed(&mut self) {
+        let now = Instant::now();
+        self.dialer.reconsider(now);
+        self.renew_mdns = self.renew_mdns.min(now + SETTLE);
+    }
+
+    fn renew_mdns_if_due(&mut self) {
+        let now = Instant::now();
+        if !self.mdns || now < self.renew_mdns {
+            return;
+        }
+        self.renew_mdns = now + MDNS_RENEWAL;
+        let peer = self.peer_id();
+        let behaviour = self.swarm.behaviour_mut();
+        for (mdns, ipv6) in [(&mut behaviour.mdns4, false), (&mut behaviour.mdns6, true)] {
+            *mdns = transport::mdns_behaviour(peer, ipv6, true);
+            for address in &self.listen {
+                let listener_id = libp2p::core::transport::ListenerId::next();
+                let event = NewListenAddr { listener_id, addr: address };
+                mdns.on_swarm_event(FromSwarm::NewListenAddr(event));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> Config {
+        Config {
+            scope: Scope::LanOnly,
+            listen: vec![
+                "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap(),
+                "/ip4/127.0.0.1/tcp/0".parse().unwrap(),
+            ],
+            bootstrap: Vec::new(),
+            mdns: false,
+        }
+    }
+
+    async fn listening(net: &mut Net, addresses: usize) {
+        while net.listen_addresses().len() < addresses {
+            net.next().await;
+        }
+    }
+
+    async fn opened(net: &mut Net) -> Link {
+        loop {
+            if let Event::Opened(link) = net.next().await {
+                return link;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_of_the_user_leads_to_one_link_on_either_transport() {
+        for transport in ["quic", "tcp"] {
+            let mut a = Net::start(&loopback()).unwrap();
+            listening(&mut a, 2).await;
+            let address = a.listen_addresses();
+            let address = address.iter().find(|address| address.contains(transport)).unwrap();
+            let bootstrap = vec![address.parse().unwrap()];
+            let mut b = Net::start(&Config { bootstrap, ..loopback() }).unwrap();
+            let (in_a, in_b) = tokio::join!(opened(&mut a), opened(&mut b));
+            assert!(in_b.dialed && !in_a.dialed);
+            assert_eq!((in_a.peer, in_b.peer), (b.peer_id(), a.peer_id()));
+            assert_eq!((in_a.path, in_b.path), (Path::Lan, Path::Lan));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bad_address_is_refused_with_a_sentence() {
+        for bad in ["/ip4/8.8.8.8/tcp/1", "/dns/example.org/tcp/1", "/ip4/127.0.0.1/tcp/1/ws"] {
+            let bootstrap = vec![bad.parse().unwrap()];
+            let error = Net::start(&Config { bootstrap, ..loopback() }).err().unwrap();
+            assert!(error.contains(bad), "{error}");
+        }
+        let listen = vec!["/memory/1".parse().unwrap()];
+        let error = Net::start(&Config { listen, ..loopback() }).err().unwrap();
+        assert!(error.contains("/memory/1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn offline_opens_no_socket_and_each_start_has_a_key_of_its_own() {
+        let config = Config { scope: Scope::Offline, mdns: true, ..Config::default() };
+        let (a, b) = (Net::start(&config).unwrap(), Net::start(&config).unwrap());
+        assert!(a.listen_addresses().is_empty());
+        assert_ne!(a.peer_id(), b.peer_id());
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_strangers_keeps_no_more_than_the_bound() {
+        let mut victim = Net::start(&loopback()).unwrap();
+        listening(&mut victim, 2).await;
+        let address: Multiaddr = victim.listen_addresses()[0].parse().unwrap();
+        let mut strangers: Vec<_> = (0..links::MAX_STRANGERS_PER_IP + 8)
+            .map(|_| {
+                let bootstrap = vec![address.clone()];
+                Net::start(&Config { bootstrap, ..loopback() }).unwrap()
+            })
+            .collect();
+        let mut streams = Vec::new();
+        let all = futures::future::join_all(strangers.iter_mut().map(|net| async move {
+            tokio::time::timeout(Duration::from_secs(3), async {
+                loop {
+                    net.next().await;
+                }
+            })
+            .await
+        }));
+        tokio::select! {
+            _ = all => {}
+            () = async { loop {
+                if let Event::Opened(link) = victim.next().await { streams.push(link); }
+            } } => {}
+        }
+        assert!(victim.links() as usize <= links::MAX_STRANGERS_PER_IP, "{}", victim.links());
+        assert!(victim.links() > 0);
+    }
+}

@@ -1,0 +1,132 @@
+//! What an address says: where it leads, and whether the scope allows to use it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+
+use crate::node::api::{Path, Scope};
+
+/// The IP address at the front of a multiaddress, if there is one.
+pub fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+        Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
+        _ => None,
+    }
+}
+
+/// Whether an IP address lies within this machine or the local network: loopback, private
+/// (RFC 1918), link-local (RFC 3927, RFC 4291), unique local (RFC 4193).
+pub fn is_local(ip: IpAddr) -> bool {
+    fn v4(ip: Ipv4Addr) -> bool {
+        ip.is_loopback() || ip.is_private() || ip.is_link_local()
+    }
+    fn v6(ip: Ipv6Addr) -> bool {
+        ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unique_local()
+    }
+    match ip {
+        IpAddr::V4(ip) => v4(ip),
+        IpAddr::V6(ip) => v6(ip),
+    }
+}
+
+/// Whether the scope allows traffic with this address. Names (DNS) need [`Scope::Everywhere`].
+pub fn allowed(scope: Scope, address: &Multiaddr) -> bool {
+    match scope {
+        Scope::Offline => false,
+        Scope::LanOnly => ip(address).is_some_and(is_local),
+        Scope::Everywhere => true,
+    }
+}
+
+/// How somebody at this address is reached.
+pub fn path(address: &Multiaddr) -> Path {
+    if ip(address).is_some_and(is_local) { Path::Lan } else { Path::Direct }
+}
+
+/// Whether this is an address of the QUIC transport (else: TCP).
+pub fn is_quic(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::QuicV1))
+}
+
+/// Whether this process can use the address at all: QUIC or plain TCP, on an IP or a name.
+pub fn is_supported(address: &Multiaddr) -> bool {
+    let mut parts = address.iter();
+    let host = matches!(
+        parts.next(),
+        Some(
+            Protocol::Ip4(_)
+                | Protocol::Ip6(_)
+                | Protocol::Dns(_)
+                | Protocol::Dns4(_)
+                | Protocol::Dns6(_)
+        )
+    );
+    let rest: Vec<_> = parts.filter(|part| !matches!(part, Protocol::P2p(_))).collect();
+    host && matches!(rest.as_slice(), [Protocol::Tcp(_)] | [Protocol::Udp(_), Protocol::QuicV1])
+}
+
+/// Splits a trailing `/p2p/…` off.
+pub fn split_peer(mut address: Multiaddr) -> (Multiaddr, Option<PeerId>) {
+    match address.iter().last() {
+        Some(Protocol::P2p(peer)) => {
+            address.pop();
+            (address, Some(peer))
+        }
+        _ => (address, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn local_addresses_are_told_from_public_ones() {
+        for local in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.255.1",
+            "192.168.0.1",
+            "169.254.1.1",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+        ] {
+            assert!(is_local(local.parse().unwrap()), "{local}");
+        }
+        for public in ["8.8.8.8", "172.32.0.1", "100.64.0.1", "2001:db8::1", "0.0.0.0", "::"] {
+            assert!(!is_local(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    #[test]
+    fn lan_only_refuses_public_addresses_names_and_mapped_ones() {
+        assert!(allowed(Scope::LanOnly, &address("/ip4/192.168.1.2/udp/1/quic-v1")));
+        assert!(allowed(Scope::LanOnly, &address("/ip6/::ffff:10.0.0.1/tcp/1")));
+        assert!(!allowed(Scope::LanOnly, &address("/ip6/::ffff:8.8.8.8/tcp/1")));
+        assert!(!allowed(Scope::LanOnly, &address("/ip4/8.8.8.8/udp/1/quic-v1")));
+        assert!(!allowed(Scope::LanOnly, &address("/dns4/localhost/tcp/1")));
+        assert!(!allowed(Scope::Offline, &address("/ip4/127.0.0.1/tcp/1")));
+        assert!(allowed(Scope::Everywhere, &address("/dns4/example.org/tcp/1")));
+    }
+
+    #[test]
+    fn only_plain_quic_and_tcp_are_supported() {
+        for good in ["/ip4/1.2.3.4/udp/5/quic-v1", "/ip6/::1/tcp/5", "/dns/a.b/tcp/5"] {
+            assert!(is_supported(&address(good)), "{good}");
+        }
+        for bad in ["/ip4/1.2.3.4", "/ip4/1.2.3.4/udp/5", "/ip4/1.2.3.4/tcp/5/ws", "/memory/7"] {
+            assert!(!is_supported(&address(bad)), "{bad}");
+        }
+        let peer = PeerId::random();
+        let with_peer = address(&format!("/ip4/1.2.3.4/tcp/5/p2p/{peer}"));
+        assert!(is_supported(&with_peer));
+        assert_eq!(split_peer(with_peer), (address("/ip4/1.2.3.4/tcp/5"), Some(peer)));
+        assert_eq!(split_peer(address("/ip4/1.2.3.4/tcp/5")).1, None);
+    }
+}

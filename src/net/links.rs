@@ -1,0 +1,238 @@
+//! The libp2p behaviour that turns connections into links: one stream of [`PROTOCOL`] on each,
+//! opened by the dialer. It also keeps strangers few.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    task::{Context, Poll, Waker},
+};
+
+use libp2p::{
+    Multiaddr, PeerId, Stream, StreamProtocol,
+    core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
+    swarm::{
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionHandler,
+        ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, SubstreamProtocol,
+        THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound},
+    },
+};
+
+use super::address;
+use crate::node::api::Scope;
+
+/// The stream protocol of a link.
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/entrenous/1");
+
+/// Inbound connections that have not shown who they are. When one more comes, the oldest goes:
+/// a stranger can't keep friends out by holding connections open.
+pub const MAX_STRANGERS: usize = 64;
+
+/// Of these, how many from one IP address. A friend behind the same address still gets in, as
+/// each attempt stands for seconds only.
+pub const MAX_STRANGERS_PER_IP: usize = 16;
+
+/// A stream was opened on a connection: this is a link now.
+#[derive(Debug)]
+pub struct Opened {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The throwaway PeerId of the other side.
+    pub peer: PeerId,
+    /// Its address.
+    pub address: Multiaddr,
+    /// Whether this side dialed.
+    pub dialed: bool,
+    /// The stream.
+    pub stream: Stream,
+}
+
+/// See the module's documentation.
+pub struct Links {
+    scope: Scope,
+    addresses: HashMap<ConnectionId, (Multiaddr, bool)>,
+    strangers: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
+    events: VecDeque<ToSwarm<Opened, std::convert::Infallible>>,
+    waker: Option<Waker>,
+}
+
+impl Links {
+    /// Links within this scope only.
+    pub fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            addresses: HashMap::new(),
+            strangers: VecDeque::new(),
+            events: VecDeque::new(),
+            waker: None,
+        }
+    }
+
+    /// The other side of this connection has shown that it is known: it no longer counts among
+    /// the strangers.
+    pub fn known(&mut self, connection: ConnectionId) {
+        self.strangers.retain(|(id, ..)| *id != connection);
+    }
+
+    fn admit(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        if !address::allowed(self.scope, remote) {
+            return Err(ConnectionDenied::new(OutOfScope));
+        }
+        let ip = address::ip(remote);
+        if self.strangers.iter().filter(|(.., other)| *other == ip).count() >= MAX_STRANGERS_PER_IP
+        {
+            return Err(ConnectionDenied::new(TooManyStrangers));
+        }
+        if self.strangers.len() >= MAX_STRANGERS
+            && let Some((oldest, peer_id, _)) = self.strangers.pop_front()
+        {
+            self.events.push_back(ToSwarm::CloseConnection {
+                peer_id,
+                connection: CloseConnection::One(oldest),
+            });
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
+        }
+        self.strangers.push_back((connection, peer, ip));
+        Ok(())
+    }
+}
+
+/// Why a connection was not admitted.
+#[derive(Debug, thiserror::Error)]
+#[error("an address outside of the allowed scope")]
+struct OutOfScope;
+
+/// Why a connection was not admitted.
+#[derive(Debug, thiserror::Error)]
+#[error("too many connections of strangers from this address")]
+struct TooManyStrangers;
+
+impl NetworkBehaviour for Links {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Opened;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        _local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.admit(connection, peer, remote)?;
+        self.addresses.insert(connection, (remote.clone(), false));
+        Ok(Handler { open: false, used: false, stream: None })
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        _peer: PeerId,
+        address: &Multiaddr,
+        _role: Endpoint,
+        _port_use: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.addresses.insert(connection, (address.clone(), true));
+        Ok(Handler { open: true, used: false, stream: None })
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm) {
+        if let FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) = event {
+            self.addresses.remove(&connection_id);
+            self.known(connection_id);
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        stream: THandlerOutEvent<Self>,
+    ) {
+        if let Some((address, dialed)) = self.addresses.get(&connection) {
+            self.events.push_back(ToSwarm::GenerateEvent(Opened {
+                connection,
+                peer,
+                address: address.clone(),
+                dialed: *dialed,
+                stream,
+            }));
+        }
+    }
+
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        if let Some(event) = self.events.pop_front() {
+            return Poll::Ready(event);
+        }
+        self.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// One connection: the dialer opens the stream, the listener accepts the first one.
+pub struct Handler {
+    open: bool,
+    used: bool,
+    stream: Option<Stream>,
+}
+
+impl ConnectionHandler for Handler {
+    type FromBehaviour = std::convert::Infallible;
+    type ToBehaviour = Stream;
+    type InboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = ();
+
+    fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol> {
+        SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ())
+    }
+
+    fn poll(
+        &mut self,
+        _context: &mut Context<'_>,
+    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Self::ToBehaviour>> {
+        if std::mem::take(&mut self.open) {
+            return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
+                protocol: SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ()),
+            });
+        }
+        match self.stream.take() {
+            Some(stream) => Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(stream)),
+            None => Poll::Pending,
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
+        match event {}
+    }
+
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent<Self::InboundProtocol, Self::OutboundProtocol>,
+    ) {
+        match event {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol: stream,
+                ..
+            })
+            | ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: stream,
+                ..
+            }) if !self.used => {
+                self.used = true;
+                self.stream = Some(stream);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The swarm: QUIC and TCP (Noise, yamux), mDNS on both IP versions, limits. All under a key
+//! that is made afresh at each start, so that the network can't recognise a person.
+
+use std::{io, time::Duration};
+
+use libp2p::{
+    PeerId, Swarm, Transport,
+    connection_limits::{self, ConnectionLimits},
+    core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
+    dns,
+    identity::Keypair,
+    mdns, noise, quic,
+    swarm::{self, NetworkBehaviour, behaviour::toggle::Toggle},
+    tcp, yamux,
+};
+
+use super::links::Links;
+use crate::node::api::Scope;
+
+/// How long a dial may take; a cut link is noticed by the next dial instead.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Silence after which a QUIC connection is over. With [`KEEP_ALIVE`] it also outlives the
+/// shortest NAT mappings in use (30 s).
+const IDLE_TIMEOUT_MS: u32 = 10_000;
+
+/// A packet at least this often, so that the idle timeout tells of a dead link only.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// A connection without a stream is closed after this: nobody keeps a place by being silent.
+const STREAMLESS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Streams that the other side may have open on a connection. A link needs one.
+const MAX_STREAMS: u32 = 16;
+
+/// What the other side may send on one stream before it is read: bounds what a stranger can make
+/// us hold, and still allows 50 MB/s at 10 ms.
+const STREAM_WINDOW: u32 = 512 * 1024;
+
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Connections in the making that others began.
+const MAX_PENDING_INBOUND: u32 = 32;
+
+/// Connections in the making that we began.
+const MAX_PENDING_OUTBOUND: u32 = 128;
+
+/// Connections with one PeerId: one by each side's dial, and one more while a link is replaced.
+const MAX_PER_PEER: u32 = 4;
+
+/// Connections in all.
+const MAX_CONNECTIONS: u32 = 256;
+
+/// How long others may remember what mDNS told them; a program that ended is soon forgotten.
+const MDNS_TTL: Duration = Duration::from_secs(120);
+
+/// How often mDNS asks who is there.
+const MDNS_QUERY: Duration = Duration::from_secs(60);
+
+/// What the swarm does.
+#[derive(NetworkBehaviour)]
+pub struct Behaviour {
+    limits: connection_limits::Behaviour,
+    pub links: Links,
+    pub mdns4: Toggle<mdns::tokio::Behaviour>,
+    pub mdns6: Toggle<mdns::tokio::Behaviour>,
+}
+
+/// A new swarm under a new key.
+///
+/// # Errors
+///
+/// When the system refuses DNS configuration or the cryptographic set-up; neither depends on a
+/// peer.
+pub fn swarm(scope: Scope, with_mdns: bool) -> io::Result<Swarm<Behaviour>> {
+    let key = Keypair::generate_ed25519();
+    let peer = key.public().to_peer_id();
+    let limits = ConnectionLimits::default()
+        .with_max_pending_incoming(Some(MAX_PENDING_INBOUND))
+        .with_max_pending_outgoing(Some(MAX_PENDING_OUTBOUND))
+        .with_max_established_per_peer(Some(MAX_PER_PEER))
+        .with_max_established(Some(MAX_CONNECTIONS));
+    let behaviour = Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        links: Links::new(scope),
+        mdns4: mdns_behaviour(peer, false, with_mdns),
+        mdns6: mdns_behaviour(peer, true, with_mdns),
+    };
+    let config = swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(STREAMLESS_TIMEOUT)
+        .with_max_negotiating_inbound_streams(4);
+    Ok(Swarm::new(transport(&key)?, behaviour, peer, config))
+}
+
+/// mDNS for one IP version; off where the system does not allow it.
+pub fn mdns_behaviour(peer: PeerId, ipv6: bool, wanted: bool) -> Toggle<mdns::tokio::Behaviour> {
+    let config = mdns::Config { ttl: MDNS_TTL, query_interval: MDNS_QUERY, enable_ipv6: ipv6 };
+    let behaviour = wanted.then(|| mdns::tokio::Behaviour::new(config, peer));
+    match behaviour.transpose() {
+        Ok(behaviour) => behaviour.into(),
+        Err(error) => {
+            tracing::warn!(%error, ipv6, "no mDNS");
+            None.into()
+        }
+    }
+}
+
+fn transport(key: &Keypair) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
+    let mut quic = quic::Config::new(key);
+    quic.handshake_timeout = HANDSHAKE_TIMEOUT;
+    quic.max_idle_timeout = IDLE_TIMEOUT_MS;
+    quic.keep_alive_interval = KEEP_ALIVE;
+    quic.max_concurrent_stream_limit = MAX_STREAMS;
+    quic.max_stream_data = STREAM_WINDOW;
+    quic.max_connection_data = CONNECTION_WINDOW;
+    let quic = quic::tokio::Transport::new(quic)
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+
+    let mut multiplexer = yamux::Config::default();
+    multiplexer.set_max_num_streams(MAX_STREAMS as usize);
+    let authentication = noise::Config::new(key).map_err(io::Error::other)?;
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(authentication)
+        .multiplex(multiplexer)
+        .timeout(HANDSHAKE_TIMEOUT)
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+
+    let either = quic.or_transport(tcp).map(|either, _| either.into_inner());
+    Ok(dns::tokio::Transport::system(either)?.boxed())
+}
