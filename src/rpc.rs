@@ -1,1 +1,237 @@
-//! (this module is being written)
+//! The JSON-RPC 2.0 front end: one object a line in, one object a line out, for programs.
+//!
+//! The loop below never waits for one side while the other could go on: a line is read only when
+//! there is a place for its request, a request is sent when the node has room, and whatever the
+//! node says is written at once.
+
+mod lines;
+mod methods;
+
+use std::{collections::HashMap, io};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, BufWriter};
+
+use self::{
+    lines::{Line, Lines},
+    methods::{Call, Refusal},
+};
+use crate::node::api::{Command, Event, Failure, FailureKind, Handle, Passphrase, Request};
+
+/// Requests accepted and not answered yet; more lines are read when answers have gone out.
+const MAX_PENDING: usize = 4096;
+
+/// Why the front end ended before its input did.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The profile could not be opened.
+    #[error("{}", .0.text)]
+    Stopped(Failure),
+    /// Standard input or output failed.
+    #[error("standard input or output: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Speaks JSON-RPC until the input ends or `shutdown` is called; then everything that was
+/// accepted is on disk.
+///
+/// # Errors
+///
+/// [`Error::Stopped`] when the profile can't be opened (the reason also goes out as an event
+/// `stopped`), [`Error::Io`] when the other side of the pipes fails.
+pub async fn run(
+    node: Handle,
+    passphrase: Option<Passphrase>,
+    input: impl AsyncBufRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+) -> Result<(), Error> {
+    let Handle { requests, mut events } = node;
+    let mut output = Output(BufWriter::new(output));
+    let mut lines = Lines::new(input);
+    let mut state = State { ready: false, input_ended: false, passphrase, ..State::default() };
+    loop {
+        let wants_line = state.ready
+            && !state.input_ended
+            && state.outgoing.is_none()
+            && state.pending.len() < MAX_PENDING;
+        tokio::select! {
+            biased;
+            event = events.recv() => {
+                let Some(event) = event else { break };
+                if let Event::Stopped { failure } = event {
+                    if let Some(failure) = failure {
+                        output.event(&Event::Stopped { failure: Some(failure.clone()) }).await?;
+                        output.flush().await?;
+                        return Err(Error::Stopped(failure));
+                    }
+                    break;
+                }
+                state.handle(event, &mut output).await?;
+                if events.is_empty() {
+                    output.flush().await?;
+                }
+            }
+            permit = requests.reserve(), if state.outgoing.is_some() => {
+                let (Ok(permit), Some(request)) = (permit, state.outgoing.take()) else { break };
+                permit.send(request);
+            }
+            line = lines.next(), if wants_line => {
+                match line? {
+                    Some(line) => {
+                        if let Some(answer) = state.accept(line) {
+                            output.line(&answer).await?;
+                            output.flush().await?;
+                        }
+                    }
+                    None => state.input_ended = true,
+                }
+            }
+        }
+        state.shut_down_if_done();
+    }
+    output.flush().await?;
+    Ok(())
+}
+
+/// What is between the lines and the node.
+#[derive(Default)]
+struct State {
+    ready: bool,
+    input_ended: bool,
+    stopping: bool,
+    passphrase: Option<Passphrase>,
+    next_number: u64,
+    /// The JSON-RPC id by request number; none for a notification.
+    pending: HashMap<u64, Option<Value>>,
+    outgoing: Option<Request>,
+}
+
+impl State {
+    /// Takes a line in. Some lines are answered at once.
+    fn accept(&mut self, line: Line) -> Option<Value> {
+        let call = match line {
+            Line::Text(text) => methods::parse(&text),
+            Line::NotUtf8 => Err((Value::Null, Refusal::parse("the line is not UTF-8"))),
+            Line::TooLong => Err((Value::Null, Refusal::parse("the line is over 1 MiB long"))),
+        };
+        match call {
+            Ok((id, Call::Result(result))) => id.map(|id| answered(&id, &result)),
+            Ok((id, Call::Command(command))) => {
+                self.request(command, Some(id));
+                None
+            }
+            Err((id, refusal)) => Some(refused(&id, &refusal)),
+        }
+    }
+
+    fn request(&mut self, command: Command, id: Option<Option<Value>>) {
+        let number = self.next_number;
+        self.next_number += 1;
+        if let Some(id) = id {
+            self.pending.insert(number, id);
+        }
+        self.outgoing = Some(Request { number, command });
+    }
+
+    async fn handle(
+        &mut self,
+        event: Event,
+        output: &mut Output<impl AsyncWrite + Unpin>,
+    ) -> Result<(), Error> {
+        match event {
+            Event::Answered { request, result } => match self.pending.remove(&request) {
+                Some(Some(id)) => match result {
+                    Ok(answer) => output.line(&answered(&id, &answer)).await?,
+                    Err(failure) => output.line(&refused(&id, &failure.into())).await?,
+                },
+                Some(None) => {}
+                // To a command of this front end itself: opening or creating the profile.
+                None => {
+                    if let Err(failure) = result {
+                        return self.give_up(failure, output).await;
+                    }
+                }
+            },
+            Event::ProfileNeeded => {
+                let passphrase = self.passphrase.take();
+                self.request(Command::CreateProfile { name: String::new(), passphrase }, None);
+            }
+            Event::PassphraseNeeded => match self.passphrase.take() {
+                Some(passphrase) => self.request(Command::Unlock { passphrase }, None),
+                None => {
+                    let failure = Failure {
+                        kind: FailureKind::WrongPassphrase,
+                        text: "This profile has a passphrase: give it with --passphrase-fd."
+                            .to_owned(),
+                    };
+                    return self.give_up(failure, output).await;
+                }
+            },
+            event => {
+                self.ready |= matches!(event, Event::Ready { .. });
+                output.event(&event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_up(
+        &self,
+        failure: Failure,
+        output: &mut Output<impl AsyncWrite + Unpin>,
+    ) -> Result<(), Error> {
+        output.event(&Event::Stopped { failure: Some(failure.clone()) }).await?;
+        output.flush().await?;
+        Err(Error::Stopped(failure))
+    }
+
+    fn shut_down_if_done(&mut self) {
+        let done = self.input_ended && self.pending.is_empty() && self.outgoing.is_none();
+        if done && !self.stopping {
+            self.stopping = true;
+            self.request(Command::Shutdown, Some(None));
+        }
+    }
+}
+
+fn answered(id: &Value, result: &impl Serialize) -> Value {
+    // An answer is made of strings, numbers and lists: it always serialises.
+    let result = serde_json::to_value(result).unwrap_or(Value::Null);
+    json!({ "jsonrpc": "2.0", "id": id, "result": result })
+}
+
+fn refused(id: &Value, refusal: &Refusal) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": refusal })
+}
+
+/// Standard output, a line at a time.
+struct Output<W>(BufWriter<W>);
+
+impl<W: AsyncWrite + Unpin> Output<W> {
+    async fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(value)?;
+        bytes.push(b'\n');
+        self.0.write_all(&bytes).await
+    }
+
+    async fn event(&mut self, event: &Event) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Notification<'a> {
+            jsonrpc: &'static str,
+            method: &'static str,
+            params: &'a Event,
+        }
+        self.line(&Notification { jsonrpc: "2.0", method: "event", params: event }).await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().await
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::own(failure.kind, failure.text)
+    }
+}

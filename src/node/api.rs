@@ -10,12 +10,22 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::{
     conversation::{ConversationId, EntryId},
     identity::Identity,
 };
+
+/// A front end's end of the channels to the node.
+#[derive(Debug)]
+pub struct Handle {
+    /// Takes requests; bounded.
+    pub requests: mpsc::Sender<Request>,
+    /// Yields events until [`Event::Stopped`]; bounded.
+    pub events: mpsc::Receiver<Event>,
+}
 
 /// A time: milliseconds since 1970-01-01T00:00:00Z.
 pub type UnixMillis = u64;
