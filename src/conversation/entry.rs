@@ -1,8 +1,11 @@
-//! One item of a conversation's log, and its bytes.
+//! One item of a conversation's log: its names, its header, and what is checked of it alone.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Body, Header, Kind, MarkKey, WireEntry};
+use crate::{identity::Identity, labels};
 
 /// Declares a 32-byte identifier that is shown, and serialised, as 64 hex digits.
 macro_rules! hex_id {
@@ -50,4 +53,110 @@ hex_id! {
     /// Names an entry: the BLAKE3 hash of its header's bytes, the header in turn holding the
     /// hash of the body. So a deleted body can be pruned and the chain of hashes still stands.
     EntryId, "an entry is 64 hex digits"
+}
+
+impl ConversationId {
+    /// The direct conversation of two people, the same whoever asks:
+    /// `derive_key(DIRECT_CONVERSATION, lower identity ‖ higher identity)`.
+    pub fn direct(one: &Identity, other: &Identity) -> Self {
+        let (low, high) = if one <= other { (one, other) } else { (other, one) };
+        let mut hasher = blake3::Hasher::new_derive_key(labels::DIRECT_CONVERSATION);
+        hasher.update(&low.0).update(&high.0);
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+/// Names a feed within a conversation: one device of one member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FeedId {
+    /// Whose.
+    pub author: Identity,
+    /// The number of their device.
+    pub device: u32,
+}
+
+/// Why bytes are not an entry. Says nothing of its place in the log: see
+/// [`Refusal`](super::Refusal).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Longer than [`MAX_HEADER_BYTES`](super::MAX_HEADER_BYTES) or
+    /// [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
+    #[error("the entry is too large")]
+    TooLarge,
+    /// Not the CBOR that the protocol asks for: wrong type or length, fields missing, repeated
+    /// or out of order, indefinite lengths, bytes left over.
+    #[error("the entry is not encoded as it must be")]
+    Encoding,
+    /// A number is out of its bounds: `seq` (1 to 2⁴⁸ − 1), `time` (below 2⁴⁸), device, kind.
+    #[error("a number in the entry is out of bounds")]
+    Number,
+    /// More than [`MAX_DEPS`](super::MAX_DEPS) dependencies.
+    #[error("the entry names too many others")]
+    TooManyDeps,
+    /// Number 1 with a previous entry, or a later one without.
+    #[error("the entry's number and its previous entry contradict each other")]
+    Previous,
+    /// A kind that needs a target has none.
+    #[error("the entry lacks its target")]
+    Target,
+    /// The body is not the one that the header names.
+    #[error("the entry's body is not the one its header names")]
+    BodyHash,
+    /// The text is over [`MAX_TEXT_BYTES`](crate::text::MAX_TEXT_BYTES), or the emoji over
+    /// [`MAX_EMOJI_BYTES`](crate::text::MAX_EMOJI_BYTES).
+    #[error("the text is too long")]
+    TooLong,
+}
+
+/// An entry: what its bytes say, checked, and the bytes themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The hash of the header's bytes.
+    pub id: EntryId,
+    /// What the header says.
+    pub header: Header,
+    /// What the body says; none once it is pruned. Text in it is sanitised.
+    pub body: Option<Body>,
+    /// The bytes, exactly as the author encoded them.
+    pub wire: WireEntry,
+}
+
+impl Entry {
+    /// Reads an entry and checks everything that can be checked without the log.
+    ///
+    /// # Errors
+    /// [`Malformed`] says what is wrong with it.
+    pub fn decode(wire: WireEntry) -> Result<Self, Malformed> {
+        let header = Header::decode(&wire.header)?;
+        let body = match &wire.body {
+            None => None,
+            Some(bytes) => {
+                if bytes.len() > super::MAX_BODY_BYTES {
+                    return Err(Malformed::TooLarge);
+                }
+                if Body::hash(bytes) != header.body_hash {
+                    return Err(Malformed::BodyHash);
+                }
+                Some(Body::decode(header.kind, header.target, bytes)?)
+            }
+        };
+        Ok(Self { id: EntryId::of(&wire.header), header, body, wire })
+    }
+
+    /// Whether this device wrote it: its mark holds under the device's key.
+    pub fn is_marked(&self, key: &MarkKey) -> bool {
+        key.verify(&self.wire.header)
+    }
+
+    /// What kind of entry it is.
+    pub fn kind(&self) -> Kind {
+        self.header.kind
+    }
+}
+
+impl EntryId {
+    /// The name of the entry with this header: `derive_key(ENTRY_ID, header bytes)`.
+    pub fn of(header: &[u8]) -> Self {
+        Self(blake3::derive_key(labels::ENTRY_ID, header))
+    }
 }
