@@ -16,5 +16,5 @@ pub mod known;
 pub mod message;
 
 pub use exchange::Exchange;
-pub use known::{Batch, Known, View, leaves, locate, missing};
-pub use message::{Leaf, MAX_MESSAGE_BYTES, Message, RefusedReason};
+pub use known::{Batch, Known, View, holding, locate, missing};
+pub use message::{Holding, Leaf, MAX_MESSAGE_BYTES, Message, RefusedReason};

@@ -33,8 +33,8 @@ pub enum Outcome {
     Added(Added),
     /// It was there already.
     Duplicate(EntryId),
-    /// It was there already, but pruned, and nobody had deleted it: it has its body again, and is
-    /// to be folded again.
+    /// It was there already without its body ([`Log::lacking`]) and has it again: this item is to
+    /// be folded again.
     Restored(EntryId),
     /// It names these entries, which are not in the log: it may be kept in
     /// [`Held`](super::Held) until they are.

@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Body, Header, Kind, MarkKey, WireEntry};
-use crate::{identity::Identity, labels};
+use crate::{
+    identity::{self, Identity},
+    labels,
+};
 
 /// Declares a 32-byte identifier that is shown, and serialised, as 64 hex digits.
 macro_rules! hex_id {
@@ -56,13 +59,9 @@ hex_id! {
 }
 
 impl ConversationId {
-    /// The direct conversation of two people, the same whoever asks:
-    /// `derive_key(DIRECT_CONVERSATION, lower identity ‖ higher identity)`.
+    /// The direct conversation of two people, the same whoever asks.
     pub fn direct(one: &Identity, other: &Identity) -> Self {
-        let (low, high) = if one <= other { (one, other) } else { (other, one) };
-        let mut hasher = blake3::Hasher::new_derive_key(labels::DIRECT_CONVERSATION);
-        hasher.update(&low.0).update(&high.0);
-        Self(*hasher.finalize().as_bytes())
+        Self(identity::direct_conversation(one, other))
     }
 }
 

@@ -155,9 +155,9 @@ pub fn refold<L: Log>(
     Ok(Some(fold(&base, &header, &modifiers)))
 }
 
-/// The item that an entry belongs to: the target of an edit, else itself.
+/// The item that an entry belongs to: the target of what modifies one, else itself.
 pub(super) fn shown_item(id: &EntryId, header: &Header) -> EntryId {
-    header.target.filter(|_| header.kind == Kind::Edit).unwrap_or(*id)
+    header.target.filter(|_| header.kind.modifies()).unwrap_or(*id)
 }
 
 /// Whether the item that an entry belongs to was deleted by its author, as far as the log knows.

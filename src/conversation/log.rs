@@ -184,7 +184,19 @@ pub trait Log {
     /// The log could not be written.
     fn prune(&mut self, conversation: &ConversationId, id: &EntryId) -> Result<(), Self::Error>;
 
-    /// Gives a pruned entry its body back.
+    /// Up to `most` entries that came without their body and were not pruned here since: their
+    /// author had deleted them, but the delete has not come yet, or was lost with a device that
+    /// was restored from an older copy. Nearly always none.
+    ///
+    /// # Errors
+    /// The log could not be read.
+    fn lacking(
+        &self,
+        conversation: &ConversationId,
+        most: usize,
+    ) -> Result<Vec<EntryId>, Self::Error>;
+
+    /// Gives an entry its body back.
     ///
     /// # Errors
     /// The log could not be written.

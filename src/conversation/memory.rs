@@ -2,7 +2,7 @@
 //! checked against.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
 };
 
@@ -26,6 +26,7 @@ struct Conversation {
     /// By target: all edits.
     edits: HashMap<EntryId, Vec<usize>>,
     branches: Vec<Branch>,
+    lacking: BTreeSet<EntryId>,
 }
 
 impl MemoryLog {
@@ -130,6 +131,9 @@ impl Log for MemoryLog {
             Some(known) => *known = *branch,
             None => conversation.branches.push(*branch),
         }
+        if placed.pruned {
+            conversation.lacking.insert(entry.id);
+        }
         conversation.entries.push(Stored {
             id: entry.id,
             placed: *placed,
@@ -147,8 +151,18 @@ impl Log for MemoryLog {
             let stored = &mut conversation.entries[*index];
             stored.wire.body = None;
             stored.placed.pruned = true;
+            conversation.lacking.remove(&stored.id);
         }
         Ok(())
+    }
+
+    fn lacking(
+        &self,
+        conversation: &ConversationId,
+        most: usize,
+    ) -> Result<Vec<EntryId>, Infallible> {
+        let lacking = self.conversations.get(conversation).map(|c| &c.lacking);
+        Ok(lacking.into_iter().flatten().take(most).copied().collect())
     }
 
     fn restore(
@@ -157,9 +171,13 @@ impl Log for MemoryLog {
         id: &EntryId,
         body: &[u8],
     ) -> Result<(), Infallible> {
-        if let Some(stored) = self.get_mut(conversation, id) {
+        if let Some(conversation) = self.conversations.get_mut(conversation)
+            && let Some(index) = conversation.by_id.get(id)
+        {
+            let stored = &mut conversation.entries[*index];
             stored.wire.body = Some(body.to_vec());
             stored.placed.pruned = false;
+            conversation.lacking.remove(id);
         }
         Ok(())
     }
@@ -169,10 +187,5 @@ impl MemoryLog {
     fn get(&self, conversation: &ConversationId, id: &EntryId) -> Option<&Stored> {
         let conversation = self.conversations.get(conversation)?;
         conversation.by_id.get(id).map(|index| &conversation.entries[*index])
-    }
-
-    fn get_mut(&mut self, conversation: &ConversationId, id: &EntryId) -> Option<&mut Stored> {
-        let conversation = self.conversations.get_mut(conversation)?;
-        conversation.by_id.get(id).map(|index| &mut conversation.entries[*index])
     }
 }

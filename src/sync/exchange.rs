@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     known::{Batch, View},
-    message::{Leaf, Message},
+    message::{Holding, Leaf, Message},
 };
 use crate::conversation::{ConversationId, Entry, EntryId, FeedId, WireEntry};
 
@@ -34,13 +34,15 @@ struct State {
 impl Exchange {
     /// The other said what it has. Its leaves replace what was thought of it only if it had dealt
     /// with everything sent: else what is on its way would be sent again.
-    pub fn handle_have(&mut self, received: u64, conversation: ConversationId, leaves: Vec<Leaf>) {
+    pub fn handle_have(&mut self, received: u64, holding: Holding) {
+        let Holding { conversation, leaves, lacking } = holding;
         let settled = received >= self.sent;
         let state = self.conversations.entry(conversation);
         let known = matches!(state, std::collections::hash_map::Entry::Occupied(_));
         let state = state.or_default();
         if settled || !known {
             state.view.leaves = leaves;
+            state.view.lacking = lacking;
             state.current = false;
         }
     }
@@ -65,11 +67,17 @@ impl Exchange {
         self.conversations.get(conversation).map(|state| &state.view)
     }
 
+    /// Whether the log is to be asked for [`missing`](super::missing) after entries of the other
+    /// were accepted: they may have made clear what it has.
+    pub fn is_unclear(&self, conversation: &ConversationId) -> bool {
+        self.conversations.get(conversation).is_some_and(|state| !state.current)
+    }
+
     /// Takes note of a batch that is sent now, and returns its message; none if it is empty.
     pub fn batch(&mut self, conversation: ConversationId, batch: Batch) -> Option<Message> {
         let state = self.conversations.get_mut(&conversation)?;
         state.view = batch.view;
-        state.current = !batch.more;
+        state.current = batch.all;
         self.entries(conversation, batch.entries)
     }
 
@@ -120,7 +128,7 @@ impl Exchange {
 
     /// The message that says what the own disk holds, with everything
     /// [`received`](Self::received) so far.
-    pub fn have(&self, conversations: Vec<(ConversationId, Vec<Leaf>)>) -> Message {
+    pub fn have(&self, conversations: Vec<Holding>) -> Message {
         Message::Have { received: self.received, conversations }
     }
 }

@@ -1,9 +1,9 @@
 //! What the other has of this log, by the leaves that it named, and what it lacks.
 
-use super::message::{Leaf, MAX_LOCATED, Message};
+use super::message::{Holding, Leaf, MAX_LACKING, MAX_LEAVES, MAX_LOCATED, Message};
 use crate::conversation::{
-    Branch, Budget, ConversationId, FeedId, Header, Log, Placed, Point, Stored, WireEntry,
-    write::canonical,
+    Branch, Budget, ConversationId, EntryId, FeedId, Header, Log, Placed, Point, Position, Stored,
+    WireEntry, write::canonical,
 };
 
 /// What the other said that it has of a conversation.
@@ -13,6 +13,8 @@ pub struct View {
     pub leaves: Vec<Leaf>,
     /// Further entries that it has, by its last `Locate` of each feed.
     pub located: Vec<Leaf>,
+    /// Entries whose body it lacks and asks for.
+    pub lacking: Vec<EntryId>,
 }
 
 impl View {
@@ -141,6 +143,9 @@ pub struct Batch {
     pub view: View,
     /// There are more to push after these.
     pub more: bool,
+    /// With these the other has everything. False also while it is unclear what the other has of
+    /// a feed: that shows when its entries, or its `Locate`, have come.
+    pub all: bool,
 }
 
 /// Collects entries that the other lacks, the first in the order shown. Reads only those.
@@ -157,8 +162,18 @@ pub fn missing<L: Log>(
     let lacking = |b: &BranchOfOther| !b.perhaps_all && b.up_to < b.branch.tip.seq;
     let mut runs: Vec<Run> = known.branches.iter().filter(|b| lacking(b)).map(Run::new).collect();
     let alone = runs.len() == 1;
-    let mut batch = Batch { entries: Vec::new(), view: view.clone(), more: false };
+    let unclear = known.branches.iter().any(|b| b.perhaps_all && b.up_to < b.branch.tip.seq);
+    let mut batch = Batch { entries: Vec::new(), view: view.clone(), more: false, all: !unclear };
     let mut bytes = 0;
+    for id in std::mem::take(&mut batch.view.lacking) {
+        if let Some(stored) = log.entry(conversation, &id)?.filter(|s| !s.placed.pruned) {
+            bytes += stored.wire.size();
+            if bytes > budget.bytes && !batch.entries.is_empty() {
+                break; // what is still lacking is asked for again
+            }
+            batch.entries.push(stored.wire);
+        }
+    }
     loop {
         let mut first: Option<usize> = None;
         for index in 0..runs.len() {
@@ -179,6 +194,7 @@ pub fn missing<L: Log>(
         let full = batch.entries.len() >= budget.entries || bytes > budget.bytes;
         if full && !batch.entries.is_empty() {
             batch.more = true;
+            batch.all = false;
             return Ok(batch);
         }
         if let Some(stored) = run.next.pop() {
@@ -224,18 +240,21 @@ impl Run {
         Ok(())
     }
 
-    fn position(&self) -> Option<crate::conversation::Position> {
+    fn position(&self) -> Option<Position> {
         self.next.last().map(|stored| stored.placed.position(stored.id))
     }
 }
 
-/// The leaves of a conversation, for [`Message::Have`].
+/// What this log holds of a conversation, for [`Message::Have`].
 ///
 /// # Errors
 /// The log could not be read.
-pub fn leaves<L: Log>(log: &L, conversation: &ConversationId) -> Result<Vec<Leaf>, L::Error> {
+pub fn holding<L: Log>(log: &L, conversation: &ConversationId) -> Result<Holding, L::Error> {
     let leaf = |b: &Branch| Leaf { feed: b.feed, seq: b.tip.seq, id: b.tip.id };
-    Ok(log.branches(conversation)?.iter().map(leaf).collect())
+    let mut leaves: Vec<_> = log.branches(conversation)?.iter().map(leaf).collect();
+    leaves.truncate(MAX_LEAVES);
+    let lacking = log.lacking(conversation, MAX_LACKING)?;
+    Ok(Holding { conversation: *conversation, leaves, lacking })
 }
 
 /// What this log has of a feed that forked: of each branch the leaf and the entries 1, 2, 4, 8 …

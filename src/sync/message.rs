@@ -18,6 +18,8 @@ pub const MAX_CONVERSATIONS: usize = 256;
 /// The most leaves of one conversation: the branches of two members with the most that are
 /// accepted, and as many again.
 pub const MAX_LEAVES: usize = 256;
+/// The most entries of one conversation whose body is asked for at once.
+pub const MAX_LACKING: usize = 64;
 /// The most entries of one `Locate`: 20 steps reach back a million entries on one branch.
 pub const MAX_LOCATED: usize = 1024;
 /// The longest name of a program, in bytes.
@@ -41,6 +43,18 @@ impl Leaf {
     }
 }
 
+/// What the sender of a `Have` has of one conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Which.
+    pub conversation: ConversationId,
+    /// The leaves of its log, at most [`MAX_LEAVES`].
+    pub leaves: Vec<Leaf>,
+    /// Entries of which it lacks the body, though it knows of no delete: whoever has it is asked
+    /// to send the entry again. At most [`MAX_LACKING`], nearly always none.
+    pub lacking: Vec<EntryId>,
+}
+
 /// What the two ends of a session say to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
@@ -55,8 +69,8 @@ pub enum Message {
     Have {
         /// How many [`Message::Entries`] the sender has received in this session and dealt with.
         received: u64,
-        /// The leaves of some of its conversations. One that is not named is as before.
-        conversations: Vec<(ConversationId, Vec<Leaf>)>,
+        /// Some of its conversations. One that is not named is as before.
+        conversations: Vec<Holding>,
     },
     /// 3: entries that the receiver seems to lack, in the order shown.
     Entries {
@@ -137,7 +151,7 @@ impl Message {
     ///
     /// ```text
     /// Hello    [1, {1: name, 2: version}]
-    /// Have     [2, {1: received, 2: [[conversation, [leaf …]] …]}]
+    /// Have     [2, {1: received, 2: [[conversation, [leaf …], [id …]] …]}]
     /// Entries  [3, {1: conversation, 2: [[header bytes, body bytes or null] …]}]
     /// Locate   [4, {1: conversation, 2: author, 3: device, 4: [[seq, id] …]}]
     /// Refused  [5, {1: reason}]
@@ -154,11 +168,15 @@ impl Message {
             }
             Self::Have { received, conversations } => {
                 w.uint(2).map(2).uint(1).uint(*received).uint(2).array(conversations.len());
-                for (conversation, leaves) in conversations {
-                    w.array(2).bytes(&conversation.0).array(leaves.len());
+                for Holding { conversation, leaves, lacking } in conversations {
+                    w.array(3).bytes(&conversation.0).array(leaves.len());
                     for leaf in leaves {
                         w.array(4).bytes(&leaf.feed.author.0).uint(leaf.feed.device.into());
                         w.uint(leaf.seq).bytes(&leaf.id.0);
+                    }
+                    w.array(lacking.len());
+                    for id in lacking {
+                        w.bytes(&id.0);
                     }
                 }
             }
@@ -258,7 +276,7 @@ fn have(r: &mut Reader<'_>) -> Result<Message, NotAMessage> {
             1 => received = r.uint()?,
             2 => {
                 for _ in 0..r.array(MAX_CONVERSATIONS, 36)? {
-                    conversations.push(conversation_leaves(r)?);
+                    conversations.push(holding(r)?);
                 }
             }
             _ => return Ok::<_, NotAMessage>(false),
@@ -268,8 +286,8 @@ fn have(r: &mut Reader<'_>) -> Result<Message, NotAMessage> {
     Ok(Message::Have { received, conversations })
 }
 
-fn conversation_leaves(r: &mut Reader<'_>) -> Result<(ConversationId, Vec<Leaf>), Invalid> {
-    if r.array(2, 1)? != 2 {
+fn holding(r: &mut Reader<'_>) -> Result<Holding, Invalid> {
+    if r.array(3, 1)? != 3 {
         return Err(Invalid);
     }
     let conversation = ConversationId(r.bytes_of()?);
@@ -283,7 +301,9 @@ fn conversation_leaves(r: &mut Reader<'_>) -> Result<(ConversationId, Vec<Leaf>)
         let device = u32::try_from(r.uint()?).map_err(|_| Invalid)?;
         leaves.push(Leaf { feed: FeedId { author, device }, seq: r.uint()?, id: id(r)? });
     }
-    Ok((conversation, leaves))
+    let count = r.array(MAX_LACKING, 34)?;
+    let lacking = (0..count).map(|_| id(r)).collect::<Result<_, _>>()?;
+    Ok(Holding { conversation, leaves, lacking })
 }
 
 fn entries(r: &mut Reader<'_>) -> Result<Message, NotAMessage> {
