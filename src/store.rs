@@ -1,1 +1,444 @@
-//! (this module is being written)
+//! One encrypted database per profile: what is in it survives crashes, and nobody else reads it.
+//!
+//! # The parts
+//!
+//! | part | what it is for |
+//! |---|---|
+//! | [`Directory`] | the profile's directory and its lock: one process owns it |
+//! | `key` | the database key, wrapped by a passphrase or in a file of its own |
+//! | `schema` | tables, migrations, what a connection is set to |
+//! | `actor` | the thread that owns the connection, and group commit |
+//! | `core` | what that thread keeps in memory |
+//! | `log` | [`crate::conversation::Log`] over SQL |
+//! | `contacts`, `invites`, `conversations`, `history`, `search` | what is asked |
+//! | `check` | the integrity check after an unclean end, in the background |
+//!
+//! # The thread
+//!
+//! [`Store`] is a handle; every method sends a job to one thread and waits for its answer. The
+//! thread takes what is queued, up to a bound, runs it in one transaction (each job in a savepoint
+//! of its own, so that one that fails undoes only itself), commits, and only then answers all. So
+//! an answer means *on the disk*, a single job costs one fsync, and so does a burst.
+//!
+//! # Invariants
+//!
+//! - Nothing is answered before the commit that contains it (`synchronous=FULL`).
+//! - Jobs run in the order in which they were queued, and see everything before them.
+//! - A database that cannot be read is never written to, nor replaced.
+//! - The search index changes in the transaction that changes the text.
+
+#![allow(unused, clippy::unused_async, clippy::unused_self, clippy::missing_errors_doc)]
+mod error;
+mod types;
+
+use std::path::Path;
+
+pub use self::{
+    error::{Result, StoreError},
+    types::{
+        Acknowledged, Contact, Direction, Invitation, InviteState, Presence, Profile, Received,
+        WrittenEntry,
+    },
+};
+use crate::{
+    conversation::{Body, Budget, ConversationId, EntryId, WireEntry},
+    identity::{Certificate, Identity, Invite},
+    node::api::{self, EntryView, Hit, UnixMillis},
+    sync::{Batch, Leaf, View},
+};
+
+/// The most entries, or hits, of one answer.
+pub const MAX_PAGE: u32 = 1000;
+
+/// A handle to an open profile; cheap to clone. The profile closes cleanly with
+/// [`Store::close`], or when the last handle is dropped.
+#[derive(Clone, Debug)]
+pub struct Store {}
+
+/// Everything here fails with [`StoreError::Closed`] after [`Store::close`], and with
+/// [`StoreError::DiskFull`], [`StoreError::Damaged`], [`StoreError::Unreadable`] or
+/// [`StoreError::Storage`] when the disk does; then nothing of what was asked has happened. Only
+/// further reasons are named below.
+impl Store {
+    /// How many more jobs can be queued before a method waits for a place. A reader of input
+    /// stops reading while this is small.
+    pub fn load(&self) -> usize {
+        0
+    }
+
+    /// Resolves if the integrity check after an unclean end finds damage; otherwise never.
+    pub async fn damage(&self) -> StoreError {
+        std::future::pending().await
+    }
+
+    /// Ends cleanly: everything queued before is done and on the disk, and the lock is given
+    /// back.
+    ///
+    /// # Errors
+    /// The last commit failed.
+    pub async fn close(self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Oneself.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn profile(&self) -> Result<Profile> {
+        Err(StoreError::Closed)
+    }
+
+    /// Changes the own name; empty: the first 8 digits of the identity. Returns it as it is kept.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn set_name(&self, name: String) -> Result<String> {
+        Err(StoreError::Closed)
+    }
+}
+
+/// Contacts.
+impl Store {
+    /// All contacts, in the order in which they were added.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn contacts(&self) -> Result<Vec<Contact>> {
+        Err(StoreError::Closed)
+    }
+
+    /// Calls a contact by a name of one's own; empty: by the name they chose.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn rename_contact(&self, who: Identity, name: String) -> Result<Contact> {
+        Err(StoreError::Closed)
+    }
+
+    /// Forgets a contact; the conversation stays, to be read.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn remove_contact(&self, who: Identity) -> Result<()> {
+        Err(StoreError::Closed)
+    }
+
+    /// Notes whether the safety number was compared.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn set_verified(&self, who: Identity, verified: bool) -> Result<Contact> {
+        Err(StoreError::Closed)
+    }
+
+    /// A contact said its name. Returns the contact if that changed anything.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn contact_hello(
+        &self,
+        who: Identity,
+        their_name: String,
+    ) -> Result<Option<Contact>> {
+        Err(StoreError::Closed)
+    }
+
+    /// A contact has another device key, by a certificate that the caller verified. Returns the
+    /// contact if the certificate is newer than the one known.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn contact_certificate(
+        &self,
+        who: Identity,
+        certificate: Certificate,
+    ) -> Result<Option<Contact>> {
+        Err(StoreError::Closed)
+    }
+
+    /// A session with a contact stands or stood at this time, and these are addresses that led
+    /// to it, best first; none given: those known stay. What is more than [`MAX_ADDRESSES`] is
+    /// left out.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn contact_seen(
+        &self,
+        who: Identity,
+        at: UnixMillis,
+        addresses: Vec<String>,
+    ) -> Result<()> {
+        Err(StoreError::Closed)
+    }
+}
+
+/// Invites. `now` is unix milliseconds.
+impl Store {
+    /// Keeps an own invite for so many uses; returns its number.
+    ///
+    /// # Errors
+    /// [`StoreError::InviteLimit`], [`StoreError::InviteExpired`], [`StoreError::InvalidInput`]
+    /// for 0 uses.
+    pub async fn issue_invite(&self, invite: Invite, uses: u32, now: UnixMillis) -> Result<i64> {
+        Err(StoreError::Closed)
+    }
+
+    /// Those still open, issued and accepted.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn list_invites(&self, now: UnixMillis) -> Result<Vec<Invitation>> {
+        let mut invites = self.open_invites(now).await?;
+        invites.retain(|invite| invite.state == InviteState::Open);
+        Ok(invites)
+    }
+
+    /// Withdraws an invite that is open, issued or accepted.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownInvite`].
+    pub async fn revoke_invite(&self, number: i64, now: UnixMillis) -> Result<()> {
+        Err(StoreError::Closed)
+    }
+
+    /// Keeps another's invite until it becomes a contact; returns its number. The same one again
+    /// has the same number, and is open again if it was not.
+    ///
+    /// # Errors
+    /// [`StoreError::InviteOwn`], [`StoreError::InviteKnown`], [`StoreError::InviteExpired`],
+    /// [`StoreError::InviteLimit`].
+    pub async fn accept_invite(&self, invite: Invite, now: UnixMillis) -> Result<i64> {
+        Err(StoreError::Closed)
+    }
+
+    /// What sessions need to know: accepted invites that are open, and all issued ones that are
+    /// remembered, so that the holder of one that is not open any more can be told.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn open_invites(&self, now: UnixMillis) -> Result<Vec<Invitation>> {
+        Err(StoreError::Closed)
+    }
+
+    /// Keeps the certificate that the issuer of an accepted invite showed, before anything is
+    /// said to it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownInvite`].
+    pub async fn note_issuer(&self, number: i64, certificate: Certificate) -> Result<()> {
+        Err(StoreError::Closed)
+    }
+
+    /// Someone used an own invite: makes them a contact and consumes one use, in one transaction.
+    /// For one who used it before, it changes nothing but their name.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownInvite`], [`StoreError::InviteUsed`], [`StoreError::InviteExpired`],
+    /// [`StoreError::InviteRevoked`], [`StoreError::InviteOwn`], [`StoreError::ContactLimit`].
+    pub async fn complete_issued(
+        &self,
+        number: i64,
+        who: Identity,
+        certificate: Certificate,
+        name: String,
+        now: UnixMillis,
+    ) -> Result<Contact> {
+        Err(StoreError::Closed)
+    }
+
+    /// The issuer of an accepted invite has made us a contact: makes them one. Again: the same.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownInvite`] also when the issuer's certificate was never noted,
+    /// [`StoreError::ContactLimit`].
+    pub async fn complete_accepted(
+        &self,
+        number: i64,
+        name: String,
+        now: UnixMillis,
+    ) -> Result<Contact> {
+        Err(StoreError::Closed)
+    }
+
+    /// The issuer of an accepted invite refused it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownInvite`].
+    pub async fn fail_accepted(&self, number: i64) -> Result<()> {
+        Err(StoreError::Closed)
+    }
+}
+
+/// Conversations and their logs.
+impl Store {
+    /// All conversations, the one with the newest entry first.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn conversations(&self) -> Result<Vec<api::Conversation>> {
+        Err(StoreError::Closed)
+    }
+
+    /// Writes an own entry. A read mark goes through [`Store::mark_read`].
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`], [`StoreError::ReadOnly`],
+    /// [`StoreError::UnknownEntry`], [`StoreError::NotAuthor`], [`StoreError::TextTooLong`],
+    /// [`StoreError::InvalidInput`].
+    pub async fn write(
+        &self,
+        conversation: ConversationId,
+        body: Body,
+        now: UnixMillis,
+    ) -> Result<WrittenEntry> {
+        Err(StoreError::Closed)
+    }
+
+    /// Everything up to this entry was read. Writes a read mark if that is further than before.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`], [`StoreError::UnknownEntry`].
+    pub async fn mark_read(
+        &self,
+        conversation: ConversationId,
+        entry: EntryId,
+        now: UnixMillis,
+    ) -> Result<Option<WrittenEntry>> {
+        Err(StoreError::Closed)
+    }
+
+    /// Lets entries from a contact into the log.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`] if the sender is not in it, or no contact.
+    pub async fn receive(
+        &self,
+        from: Identity,
+        conversation: ConversationId,
+        entries: Vec<WireEntry>,
+        now: UnixMillis,
+    ) -> Result<Received> {
+        Err(StoreError::Closed)
+    }
+
+    /// The leaves of every conversation shared with a contact, for
+    /// [`Message::Have`](crate::sync::Message::Have).
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn have(&self, contact: Identity) -> Result<Vec<(ConversationId, Vec<Leaf>)>> {
+        Err(StoreError::Closed)
+    }
+
+    /// Takes note of what a contact's disk holds of a conversation, by its leaves.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`] if the contact is not in it.
+    pub async fn acknowledge(
+        &self,
+        contact: Identity,
+        conversation: ConversationId,
+        view: View,
+    ) -> Result<Acknowledged> {
+        Err(StoreError::Closed)
+    }
+
+    /// What the other, with this view, lacks of a conversation.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`].
+    pub async fn missing(
+        &self,
+        conversation: ConversationId,
+        view: View,
+        budget: Budget,
+    ) -> Result<Batch> {
+        Err(StoreError::Closed)
+    }
+
+    /// Items of a conversation, oldest first: the `limit` (at most [`MAX_PAGE`]) before or after
+    /// an entry; with neither, the newest; with both, the first after `after` that are before
+    /// `before`.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`], [`StoreError::UnknownEntry`].
+    pub async fn history(
+        &self,
+        conversation: ConversationId,
+        before: Option<EntryId>,
+        after: Option<EntryId>,
+        limit: u32,
+    ) -> Result<Vec<EntryView>> {
+        Err(StoreError::Closed)
+    }
+
+    /// One item as it is now; none if there is no such item.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`].
+    pub async fn entry(
+        &self,
+        conversation: ConversationId,
+        id: EntryId,
+    ) -> Result<Option<EntryView>> {
+        Err(StoreError::Closed)
+    }
+
+    /// Finds items that contain all words of the query, each as the beginning of a word; case and
+    /// diacritics do not matter. The last to arrive come first, at most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`], [`StoreError::InvalidInput`] for a query over
+    /// [`MAX_QUERY_BYTES`].
+    pub async fn search(
+        &self,
+        query: String,
+        conversation: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<Hit>> {
+        Err(StoreError::Closed)
+    }
+}
+
+/// The most addresses of a contact.
+pub const MAX_ADDRESSES: usize = 8;
+/// The most bytes of a query.
+pub const MAX_QUERY_BYTES: usize = 1024;
+
+/// A locked directory.
+#[derive(Debug)]
+pub struct Directory(Presence);
+
+impl Directory {
+    /// What was there when it was locked.
+    pub fn presence(&self) -> Presence {
+        self.0
+    }
+}
+
+/// Locks a directory.
+///
+/// # Errors
+/// All, for now.
+pub fn lock(_path: &Path) -> Result<Directory> {
+    Err(StoreError::Closed)
+}
+
+/// Makes a profile.
+///
+/// # Errors
+/// All, for now.
+pub fn create(_directory: Directory, _name: &str, _passphrase: Option<&str>) -> Result<Store> {
+    Err(StoreError::Closed)
+}
+
+/// Opens a profile.
+///
+/// # Errors
+/// All, for now.
+pub fn open(
+    directory: Directory,
+    _passphrase: Option<&str>,
+) -> std::result::Result<Store, (Directory, StoreError)> {
+    Err((directory, StoreError::Closed))
+}
