@@ -229,9 +229,14 @@ impl Net {
         self.dialer.reconsider(Instant::now());
     }
 
-    /// Whether this PeerId is being dialed.
-    pub fn is_trying(&self, peer: PeerId) -> bool {
-        self.dialer.is_trying(&Target::Peer(peer))
+    /// The program behind this PeerId has ended.
+    pub fn forget(&mut self, peer: PeerId) {
+        self.dialer.forget(&Target::Peer(peer));
+    }
+
+    /// Whether this target is being dialed.
+    pub fn is_trying(&self, target: &Target) -> bool {
+        self.dialer.is_trying(target)
     }
 
     /// Links that stand, known or not.

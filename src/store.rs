@@ -326,7 +326,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownContact`].
-    pub async fn have(&self, contact: Identity) -> Result<Vec<(ConversationId, Vec<Leaf>)>> {
+    pub async fn have(&self, contact: Identity) -> Result<Vec<crate::sync::Holding>> {
         Err(StoreError::Closed)
     }
 

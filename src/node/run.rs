@@ -1,0 +1,216 @@
+//! The node's state and its loop.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    Config,
+    api::{Answer, Event, Failure, FailureKind, Me, Request, Scope},
+    failure,
+    link::{self, Counters},
+    sessions::{Link, Person},
+};
+use crate::{
+    conversation::ConversationId,
+    identity::Identity,
+    net::{LinkId, Net},
+    session::Local,
+    store::{Profile, Store},
+};
+
+/// Operations of the store that may be under way. A burst of messages fills one commit with as
+/// many.
+const MAX_WORK: usize = 1024;
+
+/// Events that may wait in the outbox before the node takes no more requests and messages.
+const MAX_OUTBOX: usize = 4096;
+
+/// Messages of links that may wait for the node, all links together.
+const LINK_EVENTS: usize = 256;
+
+/// How often links are looked after.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Something to do when an operation is done.
+type Then = Box<dyn FnOnce(&mut Node) + Send>;
+
+/// The networking task; see [the module above](super).
+pub struct Node {
+    pub(super) profile: Profile,
+    pub(super) store: Store,
+    pub(super) net: Net,
+    pub(super) scope: Scope,
+    /// Whom sessions are held with; made anew when contacts or invites change.
+    pub(super) local: Arc<Local>,
+    pub(super) people: HashMap<Identity, Person>,
+    /// With whom each direct conversation is.
+    pub(super) conversations: HashMap<ConversationId, Identity>,
+    pub(super) links: HashMap<LinkId, Link>,
+    pub(super) link_events: mpsc::Sender<(LinkId, link::Event)>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stopping: bool,
+    from_links: mpsc::Receiver<(LinkId, link::Event)>,
+    events: mpsc::Sender<Event>,
+    outbox: VecDeque<Event>,
+    work: FuturesOrdered<BoxFuture<'static, Then>>,
+}
+
+impl Node {
+    /// A node on an open store; listens.
+    pub async fn new(
+        config: &Config,
+        store: Store,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self, Failure> {
+        let profile = store.profile().await?;
+        let net =
+            Net::start(&config.network).map_err(|text| failure(FailureKind::Address, text))?;
+        let (link_events, from_links) = mpsc::channel(LINK_EVENTS);
+        let local = Local::new(
+            profile.identity_key.public(),
+            profile.device_key.clone(),
+            profile.certificate.clone(),
+            Vec::new(),
+        );
+        let mut node = Self {
+            store,
+            net,
+            scope: config.network.scope,
+            local: Arc::new(local),
+            people: HashMap::new(),
+            conversations: HashMap::new(),
+            links: HashMap::new(),
+            link_events,
+            counters: Arc::default(),
+            stopping: false,
+            from_links,
+            events,
+            outbox: VecDeque::new(),
+            work: FuturesOrdered::new(),
+            profile,
+        };
+        for contact in node.store.contacts().await? {
+            node.add_person(contact);
+        }
+        node.meet().await?;
+        let me = node.me();
+        node.tell(Event::Ready { me, has_passphrase: node.profile.has_passphrase });
+        Ok(node)
+    }
+
+    /// Runs until the front end ends it.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), Failure> {
+        let events = self.events.clone();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !(self.stopping && self.work.is_empty()) {
+            let room = self.outbox.len() < MAX_OUTBOX && self.work.len() < MAX_WORK;
+            tokio::select! {
+                permit = events.reserve(), if !self.outbox.is_empty() => match permit {
+                    Ok(permit) => {
+                        if let Some(event) = self.outbox.pop_front() {
+                            permit.send(event);
+                        }
+                        self.empty_outbox();
+                    }
+                    Err(_) => {
+                        self.outbox.clear();
+                        self.stopping = true;
+                    }
+                },
+                then = self.work.next(), if !self.work.is_empty() => {
+                    if let Some(then) = then {
+                        then(&mut self);
+                    }
+                    while let Some(Some(then)) = self.work.next().now_or_never() {
+                        then(&mut self);
+                    }
+                    self.push_live();
+                }
+                request = requests.recv(), if room && !self.stopping => match request {
+                    Some(request) => {
+                        self.handle_request(request);
+                        while self.work.len() < MAX_WORK
+                            && !self.stopping
+                            && let Ok(request) = requests.try_recv()
+                        {
+                            self.handle_request(request);
+                        }
+                    }
+                    None => self.stopping = true,
+                },
+                Some((id, event)) = self.from_links.recv(), if room => {
+                    self.handle_link(id, event);
+                }
+                event = self.net.next() => self.handle_net(event),
+                _ = tick.tick() => self.look_after_links(),
+            }
+        }
+        self.stop().await
+    }
+
+    /// Begins an operation; `then` is called with its result, in the order of beginning.
+    pub(super) fn when<T: Send + 'static>(
+        &mut self,
+        operation: impl Future<Output = T> + Send + 'static,
+        then: impl FnOnce(&mut Self, T) + Send + 'static,
+    ) {
+        self.work.push_back(
+            async move {
+                let value = operation.await;
+                Box::new(move |node: &mut Self| then(node, value)) as Then
+            }
+            .boxed(),
+        );
+    }
+
+    /// Tells the front end.
+    pub(super) fn tell(&mut self, event: Event) {
+        self.outbox.push_back(event);
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(&mut self, request: u64, result: Result<Answer, Failure>) {
+        self.tell(Event::Answered { request, result });
+    }
+
+    /// Says that something went wrong that nobody asked about.
+    pub(super) fn trouble(&mut self, failure: impl Into<Failure>) {
+        let failure = failure.into();
+        tracing::warn!(kind = ?failure.kind, text = failure.text, "trouble");
+        self.tell(Event::Trouble { failure });
+    }
+
+    /// Oneself.
+    pub(super) fn me(&self) -> Me {
+        Me { id: self.profile.identity_key.public(), name: self.profile.name.clone() }
+    }
+
+    fn empty_outbox(&mut self) {
+        while !self.outbox.is_empty() {
+            let Ok(permit) = self.events.try_reserve() else { return };
+            if let Some(event) = self.outbox.pop_front() {
+                permit.send(event);
+            }
+        }
+    }
+
+    async fn stop(mut self) -> Result<(), Failure> {
+        self.links.clear();
+        let closed = self.store.close().await;
+        for event in self.outbox {
+            let _ = self.events.send(event).await;
+        }
+        Ok(closed?)
+    }
+}

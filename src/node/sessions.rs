@@ -1,0 +1,424 @@
+//! Links and the people behind them: who is online, by which link, and that it lives.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use libp2p::{Multiaddr, PeerId};
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+
+use super::{
+    api::{ContactState, Event, Failure, FailureKind, Path},
+    failure,
+    link::{self, OUTGOING},
+    now,
+    run::Node,
+};
+use crate::{
+    conversation::{ConversationId, WireEntry},
+    identity::{Identity, PairSecret},
+    net::{self, LinkId, address, dialer::Target},
+    session::{Acquaintance, LinkIds, Local, Peer, Session, Standing, Via, keep_new},
+    store::{self, Direction},
+    sync::{Exchange, Message},
+};
+
+/// A ping goes out when nothing was heard for so long. It also finds dead TCP connections, which
+/// have no keep-alive of their own.
+const QUIET: Duration = Duration::from_secs(20);
+
+/// A ping goes out when what was sent is not acknowledged for so long …
+const UNANSWERED: Duration = Duration::from_millis(1000);
+
+/// … and so long after the ping the link is given up: the next dial finds out whether the other
+/// side can still be reached. A cut of some seconds is mended as soon as it ends.
+const PING_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How often both sides say what they have, though nothing happened.
+const HAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Targets kept of one person: the addresses where they were last, and the PeerIds since.
+const MAX_TARGETS: usize = 12;
+
+/// A contact, and how it is reached.
+pub struct Person {
+    pub contact: store::Contact,
+    pub link: Option<LinkId>,
+    shown: (ContactState, Option<Path>),
+    targets: VecDeque<Target>,
+}
+
+/// A link and the session over it.
+pub struct Link {
+    pub stage: Stage,
+    pub outgoing: mpsc::Sender<Message>,
+    peer: PeerId,
+    address: Multiaddr,
+    path: Path,
+    dialed: bool,
+    heard: Instant,
+    waiting: Waiting,
+}
+
+/// How far a link has come.
+pub enum Stage {
+    /// It is not known who is there.
+    Hailing,
+    /// Somebody with an invite is there.
+    Pairing(Peer),
+    /// A contact is there.
+    Standing(Box<Exchanging>),
+}
+
+/// A session with a contact.
+pub struct Exchanging {
+    pub who: Identity,
+    pub since: Instant,
+    pub exchange: Exchange,
+    /// Own entries that were just written, to be sent in one message.
+    pub fresh: Vec<(ConversationId, WireEntry)>,
+    /// Messages for which the link had no room yet.
+    pub waiting: VecDeque<Message>,
+    /// Conversations in which the other may lack something.
+    pub wanted: BTreeSet<ConversationId>,
+    /// The store is being asked what the other lacks.
+    pub asking: bool,
+    /// The other is to be told what is on this disk …
+    pub have_due: bool,
+    /// … and the store is being asked for it.
+    pub asking_have: bool,
+    pub last_have: Instant,
+}
+
+/// Whether something that calls for an answer was sent since the other was last heard.
+#[derive(Clone, Copy)]
+enum Waiting {
+    Nothing,
+    Answer(Instant),
+    Pong(Instant),
+}
+
+impl Node {
+    /// Knows a contact from now on.
+    pub(super) fn add_person(&mut self, contact: store::Contact) {
+        let who = contact.identity;
+        self.conversations.insert(contact.conversation, who);
+        let mut targets = VecDeque::new();
+        for text in &contact.addresses {
+            if let Ok(address) = text.parse() {
+                targets.push_back(Target::Address(address));
+            }
+            self.net.last_known(text);
+        }
+        let shown = (ContactState::Offline, None);
+        self.people.insert(who, Person { contact, link: None, shown, targets });
+    }
+
+    /// What is known of a contact changed.
+    pub(super) fn update_person(&mut self, contact: store::Contact) {
+        let id = contact.identity;
+        let view = self.view(&contact);
+        if let Some(person) = self.people.get_mut(&id) {
+            person.contact = contact;
+        }
+        self.tell(Event::ContactChanged { contact: Some(view), id });
+    }
+
+    /// Forgets a contact and ends the session with them.
+    pub(super) fn remove_person(&mut self, id: Identity) {
+        let Some(person) = self.people.remove(&id) else { return };
+        self.conversations.retain(|_, who| *who != id);
+        if let Some(link) = person.link {
+            self.links.remove(&link);
+            self.net.close(link);
+        }
+        self.meet_again();
+        self.tell(Event::ContactChanged { contact: None, id });
+    }
+
+    /// Whether a contact can be reached, and how.
+    pub(super) fn presence(&self, who: Identity) -> (ContactState, Option<Path>) {
+        let Some(person) = self.people.get(&who) else { return (ContactState::Offline, None) };
+        if let Some(link) = person.link.and_then(|id| self.links.get(&id)) {
+            return (ContactState::Online, Some(link.path));
+        }
+        let trying = person.targets.iter().any(|target| self.net.is_trying(target));
+        (if trying { ContactState::Connecting } else { ContactState::Offline }, None)
+    }
+
+    /// Tells the front end if a contact's presence is other than what it was told.
+    fn show_presence(&mut self, id: Identity) {
+        let (state, path) = self.presence(id);
+        if let Some(person) = self.people.get_mut(&id)
+            && person.shown != (state, path)
+        {
+            person.shown = (state, path);
+            self.tell(Event::ContactState { id, state, path });
+        }
+    }
+
+    /// Learns from the store whom to hold sessions with.
+    pub(super) async fn meet(&mut self) -> Result<(), Failure> {
+        let invitations = self.store.open_invites(now()).await?;
+        self.local = Arc::new(self.local_with(invitations));
+        Ok(())
+    }
+
+    /// The same when contacts or invites changed; strangers may be acquaintances now.
+    pub(super) fn meet_again(&mut self) {
+        let store = self.store.clone();
+        let list = async move { store.open_invites(now()).await };
+        self.when(list, |node, invitations| match invitations {
+            Ok(invitations) => {
+                node.local = Arc::new(node.local_with(invitations));
+                node.net.reconsider();
+            }
+            Err(error) => node.trouble(error),
+        });
+    }
+
+    fn local_with(&self, invitations: Vec<store::Invitation>) -> Local {
+        let key = &self.profile.device_key;
+        let mut acquaintances = Vec::new();
+        for person in self.people.values() {
+            let device_public = person.contact.certificate.device_public;
+            let me = self.local.identity();
+            let identity = person.contact.identity;
+            if let Ok(pair_secret) = PairSecret::of_devices((&me, key), (&identity, &device_public))
+            {
+                acquaintances.push(Acquaintance::Contact { identity, device_public, pair_secret });
+            }
+        }
+        for invitation in invitations {
+            let store::Invitation { number, direction, invite, certificate, .. } = invitation;
+            let secret = invite.secret.clone();
+            acquaintances.push(match direction {
+                Direction::Issued => Acquaintance::Issued { number, secret },
+                Direction::Accepted => {
+                    let issuer = invite.identity;
+                    let me = self.local.identity();
+                    let issuer_device = certificate.and_then(|certificate| {
+                        let device = certificate.device_public;
+                        let secret = PairSecret::of_devices((&me, key), (&issuer, &device)).ok()?;
+                        Some((device, secret))
+                    });
+                    Acquaintance::Accepted { number, issuer, secret, issuer_device }
+                }
+            });
+        }
+        let certificate = self.profile.certificate.clone();
+        Local::new(self.local.identity(), key.clone(), certificate, acquaintances)
+    }
+
+    /// Something happened in the network.
+    pub(super) fn handle_net(&mut self, event: net::Event) {
+        match event {
+            net::Event::Opened(link) => self.open_link(link),
+            net::Event::Closed(id) => self.close_link(id),
+            net::Event::ListenChanged => {
+                let network = self.network();
+                self.tell(Event::Network { network });
+            }
+            net::Event::DialsChanged => {
+                let waiting = self.people.iter().filter(|(_, person)| person.link.is_none());
+                let waiting: Vec<_> = waiting.map(|(who, _)| *who).collect();
+                for who in waiting {
+                    self.show_presence(who);
+                }
+            }
+            net::Event::ListenFailed(error) => {
+                let text = format!("An address can no longer be listened on: {error}.");
+                self.trouble(failure(FailureKind::Address, text));
+            }
+        }
+    }
+
+    fn open_link(&mut self, link: net::Link) {
+        let net::Link { id, peer, address, path, dialed, stream } = link;
+        let ids =
+            LinkIds { own_peer_id: self.net.peer_id().to_bytes(), their_peer_id: peer.to_bytes() };
+        let (local, at) = (Arc::clone(&self.local), Instant::now());
+        let session = if dialed {
+            Session::dial(local, ids, at, rand::make_rng::<StdRng>())
+        } else {
+            Session::listen(local, ids, at, rand::make_rng::<StdRng>())
+        };
+        let (outgoing, messages) = mpsc::channel(OUTGOING);
+        let (events, counters) = (self.link_events.clone(), Arc::clone(&self.counters));
+        link::spawn(id, stream, session, messages, events, counters);
+        let (stage, heard, waiting) = (Stage::Hailing, at, Waiting::Nothing);
+        let link = Link { stage, outgoing, peer, address, path, dialed, heard, waiting };
+        self.links.insert(id, link);
+    }
+
+    /// A link is over.
+    pub(super) fn close_link(&mut self, id: LinkId) {
+        self.net.close(id);
+        let Some(link) = self.links.remove(&id) else { return };
+        let Stage::Standing(standing) = link.stage else { return };
+        let who = standing.who;
+        if let Some(person) = self.people.get_mut(&who)
+            && person.link == Some(id)
+        {
+            person.link = None;
+            person.contact.last_seen = Some(now());
+            self.note_seen(who, &link.address, link.dialed);
+            self.show_presence(who);
+        }
+    }
+
+    fn note_seen(&mut self, who: Identity, address: &Multiaddr, dialed: bool) {
+        let dialable = dialed || address::is_quic(address);
+        let addresses = if dialable { vec![address.to_string()] } else { Vec::new() };
+        let store = self.store.clone();
+        let seen = async move { store.contact_seen(who, now(), addresses).await };
+        self.when(seen, |node, result| {
+            if let Err(error) = result {
+                node.trouble(error);
+            }
+        });
+    }
+
+    /// A link says something.
+    pub(super) fn handle_link(&mut self, id: LinkId, event: link::Event) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        match event {
+            link::Event::Closed => self.close_link(id),
+            link::Event::Established(peer) => match peer.via {
+                Via::Contact => self.stand(id, peer.identity),
+                Via::Issued(_) | Via::Accepted(_) => self.begin_pairing(id, peer),
+            },
+            link::Event::Message(message, permit) => {
+                link.heard = Instant::now();
+                link.waiting = Waiting::Nothing;
+                match link.stage {
+                    Stage::Hailing => {}
+                    Stage::Pairing(peer) => self.handle_pairing(id, peer, message, permit),
+                    Stage::Standing(_) => self.handle_message(id, message, permit),
+                }
+            }
+        }
+    }
+
+    /// A contact is at the other end of this link: from now on it is theirs, or the one that they
+    /// have already stays.
+    pub(super) fn stand(&mut self, id: LinkId, who: Identity) {
+        let (own, at) = (self.local.identity(), Instant::now());
+        let Some(link) = self.links.get(&id) else { return };
+        let Some(person) = self.people.get(&who) else { return self.close_link(id) };
+        let (peer, address, dialed) = (link.peer, link.address.clone(), link.dialed);
+        if let Some(old_id) = person.link
+            && let Some(old) = self.links.get(&old_id)
+            && let Stage::Standing(standing) = &old.stage
+        {
+            let before = Standing { dialed: old.dialed, since: standing.since };
+            if !keep_new(&before, &Standing { dialed, since: at }, &own, &who, at) {
+                // What is still on its way in it is sent again over the other.
+                self.links.remove(&id);
+                return;
+            }
+            if old.peer != peer {
+                self.net.forget(old.peer);
+            }
+            self.links.remove(&old_id);
+        }
+        self.net.known(id, &address, peer);
+        let standing = Exchanging {
+            who,
+            since: at,
+            exchange: Exchange::default(),
+            fresh: Vec::new(),
+            waiting: VecDeque::new(),
+            wanted: BTreeSet::new(),
+            asking: false,
+            have_due: true,
+            asking_have: false,
+            last_have: at,
+        };
+        if let Some(link) = self.links.get_mut(&id) {
+            link.stage = Stage::Standing(Box::new(standing));
+        }
+        if let Some(person) = self.people.get_mut(&who) {
+            person.link = Some(id);
+            person.targets.retain(|target| *target != Target::Peer(peer));
+            person.targets.push_back(Target::Peer(peer));
+            if person.targets.len() > MAX_TARGETS {
+                person.targets.pop_front();
+            }
+        }
+        self.greet(id);
+        self.note_seen(who, &address, dialed);
+        self.show_presence(who);
+        self.pump(id);
+    }
+
+    /// Says who one is.
+    pub(super) fn greet(&mut self, id: LinkId) {
+        let version = concat!("entrenous ", env!("CARGO_PKG_VERSION")).to_owned();
+        let hello = Message::Hello { name: self.profile.name.clone(), version };
+        self.send(id, hello);
+    }
+
+    /// Tells everyone who is online the own name.
+    pub(super) fn greet_everyone(&mut self) {
+        let online: Vec<_> = self.people.values().filter_map(|person| person.link).collect();
+        for id in online {
+            self.greet(id);
+        }
+    }
+
+    /// Sends a message now, or when the link has room.
+    pub(super) fn send(&mut self, id: LinkId, message: Message) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let asks = matches!(message, Message::Entries { .. } | Message::Ping);
+        if asks && matches!(link.waiting, Waiting::Nothing) {
+            link.waiting = Waiting::Answer(Instant::now());
+        }
+        match &mut link.stage {
+            Stage::Standing(standing) if !standing.waiting.is_empty() => {
+                standing.waiting.push_back(message);
+            }
+            stage => {
+                if let Err(mpsc::error::TrySendError::Full(message)) =
+                    link.outgoing.try_send(message)
+                    && let Stage::Standing(standing) = stage
+                {
+                    standing.waiting.push_back(message);
+                }
+            }
+        }
+    }
+
+    /// Looks after the links, twice a second: do they live, is a `Have` due, is there room again?
+    pub(super) fn look_after_links(&mut self) {
+        let at = Instant::now();
+        let ids: Vec<_> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            let Stage::Standing(standing) = &mut link.stage else { continue };
+            if at - standing.last_have >= HAVE_INTERVAL {
+                standing.have_due = true;
+            }
+            match link.waiting {
+                Waiting::Pong(since) if at - since >= PING_TIMEOUT => {
+                    tracing::debug!(?id, "no answer: the link is given up");
+                    self.close_link(id);
+                    continue;
+                }
+                Waiting::Answer(since) if at - since >= UNANSWERED => {
+                    link.waiting = Waiting::Pong(at);
+                    self.send(id, Message::Ping);
+                }
+                Waiting::Nothing if at - link.heard >= QUIET => {
+                    link.waiting = Waiting::Pong(at);
+                    self.send(id, Message::Ping);
+                }
+                _ => {}
+            }
+            self.pump(id);
+        }
+    }
+}
