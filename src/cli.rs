@@ -1,1 +1,151 @@
-//! (this module is being written)
+//! The command line: which front end on which profile.
+
+mod config;
+mod demo;
+mod invites;
+mod log;
+mod options;
+
+use std::{
+    io::{self, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{self, ExitCode},
+};
+
+use clap::{CommandFactory, Parser};
+use color_eyre::eyre::{self, Context, bail};
+
+pub use self::options::{Action, Arguments, Options};
+use crate::{net, node, node::api::Passphrase, rpc, tui};
+
+/// The variable by which TLS libraries are told to write their keys to a file.
+const KEY_LOG: &str = "SSLKEYLOGFILE";
+
+/// Makes sure that no library logs session keys: if the environment asks for it, starts the
+/// program again without that. (Removing a variable from a running process is not safe in Rust;
+/// a new process image is.)
+///
+/// # Errors
+///
+/// When the program can't be started again; then it must not go on.
+pub fn scrub_environment() -> io::Result<()> {
+    if std::env::var_os(KEY_LOG).is_none() {
+        return Ok(());
+    }
+    let program = std::env::current_exe()?;
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| program.clone().into());
+    Err(process::Command::new(program).arg0(name).args(arguments).env_remove(KEY_LOG).exec())
+}
+
+/// Reads the arguments and does what they ask.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let installed = color_eyre::config::HookBuilder::default().display_env_section(false).install();
+    match installed.and_then(|()| run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("entrenous: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> eyre::Result<()> {
+    let Arguments { options, action } = arguments;
+    match action {
+        Some(Action::Completions { shell }) => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "entrenous", &mut io::stdout());
+            return Ok(());
+        }
+        Some(Action::Man { directory }) => return man_pages(directory.as_deref()),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .wrap_err("the runtime could not be started")?;
+    let result = runtime.block_on(async {
+        match action {
+            Some(Action::Demo) => demo::run().await,
+            Some(Action::Rpc) => {
+                let profile = Profile::prepare(&options)?;
+                let input = tokio::io::BufReader::new(tokio::io::stdin());
+                let node = node::start(profile.node);
+                Ok(rpc::run(node, profile.passphrase, input, tokio::io::stdout()).await?)
+            }
+            Some(Action::Invite { uses, days }) => invites::create(&options, uses, days).await,
+            Some(Action::Add { invite }) => invites::add(&options, invite.is_some()).await,
+            _ => {
+                let profile = Profile::prepare(&options)?;
+                let screen = tui::Options::new(profile.screen);
+                Ok(tui::run(node::start(profile.node), screen).await?)
+            }
+        }
+    });
+    // A read of standard input may still be under way; there is nothing left to wait for.
+    runtime.shutdown_background();
+    result
+}
+
+/// A profile as the options and its `config.toml` say.
+struct Profile {
+    node: node::Config,
+    screen: tui::Config,
+    passphrase: Option<Passphrase>,
+}
+
+impl Profile {
+    fn prepare(options: &Options) -> eyre::Result<Self> {
+        let directory = options.directory()?;
+        let config = config::load(&directory)?;
+        log::start(&directory);
+        let scope = options.scope(&config);
+        let either = |given: &[_], configured: Vec<_>| {
+            if given.is_empty() { configured } else { given.to_vec() }
+        };
+        let network = net::Config {
+            scope,
+            listen: either(&options.listen, config.listen),
+            bootstrap: either(&options.bootstrap, config.bootstrap),
+            mdns: !options.no_mdns && config.mdns,
+        };
+        let passphrase = options.passphrase_fd.map(read_passphrase).transpose()?;
+        Ok(Self { node: node::Config { directory, network }, screen: config.screen, passphrase })
+    }
+}
+
+/// Reads the first line of a file descriptor that the caller opened.
+fn read_passphrase(descriptor: u32) -> eyre::Result<Passphrase> {
+    /// Longer than anyone types, and a bound for `/dev/zero`.
+    const MAX_PASSPHRASE: u64 = 4096;
+    use std::io::Read;
+    let file = std::fs::File::open(format!("/dev/fd/{descriptor}"))
+        .wrap_err_with(|| format!("--passphrase-fd {descriptor}: nothing is open there"))?;
+    let mut text = zeroize::Zeroizing::new(String::new());
+    file.take(MAX_PASSPHRASE)
+        .read_to_string(&mut text)
+        .wrap_err_with(|| format!("--passphrase-fd {descriptor} could not be read"))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        bail!("--passphrase-fd {descriptor} held no passphrase");
+    }
+    Ok(Passphrase(zeroize::Zeroizing::new(line.to_owned())))
+}
+
+/// Writes the man pages: all of them into a directory, or the main one to standard output.
+fn man_pages(directory: Option<&Path>) -> eyre::Result<()> {
+    let command = Arguments::command();
+    let Some(directory) = directory else {
+        clap_mangen::Man::new(command).render(&mut io::stdout())?;
+        return Ok(());
+    };
+    clap_mangen::generate_to(command, directory).wrap_err_with(|| {
+        format!("the man pages could not be written to {}", directory.display())
+    })?;
+    writeln!(io::stdout(), "Wrote the man pages to {}.", directory.display())?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `entrenous invite` and `entrenous add`: invites without the screen.
+
+use std::io::{self, IsTerminal, Write};
+
+use color_eyre::eyre::{self, bail};
+
+use super::{Options, Profile};
+use crate::{
+    node::{
+        self,
+        api::{Answer, Command, Event, Handle, Passphrase, Request, Scope},
+    },
+    tui::qr,
+};
+
+/// The longest line read as an invite; one is about 120 characters long.
+const MAX_LINE: u64 = 64 * 1024;
+
+/// Makes an invite and prints it; on a terminal, with its QR code.
+pub async fn create(options: &Options, uses: u32, days: u32) -> eyre::Result<()> {
+    let mut node = Open::new(options).await?;
+    let expires_in_seconds = Some(u64::from(days) * 24 * 60 * 60);
+    let answer = node.ask(Command::CreateInvite { uses: Some(uses), expires_in_seconds }).await?;
+    let Answer::Invite(invite) = answer else { bail!("an unexpected answer") };
+    let mut output = io::stdout().lock();
+    if output.is_terminal() {
+        for line in qr::rows(&invite.invite).unwrap_or_default() {
+            writeln!(output, "{line}")?;
+        }
+    }
+    writeln!(output, "{}", invite.invite)?;
+    drop(output);
+    eprintln!(
+        "Give this to {} in private; it is good for {days} days. You become contacts when both \
+         of you run entrenous.",
+        if uses == 1 { "one friend" } else { "your friends" }
+    );
+    node.close().await
+}
+
+/// Accepts an invite from standard input.
+pub async fn add(options: &Options, given_as_argument: bool) -> eyre::Result<()> {
+    if given_as_argument {
+        bail!(
+            "an invite is a secret, and arguments can be read by others on this machine: start \
+             `entrenous add` without it and paste it when asked"
+        );
+    }
+    let mut node = Open::new(options).await?;
+    if io::stdin().is_terminal() {
+        eprint!("Paste the invite, then press Enter: ");
+    }
+    let mut invite = String::new();
+    io::BufRead::read_line(&mut io::Read::take(io::stdin().lock(), MAX_LINE), &mut invite)?;
+    node.ask(Command::AcceptInvite { invite }).await?;
+    println!("Accepted. You become contacts when both of you run entrenous.");
+    node.close().await
+}
+
+/// A profile opened without the network, to do one thing.
+struct Open {
+    node: Handle,
+    number: u64,
+}
+
+impl Open {
+    async fn new(options: &Options) -> eyre::Result<Self> {
+        let mut profile = Profile::prepare(options)?;
+        profile.node.network.scope = Scope::Offline;
+        let mut open = Self { node: node::start(profile.node), number: 0 };
+        loop {
+            match open.node.events.recv().await {
+                Some(Event::Ready { .. }) => return Ok(open),
+                Some(Event::ProfileNeeded) => {
+                    bail!("there is no profile yet: start `entrenous` once, to choose a name")
+                }
+                Some(Event::PassphraseNeeded) => {
+                    let passphrase = match profile.passphrase.take() {
+                        Some(passphrase) => passphrase,
+                        None => ask_passphrase()?,
+                    };
+                    open.ask(Command::Unlock { passphrase }).await?;
+                    return Ok(open);
+                }
+                Some(Event::Stopped { failure: Some(failure) }) => bail!(failure.text),
+                Some(_) => {}
+                None => bail!("the node ended"),
+            }
+        }
+    }
+
+    async fn ask(&mut self, command: Command) -> eyre::Result<Answer> {
+        self.number += 1;
+        self.node.requests.send(Request { number: self.number, command }).await?;
+        while let Some(event) = self.node.events.recv().await {
+            match event {
+                Event::Answered { request, result } if request == self.number => {
+                    return result.map_err(|failure| eyre::eyre!(failure.text));
+                }
+                Event::Stopped { failure: Some(failure) } => bail!(failure.text),
+                _ => {}
+            }
+        }
+        bail!("the node ended")
+    }
+
+    async fn close(mut self) -> eyre::Result<()> {
+        self.ask(Command::Shutdown).await?;
+        while self.node.events.recv().await.is_some() {}
+        Ok(())
+    }
+}
+
+/// Asks on the terminal, without echo.
+fn ask_passphrase() -> eyre::Result<Passphrase> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let input = io::stdin();
+    if !input.is_terminal() {
+        bail!("this profile has a passphrase: give it with --passphrase-fd");
+    }
+    eprint!("Passphrase: ");
+    let shown = tcgetattr(&input)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&input, OptionalActions::Flush, &hidden)?;
+    let mut line = zeroize::Zeroizing::new(String::new());
+    let read = input.read_line(&mut line);
+    tcsetattr(&input, OptionalActions::Now, &shown)?;
+    eprintln!();
+    read?;
+    let passphrase = line.trim_end_matches(['\r', '\n']).to_owned();
+    Ok(Passphrase(zeroize::Zeroizing::new(passphrase)))
+}

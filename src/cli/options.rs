@@ -1,0 +1,160 @@
+//! What may be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use color_eyre::eyre::{self, bail};
+use libp2p::Multiaddr;
+
+use super::config::Config;
+use crate::node::api::Scope;
+
+/// An encrypted peer-to-peer messenger for the terminal: no server, no relay, no account.
+#[derive(Debug, Parser)]
+#[command(name = "entrenous", version, arg_required_else_help = false)]
+pub struct Arguments {
+    /// The options that hold for every action.
+    #[command(flatten)]
+    pub options: Options,
+    /// What to do; opens the screen unless given.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+/// Options that hold for every action.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Keep profiles in this directory
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Which profile: each is a person of its own
+    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    pub profile: String,
+    /// Talk to the local network only
+    #[arg(long, global = true)]
+    pub lan_only: bool,
+    /// Open no socket at all
+    #[arg(long, global = true, conflicts_with = "lan_only")]
+    pub offline: bool,
+    /// Link to this address, with or without /p2p/…; may be repeated
+    #[arg(long, global = true, value_name = "MULTIADDR")]
+    pub bootstrap: Vec<Multiaddr>,
+    /// Never use the public DHT (this version uses none)
+    #[arg(long, global = true)]
+    pub no_public_dht: bool,
+    /// Serve the project's own DHT (from the version on that has one)
+    #[arg(long, global = true)]
+    pub serve_dht: bool,
+    /// Listen on this address; may be repeated
+    #[arg(long, global = true, value_name = "MULTIADDR")]
+    pub listen: Vec<Multiaddr>,
+    /// Neither look for others on the LAN by mDNS nor be found
+    #[arg(long, global = true)]
+    pub no_mdns: bool,
+    /// Read the passphrase from this open file descriptor
+    #[arg(long, global = true, value_name = "N")]
+    pub passphrase_fd: Option<u32>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Speak JSON-RPC on standard input and output
+    Rpc,
+    /// Make an invite and print it, with its QR code
+    Invite {
+        /// How many people may use it
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        uses: u32,
+        /// For how many days it is good
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
+        days: u32,
+    },
+    /// Accept an invite, read from standard input
+    Add {
+        /// Caught to explain why it is not taken from here.
+        #[arg(hide = true)]
+        invite: Option<String>,
+    },
+    /// Try it: a throwaway profile, and a second process on this machine that answers
+    Demo,
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, or write all of them
+    Man {
+        /// Where to write them
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+impl Options {
+    /// The profile's directory.
+    pub fn directory(&self) -> eyre::Result<PathBuf> {
+        let name = &self.profile;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
+            bail!(
+                "--profile {name:?}: a profile's name is 1 to 64 letters, digits, '-', '_' or \
+                 '.', and does not begin with a dot"
+            );
+        }
+        let base = match &self.data_dir {
+            Some(directory) => directory.clone(),
+            None => match directories::ProjectDirs::from("", "", "entrenous") {
+                Some(directories) => directories.data_dir().to_owned(),
+                None => bail!("there is no home directory: say --data-dir"),
+            },
+        };
+        Ok(base.join(name))
+    }
+
+    /// What the network may be used for.
+    pub fn scope(&self, config: &Config) -> Scope {
+        if self.offline {
+            Scope::Offline
+        } else if self.lan_only || config.lan_only {
+            Scope::LanOnly
+        } else {
+            Scope::Everywhere
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_before_or_after_the_action() {
+        for line in [["entrenous", "--offline", "rpc"], ["entrenous", "rpc", "--offline"]] {
+            assert!(Arguments::parse_from(line).options.offline);
+        }
+        assert!(Arguments::try_parse_from(["entrenous", "--offline", "--lan-only"]).is_err());
+        assert!(Arguments::try_parse_from(["entrenous", "--listen", "nonsense"]).is_err());
+        assert!(Arguments::try_parse_from(["entrenous", "invite", "--uses", "0"]).is_err());
+    }
+
+    #[test]
+    fn a_profile_name_can_not_leave_the_directory() {
+        let directory = |name: &str| {
+            Arguments::parse_from(["entrenous", "--data-dir", "/d", "--profile", name])
+                .options
+                .directory()
+        };
+        assert_eq!(directory("work-2").unwrap(), PathBuf::from("/d/work-2"));
+        for bad in ["", "..", ".x", "a/b", "a b", "é", "x\0"] {
+            assert!(directory(bad).is_err(), "{bad:?}");
+        }
+    }
+}
