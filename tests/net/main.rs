@@ -1,0 +1,73 @@
+//! Real processes on real (if small) networks: each host is a network namespace.
+//!
+//! Needs what `support/lab.rs` says; without it every test here is counted as ignored, or failed
+//! under `ENTRENOUS_TESTS=require`. With `ENTRENOUS_MEASURE=1`, best as
+//! `ENTRENOUS_MEASURE=1 cargo test --release --test net -- --test-threads 1`, the sizes are full,
+//! the bounds strict and every figure is printed.
+
+// A test that cannot go on has failed; `json!({})` is handed over as it is made.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
+
+#[path = "../support/support.rs"]
+mod support;
+
+mod crash;
+mod cut;
+mod idle;
+mod pairing;
+mod paths;
+mod storage;
+mod throughput;
+mod wire;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const TESTS: &[(&str, fn())] = &[
+    ("wire::the_laboratory_works", wire::the_laboratory_works),
+    ("pairing::fresh_profiles_become_contacts", pairing::fresh_profiles_become_contacts),
+    ("pairing::a_known_pair_is_online_again", pairing::a_known_pair_is_online_again),
+    ("pairing::what_was_written_in_absence_arrives", pairing::what_was_written_in_absence_arrives),
+    ("pairing::an_invite_waits_for_its_issuer", pairing::an_invite_waits_for_its_issuer),
+    ("paths::ipv6_alone", paths::ipv6_alone),
+    ("paths::link_local_alone", paths::link_local_alone),
+    ("paths::tcp_alone", paths::tcp_alone),
+    ("paths::three_hosts_three_pairs", paths::three_hosts_three_pairs),
+    ("throughput::many_messages", throughput::many_messages),
+    ("throughput::echo", throughput::echo),
+    ("crash::kill_at_random_moments", crash::kill_at_random_moments),
+    ("cut::link_is_cut_again_and_again", cut::link_is_cut_again_and_again),
+    ("idle::costs_little", idle::costs_little),
+    ("wire::capture_shows_nothing", wire::capture_shows_nothing),
+    ("wire::two_starts_share_no_key", wire::two_starts_share_no_key),
+    ("storage::full_disk", storage::full_disk),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let mut missing = None;
+    if !arguments.list {
+        match support::lab::enter() {
+            Ok(Some(code)) => return code,
+            Ok(None) => {}
+            Err(reason) => missing = Some(reason),
+        }
+    }
+    if let Some(reason) = &missing {
+        println!("network tests cannot run: {reason}");
+    }
+    // Each test is two busy programs; more at a time would only measure each other.
+    arguments.test_threads.get_or_insert(if support::measuring() { 1 } else { 2 });
+    let trials = TESTS.iter().map(|&(name, test)| {
+        let reason = missing.clone();
+        let ignored = reason.is_some() && !support::required();
+        let run = move || {
+            reason.map_or(Ok(()), |reason| Err(Failed::from(reason)))?;
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(ignored)
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
