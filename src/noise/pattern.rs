@@ -41,11 +41,11 @@ impl Pattern {
     }
 
     /// Between people who know each other's devices.
-    pub(crate) const KK: &'static Self = &PATTERNS[0];
+    pub const KK: &'static Self = &PATTERNS[0];
     /// Between people who know nothing of each other.
-    pub(crate) const XX: &'static Self = &PATTERNS[1];
+    pub const XX: &'static Self = &PATTERNS[1];
     /// Between the maker of an invite and its holder.
-    pub(crate) const XX_PSK3: &'static Self = &PATTERNS[2];
+    pub const XX_PSK3: &'static Self = &PATTERNS[2];
 
     /// The full name of the protocol (section 8).
     pub fn protocol_name(&self) -> String {
