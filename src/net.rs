@@ -58,7 +58,7 @@ pub type LinkId = ConnectionId;
 #[derive(Debug)]
 pub enum Event {
     /// A link stands.
-    Opened(Link),
+    Opened(Box<Link>),
     /// A link that was opened is over.
     Closed(LinkId),
     /// The addresses listened on are other ones.
@@ -342,7 +342,8 @@ impl Net {
         self.standing.get_mut(&connection)?.opened = true;
         let (address, _) = address::split_peer(address);
         let path = address::path(&address);
-        Some(Event::Opened(Link { id: connection, peer, address, path, dialed, stream }))
+        let link = Link { id: connection, peer, address, path, dialed, stream };
+        Some(Event::Opened(Box::new(link)))
     }
 
     fn closed(&mut self, id: ConnectionId, peer: PeerId, remaining: u32) -> Option<Event> {
@@ -445,7 +446,7 @@ mod tests {
     async fn opened(net: &mut Net) -> Link {
         loop {
             if let Event::Opened(link) = net.next().await {
-                return link;
+                return *link;
             }
         }
     }

@@ -118,20 +118,19 @@ impl State {
         match call {
             Ok((id, Call::Result(result))) => id.map(|id| answered(&id, &result)),
             Ok((id, Call::Command(command))) => {
-                self.request(command, Some(id));
+                let number = self.request(command);
+                self.pending.insert(number, id);
                 None
             }
             Err((id, refusal)) => Some(refused(&id, &refusal)),
         }
     }
 
-    fn request(&mut self, command: Command, id: Option<Option<Value>>) {
+    fn request(&mut self, command: Command) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        if let Some(id) = id {
-            self.pending.insert(number, id);
-        }
         self.outgoing = Some(Request { number, command });
+        number
     }
 
     async fn handle(
@@ -155,19 +154,17 @@ impl State {
             },
             Event::ProfileNeeded => {
                 let passphrase = self.passphrase.take();
-                self.request(Command::CreateProfile { name: String::new(), passphrase }, None);
+                self.request(Command::CreateProfile { name: String::new(), passphrase });
             }
-            Event::PassphraseNeeded => match self.passphrase.take() {
-                Some(passphrase) => self.request(Command::Unlock { passphrase }, None),
-                None => {
-                    let failure = Failure {
-                        kind: FailureKind::WrongPassphrase,
-                        text: "This profile has a passphrase: give it with --passphrase-fd."
-                            .to_owned(),
-                    };
+            Event::PassphraseNeeded => {
+                let Some(passphrase) = self.passphrase.take() else {
+                    let text = "This profile has a passphrase: give it with --passphrase-fd.";
+                    let kind = FailureKind::WrongPassphrase;
+                    let failure = Failure { kind, text: text.to_owned() };
                     return self.give_up(failure, output).await;
-                }
-            },
+                };
+                self.request(Command::Unlock { passphrase });
+            }
             event => {
                 self.ready |= matches!(event, Event::Ready { .. });
                 output.event(&event).await?;
@@ -190,7 +187,7 @@ impl State {
         let done = self.input_ended && self.pending.is_empty() && self.outgoing.is_none();
         if done && !self.stopping {
             self.stopping = true;
-            self.request(Command::Shutdown, Some(None));
+            self.request(Command::Shutdown);
         }
     }
 }

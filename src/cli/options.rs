@@ -23,6 +23,7 @@ pub struct Arguments {
 
 /// Options that hold for every action.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
     /// Keep profiles in this directory
     #[arg(long, global = true, value_name = "DIR")]
@@ -93,6 +94,10 @@ pub enum Action {
 
 impl Options {
     /// The profile's directory.
+    ///
+    /// # Errors
+    ///
+    /// A name that is no name, or no home directory.
     pub fn directory(&self) -> eyre::Result<PathBuf> {
         let name = &self.profile;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

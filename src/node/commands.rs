@@ -35,6 +35,7 @@ const MAX_PAGE: u32 = 1000;
 
 impl Node {
     /// Begins to do what is asked. It is answered when it is done.
+    #[expect(clippy::too_many_lines, reason = "one arm a command")]
     pub(super) fn handle_request(&mut self, request: Request) {
         let Request { number, command } = request;
         let store = self.store.clone();
@@ -241,7 +242,7 @@ impl Node {
     fn accept_invite(&mut self, number: u64, invite: &str) {
         let invite = match Invite::parse(invite) {
             Ok(invite) => invite,
-            Err(error) => return self.answer(number, Err(unusable_invite(&error))),
+            Err(error) => return self.answer(number, Err(unusable_invite(error))),
         };
         let store = self.store.clone();
         let accept = async move { store.accept_invite(invite, now()).await };
@@ -298,7 +299,7 @@ fn open_invite(invitation: &store::Invitation) -> OpenInvite {
     }
 }
 
-fn unusable_invite(error: &InviteError) -> Failure {
+fn unusable_invite(error: InviteError) -> Failure {
     let kind = match error {
         InviteError::Checksum => FailureKind::InviteChecksum,
         InviteError::Version(_) => FailureKind::InviteVersion,

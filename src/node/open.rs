@@ -24,7 +24,7 @@ pub async fn run(config: Config, requests: mpsc::Receiver<Request>, events: mpsc
             let FrontEnd { requests, events } = front_end;
             let stopped = events.clone();
             let failure = match Node::new(&config, store, events).await {
-                Ok(node) => node.run(requests).await.err(),
+                Ok(node) => Box::pin(node.run(requests)).await.err(),
                 Err(failure) => Some(failure),
             };
             let _ = stopped.send(Event::Stopped { failure }).await;

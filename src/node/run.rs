@@ -10,7 +10,7 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use super::{
@@ -40,6 +40,9 @@ const LINK_EVENTS: usize = 256;
 
 /// How often links are looked after.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How long links may take to send their last messages at the end.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Something to do when an operation is done.
 type Then = Box<dyn FnOnce(&mut Node) + Send>;
@@ -79,7 +82,7 @@ impl Node {
         let local = Local::new(
             profile.identity_key.public(),
             profile.device_key.clone(),
-            profile.certificate.clone(),
+            profile.certificate,
             Vec::new(),
         );
         let mut node = Self {
@@ -116,18 +119,18 @@ impl Node {
         while !(self.stopping && self.work.is_empty()) {
             let room = self.outbox.len() < MAX_OUTBOX && self.work.len() < MAX_WORK;
             tokio::select! {
-                permit = events.reserve(), if !self.outbox.is_empty() => match permit {
-                    Ok(permit) => {
-                        if let Some(event) = self.outbox.pop_front() {
-                            permit.send(event);
-                        }
-                        self.empty_outbox();
-                    }
-                    Err(_) => {
+                permit = events.reserve(), if !self.outbox.is_empty() => {
+                    let Ok(permit) = permit else {
+                        // The front end is gone.
                         self.outbox.clear();
                         self.stopping = true;
+                        continue;
+                    };
+                    if let Some(event) = self.outbox.pop_front() {
+                        permit.send(event);
                     }
-                },
+                    self.empty_outbox();
+                }
                 then = self.work.next(), if !self.work.is_empty() => {
                     if let Some(then) = then {
                         then(&mut self);
@@ -205,10 +208,25 @@ impl Node {
         }
     }
 
+    /// Ends in order: what was said last may still leave, the store closes, the front end is told
+    /// what it was not yet told.
     async fn stop(mut self) -> Result<(), Failure> {
+        let mut open = self.links.len();
         self.links.clear();
+        let farewell = async {
+            while open > 0 {
+                tokio::select! {
+                    Some((_, event)) = self.from_links.recv() => {
+                        open -= usize::from(matches!(event, link::Event::Closed));
+                    }
+                    _ = self.net.next() => {}
+                }
+            }
+        };
+        let _ = timeout(FAREWELL, farewell).await;
         let closed = self.store.close().await;
         for event in self.outbox {
+            // If the front end is gone there is nobody to tell.
             let _ = self.events.send(event).await;
         }
         Ok(closed?)

@@ -209,14 +209,13 @@ impl Node {
                 }
             });
         }
-        let certificate = self.profile.certificate.clone();
-        Local::new(self.local.identity(), key.clone(), certificate, acquaintances)
+        Local::new(self.local.identity(), key.clone(), self.profile.certificate, acquaintances)
     }
 
     /// Something happened in the network.
     pub(super) fn handle_net(&mut self, event: net::Event) {
         match event {
-            net::Event::Opened(link) => self.open_link(link),
+            net::Event::Opened(link) => self.open_link(*link),
             net::Event::Closed(id) => self.close_link(id),
             net::Event::ListenChanged => {
                 let network = self.network();
