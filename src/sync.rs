@@ -18,3 +18,6 @@ pub mod message;
 pub use exchange::Exchange;
 pub use known::{Batch, Known, View, holding, locate, missing};
 pub use message::{Holding, Leaf, MAX_MESSAGE_BYTES, Message, RefusedReason};
+
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,7 @@ impl Header {
     /// The mark stands last, so the header ends in its 16 bytes:
     /// `keyed_hash(mark key, all bytes before them)[..16]`.
     pub fn encode(&self, key: &MarkKey) -> Vec<u8> {
-        let fields = 9
+        let fields = 8
             + usize::from(self.previous.is_some())
             + usize::from(!self.deps.is_empty())
             + usize::from(self.target.is_some());

@@ -197,13 +197,16 @@ pub fn missing<L: Log>(
             batch.all = false;
             return Ok(batch);
         }
-        if let Some(stored) = run.next.pop() {
-            run.after = stored.placed.seq;
-            if let Ok(header) = Header::decode(&stored.wire.header) {
-                let Placed { feed, seq, .. } = stored.placed;
-                batch.view.advance(&header, Leaf { feed, seq, id: stored.id });
-            }
+        let Some(stored) = run.next.pop() else { return Ok(batch) };
+        let Placed { feed, seq, .. } = stored.placed;
+        if let Ok(header) = Header::decode(&stored.wire.header) {
+            batch.view.advance(&header, Leaf { feed, seq, id: stored.id });
             batch.entries.push(stored.wire);
+            run.after = seq;
+        } else {
+            // Only a damaged log holds such an entry: nothing after it can be sent.
+            batch.all = false;
+            run.end();
         }
     }
 }
@@ -238,6 +241,11 @@ impl Run {
             self.next.reverse();
         }
         Ok(())
+    }
+
+    fn end(&mut self) {
+        self.after = self.last;
+        self.next.clear();
     }
 
     fn position(&self) -> Option<Position> {

@@ -1,0 +1,375 @@
+//! Two replicas under everything that may happen to them: any order, loss, duplication, cuts,
+//! restarts, and restoring one of them from an older copy. Whatever happened, once they can
+//! exchange until quiet they show the same conversation, and nothing acknowledged is lost.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+use super::{Exchange, Known, Message, View, holding, locate, missing};
+use crate::{
+    conversation::{
+        Accepting, Body, Budget, ConversationId, Effect, Entry, EntryId, FeedId, Held, Item, Kind,
+        Log, MarkKey, MemoryLog, Outcome, Position, WireEntry, refold, write,
+    },
+    identity::Identity,
+};
+
+/// One of the two, driven as the node drives its store and sessions.
+struct Replica {
+    log: MemoryLog,
+    held: Held,
+    feed: FeedId,
+    key: MarkKey,
+    members: [Identity; 2],
+    conversation: ConversationId,
+    /// What a person sees, kept up to date by effects alone.
+    items: BTreeMap<EntryId, Item>,
+    read: BTreeMap<Identity, Position>,
+    /// Own entries that the other acknowledged.
+    delivered: BTreeSet<EntryId>,
+    exchange: Option<Exchange>,
+    now: u64,
+    budget: Budget,
+    out: VecDeque<Vec<u8>>,
+}
+
+impl Replica {
+    fn new(me: u8, other: u8) -> Self {
+        let (me, other) = (Identity([me; 32]), Identity([other; 32]));
+        Self {
+            log: MemoryLog::default(),
+            held: Held::default(),
+            feed: FeedId { author: me, device: 1 },
+            key: MarkKey::derive(&me.0),
+            members: [me, other],
+            conversation: ConversationId::direct(&me, &other),
+            items: BTreeMap::new(),
+            read: BTreeMap::new(),
+            delivered: BTreeSet::new(),
+            exchange: None,
+            now: 1_000_000,
+            budget: Budget { entries: 3, bytes: 2000 },
+            out: VecDeque::new(),
+        }
+    }
+
+    fn send(&mut self, message: Option<Message>) {
+        self.out.extend(message.map(|m| m.encode()));
+    }
+
+    fn connect(&mut self) {
+        let exchange = Exchange::default();
+        let have = exchange.have(vec![holding(&self.log, &self.conversation).unwrap()]);
+        self.exchange = Some(exchange);
+        self.out.clear();
+        self.send(Some(have));
+    }
+
+    fn cut(&mut self) {
+        self.exchange = None;
+        self.out.clear();
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Show(id) | Effect::Change(id) => {
+                if let Some(item) = refold(&mut self.log, &self.conversation, &id).unwrap() {
+                    self.items.insert(id, item);
+                }
+            }
+            Effect::Read { by, up_to } => {
+                let read = self.read.entry(by).or_insert(up_to);
+                *read = up_to.max(*read);
+            }
+        }
+    }
+
+    fn write(&mut self, body: Body) -> Option<Entry> {
+        let added =
+            write(&mut self.log, self.conversation, self.feed, &self.key, body, self.now).ok()?;
+        self.apply(added.effect);
+        let Some(exchange) = &mut self.exchange else { return Some(added.entry) };
+        if exchange.push_now(&added.entry) {
+            // A deleted entry's body may be pruned already, but it is not what is pushed here.
+            let wire = vec![added.entry.wire.clone()];
+            let message = exchange.entries(self.conversation, wire);
+            self.send(message);
+        } else {
+            self.push();
+        }
+        Some(added.entry)
+    }
+
+    /// Pushes all that the other lacks.
+    fn push(&mut self) {
+        loop {
+            let Some(exchange) = &mut self.exchange else { return };
+            let Some(view) = exchange.view(&self.conversation) else { return };
+            let batch = missing(&self.log, &self.conversation, view, self.budget).unwrap();
+            let more = batch.more;
+            let message = exchange.batch(self.conversation, batch);
+            self.send(message);
+            if !more {
+                return;
+            }
+        }
+    }
+
+    fn handle(&mut self, bytes: &[u8]) {
+        let Some(exchange) = &mut self.exchange else { return };
+        match Message::decode(bytes).unwrap() {
+            Message::Have { received, conversations } => {
+                for holding in conversations {
+                    let view = View { leaves: holding.leaves.clone(), ..View::default() };
+                    exchange.handle_have(received, holding);
+                    let known = Known::of(&self.log, &self.conversation, &view).unwrap();
+                    for stored in self.log.entries(&self.conversation) {
+                        if stored.placed.feed == self.feed && known.covers(&stored.placed) {
+                            self.delivered.insert(stored.id);
+                        }
+                    }
+                    for feed in known.forked() {
+                        let message = locate(&self.log, &self.conversation, *feed).unwrap();
+                        self.out.push_back(message.encode());
+                    }
+                }
+                self.push();
+            }
+            Message::Entries { conversation, entries } => {
+                let changed = self.take(conversation, entries);
+                let Some(exchange) = &mut self.exchange else { return };
+                exchange.received();
+                if changed {
+                    let holding = holding(&self.log, &self.conversation).unwrap();
+                    let have = exchange.have(vec![holding]);
+                    self.send(Some(have));
+                }
+                if self.exchange.as_ref().unwrap().is_unclear(&self.conversation) {
+                    self.push();
+                }
+            }
+            Message::Locate { conversation, feed, entries } => {
+                exchange.handle_locate(conversation, feed, entries);
+                self.push();
+            }
+            other => panic!("nobody sent {other:?}"),
+        }
+    }
+
+    fn take(&mut self, conversation: ConversationId, entries: Vec<WireEntry>) -> bool {
+        let key = MarkKey::derive(&self.feed.author.0);
+        let members = self.members;
+        let accepting = Accepting {
+            conversation,
+            members: &members,
+            from: members[1],
+            own: self.feed,
+            key: &key,
+        };
+        let mut changed = false;
+        for wire in entries {
+            let outcomes = self.held.accept(&mut self.log, &accepting, wire, self.now).unwrap();
+            for outcome in outcomes {
+                match outcome {
+                    Outcome::Added(added) => {
+                        changed = true;
+                        self.apply(added.effect);
+                        if let Some(exchange) = &mut self.exchange {
+                            exchange.accepted(&added.entry);
+                        }
+                    }
+                    Outcome::Restored(item) => {
+                        changed = true;
+                        self.apply(Effect::Change(item));
+                    }
+                    Outcome::Duplicate(_) | Outcome::Missing(_) => {}
+                    Outcome::Refused(why) => panic!("refused: {why}"),
+                }
+            }
+        }
+        changed
+    }
+
+    /// What a start finds: the log, and what is folded from it.
+    fn start_from(&mut self, log: MemoryLog) {
+        self.cut();
+        self.held = Held::default();
+        self.log = log;
+        self.items.clear();
+        self.read.clear();
+        self.delivered.clear();
+        let stored: Vec<_> = self.log.entries(&self.conversation).to_vec();
+        for stored in stored {
+            if stored.placed.kind == Kind::ReadMark {
+                let entry = Entry::decode(stored.wire).unwrap();
+                let target = entry.header.target.unwrap();
+                let placed = self.log.find(&self.conversation, &target).unwrap().unwrap();
+                let up_to = placed.position(target);
+                self.apply(Effect::Read { by: stored.placed.feed.author, up_to });
+            } else {
+                self.apply(Effect::Show(stored.id));
+            }
+        }
+    }
+
+    fn ids(&self) -> BTreeSet<EntryId> {
+        self.log.entries(&self.conversation).iter().map(|s| s.id).collect()
+    }
+
+    /// The conversation as a person sees it, in order.
+    fn shown(&self) -> Vec<Item> {
+        let mut items: Vec<_> = self.items.values().cloned().collect();
+        items.sort_by_key(|item| item.position);
+        items
+    }
+
+    fn some_entry(&self, rng: &mut StdRng) -> Option<EntryId> {
+        let entries = self.log.entries(&self.conversation);
+        let recent = &entries[entries.len().saturating_sub(12)..];
+        recent.choose(rng).map(|s| s.id)
+    }
+
+    fn random_write(&mut self, rng: &mut StdRng) {
+        self.now = self.now.saturating_add_signed(rng.random_range(-50_i64..200));
+        let text = format!("{}", rng.random::<u32>());
+        let body = match (rng.random_range(0..10), self.some_entry(rng)) {
+            (4 | 5, Some(target)) => Body::Edit { target, text },
+            (6, Some(target)) => Body::Delete { target },
+            (7, Some(target)) => {
+                let emoji = (*["👍", "❤️", "", "🏳️‍🌈"].choose(rng).unwrap()).to_owned();
+                Body::Reaction { target, emoji }
+            }
+            (8, Some(target)) => Body::ReadMark { target },
+            (9, Some(target)) => Body::Reply { target, text },
+            _ => Body::Text { text },
+        };
+        self.write(body);
+    }
+}
+
+struct Pair {
+    a: Replica,
+    b: Replica,
+}
+
+impl Pair {
+    fn new() -> Self {
+        Self { a: Replica::new(1, 2), b: Replica::new(2, 1) }
+    }
+
+    fn connect(&mut self) {
+        self.a.connect();
+        self.b.connect();
+    }
+
+    /// Delivers everything until nobody has anything to say; returns how many rounds it took.
+    fn settle(&mut self) -> usize {
+        let mut rounds = 0;
+        while !self.a.out.is_empty() || !self.b.out.is_empty() {
+            rounds += 1;
+            assert!(rounds < 100, "they never come to rest");
+            for bytes in std::mem::take(&mut self.a.out) {
+                self.b.handle(&bytes);
+            }
+            for bytes in std::mem::take(&mut self.b.out) {
+                self.a.handle(&bytes);
+            }
+        }
+        rounds
+    }
+
+    #[track_caller]
+    fn assert_alike(&mut self) {
+        assert_eq!(self.a.ids(), self.b.ids(), "the same entries");
+        assert_eq!(self.a.shown(), self.b.shown(), "the same conversation");
+        assert_eq!(self.a.read, self.b.read, "the same read marks");
+        for replica in [&mut self.a, &mut self.b] {
+            let shown = replica.shown();
+            replica.start_from(replica.log.clone());
+            assert_eq!(replica.shown(), shown, "the same after a restart");
+            for item in shown.iter().filter(|item| item.deleted) {
+                let stored = replica.log.entry(&replica.conversation, &item.id).unwrap().unwrap();
+                assert_eq!(stored.wire.body, None, "deleted content is gone");
+            }
+        }
+    }
+}
+
+/// One random life of a pair.
+fn run(seed: u64, restores: bool) {
+    let rng = &mut StdRng::seed_from_u64(seed);
+    let mut pair = Pair::new();
+    pair.a.now += rng.random_range(0..2000);
+    // Only `a` is ever restored: an entry that both lost is lost.
+    let mut copies: Vec<MemoryLog> = Vec::new();
+    let mut acknowledged_by_b = BTreeSet::new();
+    for _ in 0..rng.random_range(1..120) {
+        let (one, other) =
+            if rng.random() { (&mut pair.a, &mut pair.b) } else { (&mut pair.b, &mut pair.a) };
+        match rng.random_range(0..100) {
+            0..40 => one.random_write(rng),
+            40..75 => {
+                for _ in 0..rng.random_range(1..6) {
+                    if let Some(bytes) = one.out.pop_front() {
+                        other.handle(&bytes);
+                    }
+                }
+            }
+            75..79 => drop(one.out.pop_front()),
+            79..82 => {
+                if let Some(bytes) = one.out.front().cloned() {
+                    one.out.push_back(bytes);
+                }
+            }
+            82..84 => one.out.make_contiguous().reverse(),
+            84..89 => {
+                one.cut();
+                other.cut();
+            }
+            89..94 => pair.connect(),
+            94..96 => {
+                other.cut();
+                one.start_from(one.log.clone());
+            }
+            96..98 => copies.push(pair.a.log.clone()),
+            _ => {
+                if let Some(copy) = copies.choose(rng).filter(|_| restores) {
+                    acknowledged_by_b.extend(std::mem::take(&mut pair.a.delivered));
+                    pair.b.cut();
+                    pair.a.start_from(copy.clone());
+                }
+            }
+        }
+        one_budget(&mut pair, rng);
+    }
+    acknowledged_by_b.extend(pair.a.delivered.iter().copied());
+    let of_b = pair.b.ids();
+    pair.connect();
+    let rounds = pair.settle();
+    assert!(rounds <= 12, "{rounds} rounds");
+    assert!(acknowledged_by_b.is_subset(&pair.a.ids()), "an acknowledged entry was lost");
+    assert!(of_b.is_subset(&pair.b.ids()));
+    pair.assert_alike();
+}
+
+fn one_budget(pair: &mut Pair, rng: &mut StdRng) {
+    pair.a.budget = Budget { entries: rng.random_range(1..9), bytes: rng.random_range(1..4000) };
+    pair.b.budget = Budget { entries: rng.random_range(1..9), bytes: rng.random_range(1..4000) };
+}
+
+#[test]
+fn whatever_happens_two_replicas_become_alike() {
+    for seed in 0..2000 {
+        let outcome = std::panic::catch_unwind(|| run(seed, false));
+        assert!(outcome.is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn whatever_happens_with_restored_copies_too() {
+    for seed in 0..2000 {
+        let outcome = std::panic::catch_unwind(|| run(seed, true));
+        assert!(outcome.is_ok(), "seed {seed}");
+    }
+}
