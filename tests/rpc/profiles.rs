@@ -222,9 +222,10 @@ fn a_passphrase_is_asked_for_and_checked() {
 fn directories_that_cannot_be_used_are_named() {
     // A file where the directory should be: refused for everyone, root included.
     let profile = Profile::offline();
+    fs::create_dir(profile.data_dir()).unwrap();
     fs::write(profile.dir(), b"a file").unwrap();
     let words = refuses(&profile, &[], "profile_unreadable");
-    assert!(words.contains("profile"), "{words}");
+    assert!(words.contains("default"), "{words}");
     // A device's directory: nothing can be made in there, not even by root.
     let mut command = profile.command();
     command.args(["rpc", "--offline", "--data-dir", "/proc/self/nowhere"]);
@@ -262,7 +263,7 @@ fn a_port_that_is_taken_is_named() {
     let profile = Profile::offline();
     let mut command = profile.command();
     command.args(["rpc", "--lan-only", "--no-mdns", "--listen", &address, "--data-dir"]);
-    let output = command.arg(profile.dir()).stdin(Stdio::null()).output().unwrap();
+    let output = command.arg(profile.data_dir()).stdin(Stdio::null()).output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     // Either it says at once that it can't, or that there is trouble; never nothing.
     assert!(shown.contains("\"address\""), "{output:?}");

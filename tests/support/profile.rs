@@ -75,7 +75,12 @@ impl Profile {
 
     /// The profile's directory; the program makes it.
     pub fn dir(&self) -> PathBuf {
-        self.outside.path().join("profile")
+        self.data_dir().join("default")
+    }
+
+    /// The directory of all profiles.
+    pub fn data_dir(&self) -> PathBuf {
+        self.outside.path().join("data")
     }
 
     /// A directory for the test's own files.
@@ -122,7 +127,7 @@ impl Profile {
 
     /// The arguments that make the program use this profile and this place.
     pub fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["--data-dir".to_owned(), self.dir().display().to_string()];
+        let mut arguments = vec!["--data-dir".to_owned(), self.data_dir().display().to_string()];
         match &self.place {
             Place::Offline => arguments.push("--offline".to_owned()),
             Place::Namespace(_) => arguments.push("--lan-only".to_owned()),
