@@ -288,3 +288,24 @@ fn standard_output_is_closed_and_it_ends() {
     // What was on disk still is.
     Process::start(&profile, &[]).ready().shutdown();
 }
+
+#[test]
+fn an_unknown_key_of_the_configuration_is_named() {
+    let profile = made();
+    for (text, named) in [
+        ("lan-onyl = true\n", "lan-onyl"),
+        ("mdns = \"no\"\n", "mdns"),
+        ("listen = [\"127.0.0.1\"]\n", "listen"),
+        ("= 1\n", "config.toml"),
+        ("[screen]\nnonsense = 1\n", "nonsense"),
+    ] {
+        fs::write(profile.dir().join("config.toml"), text).unwrap();
+        let output = run(&profile, &[]);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{text:?}: {output:?}");
+        assert!(words.contains(named) && words.contains("config.toml"), "{text:?}: {words}");
+        assert!(!words.contains("panicked") && !words.contains("src/"), "{text:?}: {words}");
+    }
+    fs::write(profile.dir().join("config.toml"), "mdns = false\n").unwrap();
+    profile.start().shutdown();
+}

@@ -11,6 +11,7 @@ pub mod lab;
 pub mod load;
 pub mod process;
 pub mod profile;
+pub mod pty;
 
 use std::time::Duration;
 

@@ -1,0 +1,170 @@
+//! The screen of the real program in a real pseudo-terminal.
+
+// A test that cannot go on has failed; `json!({})` is handed over as it is made.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
+
+#[path = "support/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use support::{at_most, figure, lab::wait_for, profile::Profile, pty::Screen, required};
+
+/// Whether the tests here can run; said when not, and a failure where that must not be.
+fn possible() -> bool {
+    let Some(missing) = Screen::missing() else { return true };
+    assert!(!required(), "{missing}");
+    println!("skipped: {missing}");
+    false
+}
+
+/// A profile of somebody called Vanessa, without a network.
+fn vanessa() -> Profile {
+    let profile = Profile::offline();
+    let process = profile.start();
+    process.call("setName", json!({ "name": "Vanessa" }));
+    process.shutdown();
+    profile
+}
+
+#[test]
+fn the_first_frame_comes_soon() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let screen = Screen::open(&profile, (100, 30), &[]);
+        wait_for("the first frame", || !screen.text().trim().is_empty());
+        best = best.min(screen.started.elapsed());
+        screen.signal("TERM");
+        let mut screen = screen;
+        screen.ended_in_order();
+    }
+    // The pseudo-terminal, two shells and `stty` are in there as well.
+    figure("first frame", format!("{} ms", best.as_millis()));
+    at_most("first frame", best, Duration::from_millis(200), Duration::from_secs(3));
+}
+
+#[test]
+fn signals_leave_the_terminal_as_it_was() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    for signal in ["TERM", "HUP", "INT"] {
+        let mut screen = Screen::open(&profile, (80, 24), &[]);
+        screen.wait_until_shown("Vanessa");
+        screen.signal(signal);
+        screen.ended_in_order();
+        assert!(!String::from_utf8_lossy(&screen.output()).contains("panicked"), "{signal}");
+    }
+}
+
+#[test]
+fn quit_leaves_the_terminal_as_it_was() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let mut screen = Screen::open(&profile, (80, 24), &[]);
+    screen.wait_until_shown("Vanessa");
+    assert!(screen.terminal().screen().alternate_screen());
+    screen.type_in("/quit\r");
+    assert_eq!(screen.ended_in_order(), 0);
+}
+
+#[test]
+fn a_stop_gives_the_terminal_back_for_a_while() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let mut screen = Screen::open(&profile, (80, 24), &[]);
+    screen.wait_until_shown("Vanessa");
+    screen.type_in("\u{1a}");
+    wait_for("it stops", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", screen.pid())).unwrap();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    });
+    wait_for("the terminal is given back", || !screen.terminal().screen().alternate_screen());
+    screen.signal("CONT");
+    wait_for("it takes the terminal again", || screen.terminal().screen().alternate_screen());
+    screen.type_in("/quit\r");
+    assert_eq!(screen.ended_in_order(), 0);
+}
+
+#[test]
+fn small_terminals_are_served_and_smaller_ones_told() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let mut screen = Screen::open(&profile, (40, 10), &[]);
+    screen.wait_until_shown("Vanessa");
+    screen.signal("TERM");
+    screen.ended_in_order();
+    for size in [(39, 10), (40, 9), (20, 5), (10, 2), (1, 1)] {
+        let mut screen = Screen::open(&profile, size, &[]);
+        wait_for("something is shown", || !screen.text().trim().is_empty());
+        assert!(!screen.text().contains("Vanessa"), "{size:?}: {}", screen.text());
+        screen.signal("TERM");
+        screen.ended_in_order();
+    }
+}
+
+#[test]
+fn without_colour_there_is_still_bold_or_reverse() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    for (environment, coloured) in [(&[("NO_COLOR", "1")][..], false), (&[], true)] {
+        let mut screen = Screen::open(&profile, (100, 30), environment);
+        screen.wait_until_shown("Vanessa");
+        let terminal = screen.terminal();
+        let cells = (0..30_u16).flat_map(|row| (0..100_u16).map(move |column| (row, column)));
+        let cells: Vec<_> =
+            cells.filter_map(|(row, column)| terminal.screen().cell(row, column)).collect();
+        let plain = vt100::Color::Default;
+        let any_colour = cells.iter().any(|c| c.fgcolor() != plain || c.bgcolor() != plain);
+        let emphasis = cells.iter().any(|c| c.bold() || c.inverse());
+        assert_eq!(any_colour, coloured, "{environment:?}: {}", screen.text());
+        assert!(emphasis, "{environment:?}: neither bold nor reverse");
+        screen.signal("TERM");
+        screen.ended_in_order();
+    }
+}
+
+#[test]
+fn a_paste_of_many_lines_is_not_sent() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let mut screen = Screen::open(&profile, (100, 30), &[]);
+    screen.wait_until_shown("Vanessa");
+    screen.type_in("\u{1b}[200~/quit\rsecond line\r\u{1b}[201~");
+    screen.wait_until_shown("second line");
+    screen.signal("TERM");
+    screen.ended_in_order();
+}
+
+#[test]
+fn a_profile_in_use_is_said_in_words_on_a_terminal_as_it_was() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let process = profile.start();
+    let mut screen = Screen::open(&profile, (100, 30), &[]);
+    let code = screen.ended_in_order();
+    assert_ne!(code, 0);
+    let text = String::from_utf8_lossy(&screen.output()).into_owned();
+    assert!(!text.contains("panicked") && !text.contains("src/"), "{text}");
+    let words = screen.text();
+    assert!(words.contains("open") || words.contains("in use"), "{words}");
+    process.shutdown();
+}
