@@ -1,43 +1,104 @@
-//! The screen (its modules follow).
+//! The screen: a front end that knows the node's [`api`](crate::node::api) and nothing beneath
+//! it.
+//!
+//! # The map
+//!
+//! Model, update, view. [`Model`] is everything that the screen knows; [`update()`] changes it for
+//! one [`Msg`] and says what is to be done ([`Effect`]); [`view()`] draws it and changes nothing.
+//! All three are pure: the time is told to the model, requests leave as effects, and answers come
+//! back as messages. [`run`] is the only part that touches the terminal, the clock and the node's
+//! channels.
+//!
+//! ```text
+//! keys ─┐                       ┌─ view ──→ terminal
+//! node ─┼─→ Msg → update → Model┤
+//! time ─┘                       └─ Effect → node (bounded outbox), bell, title, quit
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`keymap`], [`commands`] | one table each: what keys and slash commands do |
+//! | [`timeline`] | the window over a conversation's history, and the view over it |
+//! | [`model`], `window`, `layout` | what is known; what lies over it; where it is drawn |
+//! | `update/` | keys, commands, answers and events |
+//! | `view/` | one module for each part of the screen |
+//! | [`theme`] | the only module that names a colour |
+//! | `composer`, `field` | where text is typed |
+//! | `wrap`, `when`, [`qr`] | text into cells, times into words, invites into pictures |
+//! | `terminal`, `runner` | the terminal's modes; the loop |
+//!
+//! # Invariants
+//!
+//! - Nothing here waits for the network or the disk: an effect is a `try_send` or waits in a
+//!   bounded outbox beside the loop.
+//! - What is drawn was measured by `wrap`, so no text can break the layout.
+//! - An entry counts as read only after a frame with its last row was drawn while the terminal
+//!   had the focus and no window lay over it.
 
-use serde::Deserialize;
+use jiff::tz::TimeZone;
 
-use crate::node::api::Handle;
+pub mod commands;
+mod composer;
+pub mod config;
+mod field;
+mod help;
+pub mod keymap;
+mod layout;
+pub mod model;
+pub mod qr;
+mod runner;
+mod terminal;
+pub mod theme;
+pub mod timeline;
+mod update;
+mod view;
+mod when;
+mod window;
+mod wrap;
 
-/// The screen's part of `config.toml`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {}
+pub use config::{Config, ConfigError};
+pub use help::markdown as help_markdown;
+pub use model::{Effect, Model, Msg};
+pub use runner::run;
+pub use theme::ColourEnvironment;
+pub use update::update;
+pub use view::view;
 
 /// What the screen is told at its start.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The user's settings.
+    /// The user's `config.toml`.
     pub config: Config,
+    /// What the environment says about colours.
+    pub colours: ColourEnvironment,
+    /// The time zone of shown times.
+    pub zone: TimeZone,
+    /// Entries held for one conversation; [`timeline::MAX_ENTRIES`] unless given.
+    pub max_entries: Option<usize>,
 }
 
 impl Options {
     /// The options for this process's environment.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self {
+            config,
+            colours: ColourEnvironment::read(),
+            zone: TimeZone::system(),
+            max_entries: None,
+        }
     }
 }
 
-/// Runs the screen until it is closed.
-///
-/// # Errors
-///
-/// When the terminal can't be used.
-pub async fn run(node: Handle, options: Options) -> std::io::Result<()> {
-    let _ = (node, options);
-    Ok(())
-}
-
-/// QR codes.
-pub mod qr {
-    /// The rows of a QR code, two modules a cell.
-    pub fn rows(text: &str) -> Option<Vec<String>> {
-        let _ = text;
-        None
-    }
+/// Why the screen ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The terminal cannot be used.
+    #[error("the terminal cannot be used: {0}")]
+    Terminal(#[from] std::io::Error),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The node ended with this sentence.
+    #[error("{0}")]
+    Stopped(String),
 }

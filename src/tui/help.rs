@@ -1,0 +1,60 @@
+//! The help screen, the README's and the manual's lists: made from the tables.
+
+use super::{
+    commands::{self, COMMANDS, Command},
+    keymap::{self, BINDINGS, Mode},
+};
+
+/// A row of the help screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HelpRow {
+    /// A heading.
+    Heading(String),
+    /// A command or some keys, and what they do.
+    Entry(String, &'static str),
+    /// Nothing.
+    Blank,
+}
+
+/// The help screen.
+pub fn rows() -> Vec<HelpRow> {
+    let mut rows = vec![HelpRow::Heading("Commands".to_owned())];
+    rows.extend(COMMANDS.iter().map(|row| HelpRow::Entry(usage(row), row.doc)));
+    rows.push(HelpRow::Entry("//text".to_owned(), "send a text that begins with a slash"));
+    for mode in Mode::ALL {
+        rows.push(HelpRow::Blank);
+        rows.push(HelpRow::Heading(format!("Keys: {}", mode.title())));
+        let bindings = BINDINGS.iter().filter(|row| row.mode == mode);
+        rows.extend(bindings.map(|row| HelpRow::Entry(row.keys.join(", "), row.doc)));
+    }
+    rows
+}
+
+fn usage(command: &Command) -> String {
+    let aliases = command.aliases.iter().map(|alias| format!(", /{alias}"));
+    command.usage() + &aliases.collect::<String>()
+}
+
+/// All commands and all keys as Markdown, for the README and the manual.
+pub fn markdown() -> String {
+    format!("## Commands\n\n{}\n## Keys\n\n{}", commands::markdown(), keymap::markdown())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_out() {
+        let (rows, markdown) = (rows(), markdown());
+        for command in COMMANDS {
+            let usage = usage(command);
+            assert!(rows.contains(&HelpRow::Entry(usage, command.doc)));
+            assert!(markdown.contains(&command.usage()) && markdown.contains(command.doc));
+        }
+        for binding in BINDINGS {
+            assert!(rows.contains(&HelpRow::Entry(binding.keys.join(", "), binding.doc)));
+            assert!(markdown.contains(binding.doc), "{}", binding.name);
+        }
+    }
+}

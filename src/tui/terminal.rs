@@ -1,0 +1,147 @@
+//! The terminal's modes: entered, and always left again: at the end, on a panic, before Ctrl-Z.
+
+use std::{
+    io::{self, BufWriter, IsTerminal as _, Stdout, Write as _},
+    panic,
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crossterm::{
+    cursor::Show,
+    event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange},
+    execute, queue,
+    style::Print,
+    terminal::{
+        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        SetTitle, disable_raw_mode, enable_raw_mode,
+    },
+};
+use ratatui::{Terminal, backend::CrosstermBackend};
+use rustix::process::{Signal, kill_current_process_group};
+
+use super::{Model, view};
+
+/// Output is collected, so that a frame reaches the terminal in few writes.
+const OUTPUT_BYTES: usize = 64 * 1024;
+
+/// XTWINOPS 22/23 with 2: put the window's title on the terminal's stack, take it back.
+const SAVE_TITLE: &str = "\x1b[22;2t";
+const RESTORE_TITLE: &str = "\x1b[23;2t";
+
+/// The modes are on, so they have to be taken back.
+static IS_ENTERED: AtomicBool = AtomicBool::new(false);
+static PANIC_HOOK: Once = Once::new();
+
+/// The terminal in the modes that the screen needs.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+}
+
+impl Screen {
+    /// Enters the modes.
+    pub fn enter() -> io::Result<Self> {
+        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+            return Err(io::Error::other(
+                "input and output are not both a terminal; `entrenous rpc` is for programs",
+            ));
+        }
+        PANIC_HOOK.call_once(|| {
+            let previous = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                leave();
+                previous(info);
+            }));
+        });
+        enter()?;
+        let output = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout());
+        let terminal = Terminal::new(CrosstermBackend::new(output)).inspect_err(|_| leave())?;
+        Ok(Self { terminal })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.terminal.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Draws the model, in one go where the terminal knows how.
+    pub fn draw(&mut self, model: &Model) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(|frame| view(model, frame))?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// Makes the next frame draw everything.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Rings the bell.
+    pub fn bell(&mut self) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), Print('\x07'))
+    }
+
+    /// Sets the window's title.
+    pub fn title(&mut self, title: &str) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), SetTitle(title))
+    }
+
+    /// Gives the terminal back, stops this process as Ctrl-Z would have, and comes back when the
+    /// shell continues it. The whole group of processes is stopped, as the terminal does: a shell
+    /// that waits for a parent of this one would not notice otherwise.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        leave();
+        kill_current_process_group(Signal::TSTP)?;
+        self.resume()
+    }
+
+    /// Enters the modes again after somebody else had the terminal.
+    pub fn resume(&mut self) -> io::Result<()> {
+        enter()?;
+        self.redraw()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    IS_ENTERED.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    // Without this crossterm drops bold and reverse as well when NO_COLOR is set. The mono theme
+    // has no colours, so none are written.
+    crossterm::style::force_color_output(true);
+    execute!(
+        io::stdout(),
+        Print(SAVE_TITLE),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        EnableFocusChange,
+    )
+    .inspect_err(|_| leave())
+}
+
+/// Takes the modes back, once. What fails cannot be helped: the terminal may be gone.
+fn leave() {
+    if !IS_ENTERED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut output = io::stdout();
+    let _ = execute!(
+        output,
+        EndSynchronizedUpdate,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        Print(RESTORE_TITLE),
+        Show,
+    );
+    let _ = output.flush();
+    let _ = disable_raw_mode();
+}

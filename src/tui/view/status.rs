@@ -1,0 +1,79 @@
+//! The last line: oneself, the network, what the keys are for. Above it, sentences for a while.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::draw;
+use crate::{
+    node::api::{Network, Scope},
+    tui::{
+        model::{Model, Tone},
+        wrap,
+    },
+};
+
+/// The network's state in words.
+pub fn network_words(network: Option<&Network>) -> String {
+    let Some(network) = network else { return "network starting".to_owned() };
+    let count = |number: usize, what: &str| {
+        format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    };
+    match network.scope {
+        Scope::Offline => return "offline by choice".to_owned(),
+        _ if network.listen.is_empty() => return "not listening".to_owned(),
+        _ => {}
+    }
+    let scope = if network.scope == Scope::LanOnly { "LAN only" } else { "listening" };
+    format!("{scope} · {}", count(network.links as usize, "link"))
+}
+
+pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let theme = model.theme;
+    let name = model.me.as_ref().map_or("", |me| me.name.as_str());
+    let name = wrap::truncate(name, usize::from(area.width / 3));
+    let mut x = draw::put(buffer, area, 1, 0, &name, theme.own_name());
+    x = draw::put(buffer, area, x, 0, " · ", theme.rule());
+    let words = network_words(model.network.as_ref());
+    x = draw::put(buffer, area, x, 0, &words, theme.dim());
+    let open = model.current().map_or(0, |conversation| conversation.unread);
+    let elsewhere = model.unread().saturating_sub(open);
+    if elsewhere > 0 && model.areas().list.is_none() {
+        let text = format!(" · {elsewhere} unread elsewhere");
+        if x + text.len() < usize::from(area.width) {
+            x = draw::put(buffer, area, x, 0, &text, theme.unread());
+        }
+    }
+    let hints: &[&str] = if model.is_selecting {
+        &[
+            "r reply · e edit · d delete · + react · Enter details · Esc back",
+            "r e d + · Enter details · Esc back",
+            "Esc back",
+        ]
+    } else {
+        &["Alt-↑ select · Ctrl-F search · F1 help", "F1 help"]
+    };
+    let room = usize::from(area.width).saturating_sub(x + 3);
+    if let Some(hint) = hints.iter().find(|hint| wrap::width(hint) <= room) {
+        draw::put_right(buffer, area, 1, 0, hint, theme.dim());
+    }
+}
+
+pub fn notice(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let Some(notice) = &model.notice else { return };
+    let theme = model.theme;
+    let (sign, style) = match notice.tone {
+        Tone::Info => (" ", theme.dim()),
+        Tone::Good => ("✓", theme.good()),
+        Tone::Bad => ("!", theme.error()),
+    };
+    let rows = wrap::rows(&notice.text, usize::from(area.width.saturating_sub(2)));
+    let height = usize::from(area.height);
+    for (y, row) in rows.iter().take(height).enumerate() {
+        // The sign stands in the margin; what does not fit ends in dots.
+        let end = if y + 1 == height { notice.text.len() } else { row.end };
+        let text = notice.text.get(row.start..end).unwrap_or_default();
+        if y == 0 {
+            draw::put(buffer, area, 0, y, sign, style);
+        }
+        draw::put(buffer, area, 1, y, text, style);
+    }
+}

@@ -1,0 +1,103 @@
+//! The windows over the conversation.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+};
+
+use super::draw;
+use crate::tui::{
+    help::{self, HelpRow},
+    model::Model,
+    window::Window,
+    wrap,
+};
+
+mod about;
+mod invite;
+mod search;
+
+/// Draws a window; says where its cursor stands, if it has one.
+pub fn draw(model: &Model, window: &Window, buffer: &mut Buffer) -> Option<Position> {
+    let screen = *buffer.area();
+    let theme = model.theme;
+    match window {
+        Window::Help { row } => help_screen(model, *row, screen, buffer),
+        Window::Invite { invite, as_text } => {
+            invite::new(model, invite.as_ref(), *as_text, screen, buffer);
+        }
+        Window::AddInvite { field, error } => {
+            return invite::add(model, field, error.as_deref(), screen, buffer);
+        }
+        Window::Invites { invites, chosen } => {
+            invite::list(model, invites.as_deref(), *chosen, screen, buffer);
+        }
+        Window::Switch { field, chosen } => {
+            return search::switch(model, field, *chosen, screen, buffer);
+        }
+        Window::Search { field, within, found, chosen } => {
+            let found = found.as_ref().map(|(_, hits)| hits.as_slice());
+            return search::search(model, field, within.is_some(), found, *chosen, screen, buffer);
+        }
+        Window::Contact { id, safety } => {
+            about::contact(model, *id, safety.as_ref(), screen, buffer);
+        }
+        Window::Details { entry } => about::details(model, *entry, screen, buffer),
+        Window::React { field, chosen, .. } => {
+            return about::react(model, field, *chosen, screen, buffer);
+        }
+        Window::Network => about::network(model, screen, buffer),
+        Window::Rename { id, field } => {
+            let area = draw::centred(screen, 56, 6);
+            let title = format!("Call {} by another name", model.name_of(*id));
+            let inner = draw::boxed(buffer, area, &title, theme);
+            let cells = usize::from(inner.width);
+            let cursor = draw::field(buffer, inner, (0, 1), cells, field, theme);
+            let hint = "Enter keeps it · empty: their own name · Esc";
+            draw::put(buffer, inner, 0, 3, hint, theme.dim());
+            return cursor;
+        }
+        Window::Text { title, text } => {
+            text_box(model, title, text, "Esc close", screen, buffer);
+        }
+        Window::Confirm { question, .. } => {
+            text_box(model, "Are you sure?", question, "y yes · n no", screen, buffer);
+        }
+    }
+    None
+}
+
+/// A box just large enough for a text, and a hint on its last row.
+fn text_box(model: &Model, title: &str, text: &str, hint: &str, screen: Rect, buffer: &mut Buffer) {
+    let width = 72.min(screen.width - 2);
+    let rows = wrap::rows(text, usize::from(width) - 4).len();
+    let height = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(4);
+    let area = draw::centred(screen, width, height);
+    let inner = draw::boxed(buffer, area, title, model.theme);
+    draw::paragraph(buffer, inner, 0, 0, text, model.theme.text());
+    let last = usize::from(inner.height).saturating_sub(1);
+    draw::put(buffer, inner, 0, last, &wrap::fit(hint, inner.width.into()), model.theme.dim());
+}
+
+fn help_screen(model: &Model, row: usize, screen: Rect, buffer: &mut Buffer) {
+    let theme = model.theme;
+    let area = draw::centred(screen, 100.min(screen.width), screen.height);
+    let inner = draw::boxed(buffer, area, "Help · ↑ ↓ scroll · Esc close", theme);
+    let rows = help::rows();
+    let height = usize::from(inner.height);
+    let first = row.min(rows.len().saturating_sub(height));
+    let column = if inner.width >= 70 { 28 } else { 18 };
+    for (y, row) in rows.iter().skip(first).take(height).enumerate() {
+        match row {
+            HelpRow::Blank => {}
+            HelpRow::Heading(title) => {
+                draw::put(buffer, inner, 0, y, title, theme.title());
+            }
+            HelpRow::Entry(keys, doc) => {
+                let keys = wrap::truncate(keys, column - 2);
+                draw::put(buffer, inner, 0, y, &keys, theme.key());
+                draw::put(buffer, inner, column, y, doc, theme.text());
+            }
+        }
+    }
+}
