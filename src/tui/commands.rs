@@ -263,7 +263,7 @@ pub fn markdown() -> String {
     let mut text = "| command | also | what it does |\n|---|---|---|\n".to_owned();
     for row in COMMANDS {
         let aliases: Vec<_> = row.aliases.iter().map(|alias| format!("`/{alias}`")).collect();
-        _ = write!(text, "| `{}` | {} | {} |\n", row.usage(), aliases.join(", "), row.doc);
+        _ = writeln!(text, "| `{}` | {} | {} |", row.usage(), aliases.join(", "), row.doc);
     }
     text
 }

@@ -335,7 +335,7 @@ pub fn markdown() -> String {
         text.push_str("| keys | action | what it does |\n|---|---|---|\n");
         for row in BINDINGS.iter().filter(|row| row.mode == mode) {
             let keys: Vec<_> = row.keys.iter().map(|key| format!("`{key}`")).collect();
-            _ = write!(text, "| {} | `{}` | {} |\n", keys.join(", "), row.name, row.doc);
+            _ = writeln!(text, "| {} | `{}` | {} |", keys.join(", "), row.name, row.doc);
         }
         text.push('\n');
     }
