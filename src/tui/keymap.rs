@@ -379,7 +379,7 @@ mod tests {
     }
 
     fn config(mode: &str, key: &str, action: &str) -> Config {
-        Config::parse(&format!("[keys.{mode}]\n\"{key}\" = \"{action}\"")).unwrap()
+        toml::from_str(&format!("[keys.{mode}]\n\"{key}\" = \"{action}\"")).unwrap()
     }
 
     #[test]

@@ -13,9 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{
-    Effect, Error, Model, Msg, Options, model::MAX_PENDING, terminal::Screen, update,
-};
+use super::{Effect, Error, Model, Msg, Options, model::MAX_PENDING, terminal::Screen, update};
 use crate::node::api::{Command, Event, Handle, Request, UnixMillis};
 
 /// The least time between two frames: more than 60 a second nobody sees.
