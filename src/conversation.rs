@@ -46,3 +46,6 @@ pub use held::Held;
 pub use log::{Branch, Budget, Log, Placed, Point, Position, Stored, Tip};
 pub use memory::MemoryLog;
 pub use write::{WriteError, write};
+
+#[cfg(test)]
+mod tests;

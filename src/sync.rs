@@ -20,4 +20,6 @@ pub use known::{Batch, Known, View, holding, locate, missing};
 pub use message::{Holding, Leaf, MAX_MESSAGE_BYTES, Message, RefusedReason};
 
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod tests;

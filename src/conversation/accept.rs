@@ -28,6 +28,7 @@ pub struct Accepting<'a> {
 
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every outcome is the largest one")]
 pub enum Outcome {
     /// It is in the log now.
     Added(Added),
@@ -130,7 +131,7 @@ pub(super) fn accept_or_return<L: Log>(
     }
     let branches = log.branches(&accepting.conversation)?;
     Ok(Ok(match place(log, &branches, &entry.header, entry.id, entry.body.is_none())? {
-        Place::Free(free) => Outcome::Added(insert(log, entry, free)?),
+        Place::Free(free) => Outcome::Added(insert(log, entry, &free)?),
         Place::Taken(placed) => {
             if placed.pruned
                 && let Some(body) = &entry.wire.body
@@ -178,6 +179,7 @@ pub(super) enum Place {
 }
 
 /// A place in the log.
+#[derive(Clone, Copy)]
 pub(super) struct Free {
     placed: Placed,
     branch: Branch,
@@ -264,8 +266,8 @@ pub(super) fn place<L: Log>(
 }
 
 /// Puts an entry into its place.
-pub(super) fn insert<L: Log>(log: &mut L, entry: Entry, free: Free) -> Result<Added, L::Error> {
-    let Free { placed, branch, forked, target } = free;
+pub(super) fn insert<L: Log>(log: &mut L, entry: Entry, free: &Free) -> Result<Added, L::Error> {
+    let Free { placed, branch, forked, target } = *free;
     log.insert(&entry, &placed, &branch)?;
     let effect = match (placed.kind, target) {
         (Kind::Edit | Kind::Delete | Kind::Reaction, Some(target)) => Effect::Change(target.id),

@@ -160,18 +160,13 @@ impl Body {
 
     /// The bytes: the CBOR map `{1: text}`, or the empty map for kinds without a text.
     pub fn encode(&self) -> Vec<u8> {
-        match self.text() {
-            Some(text) => {
-                let mut w = Writer::with_capacity(text.len() + 8);
-                w.map(1).uint(TEXT).text(text);
-                w.0
-            }
-            None => {
-                let mut w = Writer::default();
-                w.map(0);
-                w.0
-            }
+        let mut w = Writer::with_capacity(8 + self.text().map_or(0, str::len));
+        if let Some(text) = self.text() {
+            w.map(1).uint(TEXT).text(text);
+        } else {
+            w.map(0);
         }
+        w.0
     }
 
     /// Reads the bytes that [`encode`](Self::encode) draws and sanitises the text. Other fields

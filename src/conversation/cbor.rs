@@ -28,11 +28,11 @@ impl Writer {
         let major = major << 5;
         match number {
             0..24 => self.0.push(major | c0),
-            24..0x100 => self.0.extend([major | 24, c0]),
-            0x100..0x1_0000 => self.0.extend([major | 25, c1, c0]),
-            0x1_0000..0x1_0000_0000 => self.0.extend([major | 26, c3, c2, c1, c0]),
+            24..0x100 => self.0.extend([major | 0x18, c0]),
+            0x100..0x1_0000 => self.0.extend([major | 0x19, c1, c0]),
+            0x1_0000..0x1_0000_0000 => self.0.extend([major | 0x1a, c3, c2, c1, c0]),
             _ => {
-                self.0.push(major | 27);
+                self.0.push(major | 0x1b);
                 self.0.extend(number.to_be_bytes());
             }
         }

@@ -75,7 +75,7 @@ pub fn write<L: Log>(
     let wire = WireEntry { header: header.encode(key), body: Some(encoded) };
     let entry = Entry { id: EntryId::of(&wire.header), header, body: Some(body), wire };
     match accept::place(log, &branches, &entry.header, entry.id, false).map_err(WriteError::Log)? {
-        Place::Free(free) => accept::insert(log, entry, free).map_err(WriteError::Log),
+        Place::Free(free) => accept::insert(log, entry, &free).map_err(WriteError::Log),
         Place::Taken(_) | Place::Missing(_) | Place::None(_) => Err(WriteError::Full),
     }
 }
