@@ -70,6 +70,8 @@ pub(super) struct Traffic {
     rest: Option<usize>,
     /// The parts of a message that have arrived.
     parts: Vec<u8>,
+    #[cfg(test)]
+    renewals: u32,
 }
 
 impl Traffic {
@@ -95,6 +97,8 @@ impl Traffic {
             bytes: 0,
             rest: None,
             parts: Vec::new(),
+            #[cfg(test)]
+            renewals: 0,
         }
     }
 
@@ -219,6 +223,12 @@ impl Traffic {
         self.handshake_hash
     }
 
+    /// How often the keys were renewed; for tests.
+    #[cfg(test)]
+    pub(super) fn renewals(&self) -> u32 {
+        self.renewals
+    }
+
     fn answer_renewal(
         &mut self,
         shared: &mut Shared,
@@ -266,6 +276,10 @@ impl Traffic {
     }
 
     fn restart(&mut self, now: Instant) {
+        #[cfg(test)]
+        {
+            self.renewals += 1;
+        }
         self.since = now;
         self.bytes = 0;
     }

@@ -10,7 +10,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
     identity::{Certificate, DeviceKey, Identity, IdentityKey, InviteSecret, PairSecret},
-    session::{Acquaintance, Closed, Event, LinkIds, Local, SendError, Session},
+    session::{Acquaintance, Closed, Event, LinkIds, Local, SendError, Session, state::State},
 };
 
 /// A person with one device.
@@ -267,6 +267,14 @@ impl Pair {
             Event::Established { with } => Some(*with),
             Event::Message(_) => None,
         })
+    }
+
+    /// How often the listener's keys were renewed.
+    pub(super) fn renewals(&self) -> u32 {
+        match &self.ends[1].state {
+            Some(State::Established(traffic)) => traffic.renewals(),
+            _ => 0,
+        }
     }
 
     /// All that an end has sent.
