@@ -51,4 +51,4 @@ pub enum NoiseError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

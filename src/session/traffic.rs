@@ -284,7 +284,12 @@ impl Traffic {
         self.bytes = 0;
     }
 
-    fn seal(&mut self, shared: &mut Shared, kind: Kind, content: &[u8]) -> Result<(), Closed> {
+    pub(super) fn seal(
+        &mut self,
+        shared: &mut Shared,
+        kind: Kind,
+        content: &[u8],
+    ) -> Result<(), Closed> {
         self.bytes += self.sealer.seal(kind, content, &mut shared.out)?;
         Ok(())
     }

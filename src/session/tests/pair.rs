@@ -108,15 +108,12 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new(dialer: Arc<Local>, listener: Arc<Local>, seed: u64) -> Self {
-        Self::at(Instant::now(), dialer, listener, seed)
-    }
-
-    pub(super) fn at(now: Instant, dialer: Arc<Local>, listener: Arc<Local>, seed: u64) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mut end = || StdRng::seed_from_u64(rng.next_u64());
+        let now = Instant::now();
+        let [own, their] = Self::seeds(seed).map(StdRng::seed_from_u64);
+        let rng = StdRng::seed_from_u64(!seed);
         let ends = [
-            Session::dial(dialer, ids(), now, end()),
-            Session::listen(listener, reversed(&ids()), now, end()),
+            Session::dial(dialer, ids(), now, own),
+            Session::listen(listener, reversed(&ids()), now, their),
         ];
         Self {
             now,
@@ -129,6 +126,12 @@ impl Pair {
             rng,
             pipes: [Pipe::default(), Pipe::default()],
         }
+    }
+
+    /// The seeds of the two ends' randomness.
+    pub(super) fn seeds(seed: u64) -> [u64; 2] {
+        let mut rng = StdRng::seed_from_u64(seed);
+        [rng.next_u64(), rng.next_u64()]
     }
 
     pub(super) fn with_faults(mut self, faults: Faults) -> Self {
