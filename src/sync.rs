@@ -22,4 +22,6 @@ pub use message::{Holding, Leaf, MAX_MESSAGE_BYTES, Message, RefusedReason};
 #[cfg(test)]
 mod message_tests;
 #[cfg(test)]
+mod page_tests;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,73 @@
+//! The sections "Entries" and "Sync" of the protocol's page say what the code does.
+
+use super::{
+    Holding, Leaf, Message,
+    message::{
+        MAX_CONVERSATIONS, MAX_ENTRIES, MAX_LACKING, MAX_LEAVES, MAX_LOCATED, MAX_MESSAGE_BYTES,
+        MAX_VERSION_BYTES,
+    },
+};
+use crate::{
+    conversation::{
+        Body, ConversationId, FeedId, MAX_BODY_BYTES, MAX_DEPS, MAX_HEADER_BYTES, MarkKey,
+        MemoryLog, accept::MAX_BRANCHES_PER_MEMBER, write,
+    },
+    identity::Identity,
+    text::{MAX_EMOJI_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
+};
+
+const PAGE: &str = include_str!("../protocol.md");
+
+#[track_caller]
+fn on_page(line: &str) {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    assert!(squeezed(PAGE).contains(&squeezed(line)), "not in protocol.md: {line}");
+}
+
+#[test]
+fn the_limits_are_on_the_page() {
+    for (name, value) in [
+        ("MAX_HEADER_BYTES", MAX_HEADER_BYTES),
+        ("MAX_BODY_BYTES", MAX_BODY_BYTES),
+        ("MAX_TEXT_BYTES", MAX_TEXT_BYTES),
+        ("MAX_EMOJI_BYTES", MAX_EMOJI_BYTES),
+        ("MAX_DEPS", MAX_DEPS),
+        ("MAX_BRANCHES_PER_MEMBER", MAX_BRANCHES_PER_MEMBER),
+        ("MAX_MESSAGE_BYTES", MAX_MESSAGE_BYTES),
+        ("MAX_ENTRIES", MAX_ENTRIES),
+        ("MAX_CONVERSATIONS", MAX_CONVERSATIONS),
+        ("MAX_LEAVES", MAX_LEAVES),
+        ("MAX_LACKING", MAX_LACKING),
+        ("MAX_LOCATED", MAX_LOCATED),
+        ("MAX_NAME_BYTES", MAX_NAME_BYTES),
+        ("MAX_VERSION_BYTES", MAX_VERSION_BYTES),
+    ] {
+        on_page(&format!("| `{name}` | {value} |"));
+    }
+}
+
+#[test]
+fn the_vectors_are_on_the_page() {
+    let (ada, bob) = (Identity([1; 32]), Identity([2; 32]));
+    let conversation = ConversationId::direct(&ada, &bob);
+    let feed = FeedId { author: ada, device: 1 };
+    let key = MarkKey::derive(&[5; 32]);
+    let mut log = MemoryLog::default();
+    let mut write = |body, now| write(&mut log, conversation, feed, &key, body, now).unwrap().entry;
+    let text = write(Body::Text { text: "hi".into() }, 1_700_000_000_000);
+    let reply = Body::Reply { target: text.id, text: "ho".into() };
+    let reply = write(reply, 1_700_000_001_000);
+    on_page(&format!("conversation = {conversation}"));
+    for (name, entry) in [("text", &text), ("reply", &reply)] {
+        on_page(&format!("{name} body = {}", hex::encode(entry.wire.body.as_ref().unwrap())));
+        on_page(&format!("{name} body hash = {}", hex::encode(entry.header.body_hash)));
+        on_page(&format!("{name} header = {}", hex::encode(&entry.wire.header)));
+        on_page(&format!("{name} entry id = {}", entry.id));
+    }
+    let leaves = vec![Leaf::of(&reply)];
+    let holding = Holding { conversation, leaves, lacking: Vec::new() };
+    let have = Message::Have { received: 0, conversations: vec![holding] };
+    let entries = Message::Entries { conversation, entries: vec![text.wire, reply.wire] };
+    on_page(&format!("Have = {}", hex::encode(have.encode())));
+    on_page(&format!("Entries = {}", hex::encode(entries.encode())));
+}
