@@ -27,14 +27,32 @@
 //! - A database that cannot be read is never written to, nor replaced.
 //! - The search index changes in the transaction that changes the text.
 
-#![allow(unused, clippy::unused_async, clippy::unused_self, clippy::missing_errors_doc)]
+mod actor;
+mod check;
+mod contacts;
+mod conversations;
+mod core;
+mod directory;
 mod error;
+mod history;
+mod invites;
+mod key;
+mod log;
+mod open;
+mod schema;
+mod search;
 mod types;
 
-use std::path::Path;
+use std::sync::Arc;
 
+use self::{actor::Actor, core::Core};
 pub use self::{
+    contacts::{MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_CONTACTS},
+    directory::{Directory, lock},
     error::{Result, StoreError},
+    invites::{MAX_INVITES, MAX_OPEN_INVITES},
+    open::{create, open},
+    search::{MAX_QUERY_BYTES, MAX_WORDS},
     types::{
         Acknowledged, Contact, Direction, Invitation, InviteState, Presence, Profile, Received,
         WrittenEntry,
@@ -44,7 +62,7 @@ use crate::{
     conversation::{Body, Budget, ConversationId, EntryId, WireEntry},
     identity::{Certificate, Identity, Invite},
     node::api::{self, EntryView, Hit, UnixMillis},
-    sync::{Batch, Leaf, View},
+    sync::{Batch, Holding, View},
 };
 
 /// The most entries, or hits, of one answer.
@@ -53,22 +71,31 @@ pub const MAX_PAGE: u32 = 1000;
 /// A handle to an open profile; cheap to clone. The profile closes cleanly with
 /// [`Store::close`], or when the last handle is dropped.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    actor: Arc<Actor>,
+}
 
 /// Everything here fails with [`StoreError::Closed`] after [`Store::close`], and with
 /// [`StoreError::DiskFull`], [`StoreError::Damaged`], [`StoreError::Unreadable`] or
 /// [`StoreError::Storage`] when the disk does; then nothing of what was asked has happened. Only
 /// further reasons are named below.
 impl Store {
+    async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Core) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.actor.call(job).await
+    }
+
     /// How many more jobs can be queued before a method waits for a place. A reader of input
     /// stops reading while this is small.
     pub fn load(&self) -> usize {
-        0
+        self.actor.free()
     }
 
     /// Resolves if the integrity check after an unclean end finds damage; otherwise never.
     pub async fn damage(&self) -> StoreError {
-        std::future::pending().await
+        self.actor.damage().await
     }
 
     /// Ends cleanly: everything queued before is done and on the disk, and the lock is given
@@ -77,7 +104,7 @@ impl Store {
     /// # Errors
     /// The last commit failed.
     pub async fn close(self) -> Result<()> {
-        Ok(())
+        self.actor.close().await
     }
 
     /// Oneself.
@@ -85,7 +112,7 @@ impl Store {
     /// # Errors
     /// Only those of every method.
     pub async fn profile(&self) -> Result<Profile> {
-        Err(StoreError::Closed)
+        self.call(|core| core.profile()).await
     }
 
     /// Changes the own name; empty: the first 8 digits of the identity. Returns it as it is kept.
@@ -93,7 +120,7 @@ impl Store {
     /// # Errors
     /// Only those of every method.
     pub async fn set_name(&self, name: String) -> Result<String> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.set_name(&name)).await
     }
 }
 
@@ -104,7 +131,7 @@ impl Store {
     /// # Errors
     /// Only those of every method.
     pub async fn contacts(&self) -> Result<Vec<Contact>> {
-        Err(StoreError::Closed)
+        self.call(|core| core.contacts()).await
     }
 
     /// Calls a contact by a name of one's own; empty: by the name they chose.
@@ -112,7 +139,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownContact`].
     pub async fn rename_contact(&self, who: Identity, name: String) -> Result<Contact> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.rename_contact(&who, &name)).await
     }
 
     /// Forgets a contact; the conversation stays, to be read.
@@ -120,7 +147,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownContact`].
     pub async fn remove_contact(&self, who: Identity) -> Result<()> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.remove_contact(&who)).await
     }
 
     /// Notes whether the safety number was compared.
@@ -128,7 +155,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownContact`].
     pub async fn set_verified(&self, who: Identity, verified: bool) -> Result<Contact> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.set_verified(&who, verified)).await
     }
 
     /// A contact said its name. Returns the contact if that changed anything.
@@ -140,7 +167,7 @@ impl Store {
         who: Identity,
         their_name: String,
     ) -> Result<Option<Contact>> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.contact_hello(&who, &their_name)).await
     }
 
     /// A contact has another device key, by a certificate that the caller verified. Returns the
@@ -153,7 +180,7 @@ impl Store {
         who: Identity,
         certificate: Certificate,
     ) -> Result<Option<Contact>> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.contact_certificate(&who, &certificate)).await
     }
 
     /// A session with a contact stands or stood at this time, and these are addresses that led
@@ -168,7 +195,7 @@ impl Store {
         at: UnixMillis,
         addresses: Vec<String>,
     ) -> Result<()> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.contact_seen(&who, at, &addresses)).await
     }
 }
 
@@ -180,7 +207,7 @@ impl Store {
     /// [`StoreError::InviteLimit`], [`StoreError::InviteExpired`], [`StoreError::InvalidInput`]
     /// for 0 uses.
     pub async fn issue_invite(&self, invite: Invite, uses: u32, now: UnixMillis) -> Result<i64> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.issue_invite(&invite, uses, now)).await
     }
 
     /// Those still open, issued and accepted.
@@ -198,7 +225,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownInvite`].
     pub async fn revoke_invite(&self, number: i64, now: UnixMillis) -> Result<()> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.revoke_invite(number, now)).await
     }
 
     /// Keeps another's invite until it becomes a contact; returns its number. The same one again
@@ -208,7 +235,7 @@ impl Store {
     /// [`StoreError::InviteOwn`], [`StoreError::InviteKnown`], [`StoreError::InviteExpired`],
     /// [`StoreError::InviteLimit`].
     pub async fn accept_invite(&self, invite: Invite, now: UnixMillis) -> Result<i64> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.accept_invite(&invite, now)).await
     }
 
     /// What sessions need to know: accepted invites that are open, and all issued ones that are
@@ -217,7 +244,7 @@ impl Store {
     /// # Errors
     /// Only those of every method.
     pub async fn open_invites(&self, now: UnixMillis) -> Result<Vec<Invitation>> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.open_invites(now)).await
     }
 
     /// Keeps the certificate that the issuer of an accepted invite showed, before anything is
@@ -226,7 +253,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownInvite`].
     pub async fn note_issuer(&self, number: i64, certificate: Certificate) -> Result<()> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.note_issuer(number, &certificate)).await
     }
 
     /// Someone used an own invite: makes them a contact and consumes one use, in one transaction.
@@ -243,7 +270,7 @@ impl Store {
         name: String,
         now: UnixMillis,
     ) -> Result<Contact> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.complete_issued(number, &who, &certificate, &name, now)).await
     }
 
     /// The issuer of an accepted invite has made us a contact: makes them one. Again: the same.
@@ -257,7 +284,7 @@ impl Store {
         name: String,
         now: UnixMillis,
     ) -> Result<Contact> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.complete_accepted(number, &name, now)).await
     }
 
     /// The issuer of an accepted invite refused it.
@@ -265,7 +292,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownInvite`].
     pub async fn fail_accepted(&self, number: i64) -> Result<()> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.fail_accepted(number)).await
     }
 }
 
@@ -276,7 +303,7 @@ impl Store {
     /// # Errors
     /// Only those of every method.
     pub async fn conversations(&self) -> Result<Vec<api::Conversation>> {
-        Err(StoreError::Closed)
+        self.call(|core| core.conversations()).await
     }
 
     /// Writes an own entry. A read mark goes through [`Store::mark_read`].
@@ -291,7 +318,7 @@ impl Store {
         body: Body,
         now: UnixMillis,
     ) -> Result<WrittenEntry> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.write(&conversation, body, now)).await
     }
 
     /// Everything up to this entry was read. Writes a read mark if that is further than before.
@@ -304,7 +331,7 @@ impl Store {
         entry: EntryId,
         now: UnixMillis,
     ) -> Result<Option<WrittenEntry>> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.mark_read(&conversation, &entry, now)).await
     }
 
     /// Lets entries from a contact into the log.
@@ -318,16 +345,16 @@ impl Store {
         entries: Vec<WireEntry>,
         now: UnixMillis,
     ) -> Result<Received> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.receive(&from, &conversation, entries, now)).await
     }
 
-    /// The leaves of every conversation shared with a contact, for
+    /// What the log holds of every conversation shared with a contact, for
     /// [`Message::Have`](crate::sync::Message::Have).
     ///
     /// # Errors
     /// [`StoreError::UnknownContact`].
-    pub async fn have(&self, contact: Identity) -> Result<Vec<crate::sync::Holding>> {
-        Err(StoreError::Closed)
+    pub async fn have(&self, contact: Identity) -> Result<Vec<Holding>> {
+        self.call(move |core| core.have(&contact)).await
     }
 
     /// Takes note of what a contact's disk holds of a conversation, by its leaves.
@@ -340,7 +367,7 @@ impl Store {
         conversation: ConversationId,
         view: View,
     ) -> Result<Acknowledged> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.acknowledge(&contact, &conversation, &view)).await
     }
 
     /// What the other, with this view, lacks of a conversation.
@@ -353,7 +380,7 @@ impl Store {
         view: View,
         budget: Budget,
     ) -> Result<Batch> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.missing(&conversation, &view, budget)).await
     }
 
     /// Items of a conversation, oldest first: the `limit` (at most [`MAX_PAGE`]) before or after
@@ -369,7 +396,7 @@ impl Store {
         after: Option<EntryId>,
         limit: u32,
     ) -> Result<Vec<EntryView>> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.history(&conversation, before, after, limit)).await
     }
 
     /// One item as it is now; none if there is no such item.
@@ -381,7 +408,7 @@ impl Store {
         conversation: ConversationId,
         id: EntryId,
     ) -> Result<Option<EntryView>> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.item(&conversation, &id)).await
     }
 
     /// Finds items that contain all words of the query, each as the beginning of a word; case and
@@ -396,49 +423,9 @@ impl Store {
         conversation: Option<ConversationId>,
         limit: u32,
     ) -> Result<Vec<Hit>> {
-        Err(StoreError::Closed)
+        self.call(move |core| core.search(&query, conversation, limit)).await
     }
 }
 
-/// The most addresses of a contact.
-pub const MAX_ADDRESSES: usize = 8;
-/// The most bytes of a query.
-pub const MAX_QUERY_BYTES: usize = 1024;
-
-/// A locked directory.
-#[derive(Debug)]
-pub struct Directory(Presence);
-
-impl Directory {
-    /// What was there when it was locked.
-    pub fn presence(&self) -> Presence {
-        self.0
-    }
-}
-
-/// Locks a directory.
-///
-/// # Errors
-/// All, for now.
-pub fn lock(_path: &Path) -> Result<Directory> {
-    Err(StoreError::Closed)
-}
-
-/// Makes a profile.
-///
-/// # Errors
-/// All, for now.
-pub fn create(_directory: Directory, _name: &str, _passphrase: Option<&str>) -> Result<Store> {
-    Err(StoreError::Closed)
-}
-
-/// Opens a profile.
-///
-/// # Errors
-/// All, for now.
-pub fn open(
-    directory: Directory,
-    _passphrase: Option<&str>,
-) -> std::result::Result<Store, (Directory, StoreError)> {
-    Err((directory, StoreError::Closed))
-}
+#[cfg(test)]
+mod tests;

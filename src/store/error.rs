@@ -122,11 +122,6 @@ impl StoreError {
             Self::NotAuthor => Kind::NotAuthor,
         }
     }
-
-    /// Whether nothing that is asked of the store now can be trusted to work.
-    pub(super) fn is_of_the_disk(&self) -> bool {
-        matches!(self, Self::Damaged(_) | Self::Unreadable(_) | Self::DiskFull | Self::Storage(_))
-    }
 }
 
 impl From<StoreError> for Failure {

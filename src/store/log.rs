@@ -1,0 +1,10 @@
+//! The conversations' logs in SQL. What may enter is decided by [`crate::conversation`]; this
+//! keeps and finds.
+
+mod cache;
+mod sql;
+
+pub(super) use self::{
+    cache::{Logs, State},
+    sql::{SqlLog, id_of, prefix},
+};

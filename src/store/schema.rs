@@ -1,0 +1,83 @@
+//! The tables, their migrations, and what a connection is set to.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Result, StoreError, key::DatabaseKey};
+
+/// Says that a database is ours: `entr`.
+const APPLICATION_ID: i64 = 0x656e_7472;
+
+/// What brings a database from each version to the next; the version is the number of those that
+/// were applied. One that was ever released is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// The page cache of the thread's connection, in KiB: holds what a group of commits changes and
+/// the inner pages of all indices of a million entries.
+const CACHE_KIB: u32 = 8 * 1024;
+/// The page cache of the integrity check's connection, in KiB: it reads everything once.
+const CHECK_CACHE_KIB: u32 = 512;
+/// Pages in the write-ahead log before they are moved into the database: 16 MiB, so that a page
+/// that many commits changed is moved once.
+const CHECKPOINT_PAGES: u32 = 4096;
+
+/// Opens a database and proves the key on its first page.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if the key, which is known to be right, does not open it.
+pub(super) fn connect(path: &Path, key: &DatabaseKey, purpose: Purpose) -> Result<Connection> {
+    let flags = match purpose {
+        Purpose::Own => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Purpose::Check => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.execute_batch(&key.pragma())?;
+    let cache = if purpose == Purpose::Own { CACHE_KIB } else { CHECK_CACHE_KIB };
+    // Nothing about the key is cached on disk, and nothing is sorted on disk.
+    connection.execute_batch(&format!("PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{cache};"))?;
+    let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    if purpose == Purpose::Own {
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+             PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;
+             PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES};
+             PRAGMA journal_size_limit={};",
+            CHECKPOINT_PAGES * 4096,
+        ))?;
+        connection.set_prepared_statement_cache_capacity(64);
+    }
+    Ok(connection)
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Own,
+    Check,
+}
+
+/// Brings a database to this version.
+///
+/// # Errors
+/// [`StoreError::TooNew`] if it is of a later one, [`StoreError::Damaged`] if it is none of ours.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let application = pragma("application_id")?;
+    let version = pragma("user_version")?;
+    if version > 0 && application != APPLICATION_ID {
+        return Err(StoreError::Damaged("the database is not one of entrenous".to_owned()));
+    }
+    let version = usize::try_from(version)
+        .map_err(|_| StoreError::Damaged("the database's version".to_owned()))?;
+    let Some(pending) = MIGRATIONS.get(version..) else { return Err(StoreError::TooNew) };
+    for (migration, number) in pending.iter().zip(version + 1..) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.execute_batch(&format!(
+            "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
+        ))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
