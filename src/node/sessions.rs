@@ -152,11 +152,26 @@ impl Node {
     /// Tells the front end if a contact's presence is other than what it was told.
     fn show_presence(&mut self, id: Identity) {
         let (state, path) = self.presence(id);
-        if let Some(person) = self.people.get_mut(&id)
-            && person.shown != (state, path)
-        {
+        let Some(person) = self.people.get_mut(&id) else { return };
+        // Of two links that cross one ends at once, perhaps before the other one stands here:
+        // nobody has gone then.
+        let crossing = person.shown.0 == ContactState::Online
+            && self.links.values().any(|link| {
+                let peer = Target::Peer(link.peer);
+                matches!(link.stage, Stage::Hailing) && person.targets.contains(&peer)
+            });
+        if person.shown != (state, path) && (state == ContactState::Online || !crossing) {
             person.shown = (state, path);
             self.tell(Event::ContactState { id, state, path });
+        }
+    }
+
+    /// The same for everyone without a link.
+    fn show_absent(&mut self) {
+        let absent = self.people.iter().filter(|(_, person)| person.link.is_none());
+        let absent: Vec<_> = absent.map(|(who, _)| *who).collect();
+        for who in absent {
+            self.show_presence(who);
         }
     }
 
@@ -221,13 +236,7 @@ impl Node {
                 let network = self.network();
                 self.tell(Event::Network { network });
             }
-            net::Event::DialsChanged => {
-                let waiting = self.people.iter().filter(|(_, person)| person.link.is_none());
-                let waiting: Vec<_> = waiting.map(|(who, _)| *who).collect();
-                for who in waiting {
-                    self.show_presence(who);
-                }
-            }
+            net::Event::DialsChanged => self.show_absent(),
             net::Event::ListenFailed(error) => {
                 let text = format!("An address can no longer be listened on: {error}.");
                 self.trouble(failure(FailureKind::Address, text));
@@ -393,6 +402,7 @@ impl Node {
 
     /// Looks after the links, twice a second: do they live, is a `Have` due, is there room again?
     pub(super) fn look_after_links(&mut self) {
+        self.show_absent();
         let at = Instant::now();
         let ids: Vec<_> = self.links.keys().copied().collect();
         for id in ids {
