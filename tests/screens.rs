@@ -216,7 +216,10 @@ impl Stage {
             }
             Command::SafetyNumber { contact } => Answer::SafetyNumber(SafetyNumber {
                 contact,
-                number: (0..12).map(|n| format!("{:05}", 10_007 * n)).collect::<Vec<_>>().join(" "),
+                number: (0..12)
+                    .map(|n| format!("{:05}", 10_007 * n % 100_000))
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 verified: true,
             }),
             Command::Search { .. } => Answer::Found(vec![

@@ -55,7 +55,7 @@ pub fn areas(model: &Model) -> Areas {
         _ => 0,
     };
     let notice_rows = model.notice.as_ref().map_or(0, |notice| {
-        wrap::rows(&notice.text, usize::from(width) - 2).len().min(NOTICE_ROWS)
+        wrap::rows(&notice.text, usize::from(width) - 3).len().min(NOTICE_ROWS)
     });
     let notice_rows = u16::try_from(notice_rows).unwrap_or(0).min(height / 4);
     let status = Rect::new(0, height - 1, width, 1);

@@ -220,7 +220,9 @@ impl Timeline {
 
     /// Takes the newest page as the authority on the order of what it holds.
     pub fn refresh_newest(&mut self, page: Vec<EntryView>, is_all: bool) {
-        let Some(from) = page.first().and_then(|first| self.position(first.entry)) else {
+        // Late entries stand too far down until now, so any of the page may be the first.
+        let from = page.iter().filter_map(|entry| self.position(entry.entry)).min();
+        let Some(from) = from else {
             if is_all || self.corner == Corner::Bottom {
                 self.reset(page, is_all, true);
             } else {

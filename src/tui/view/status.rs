@@ -65,7 +65,7 @@ pub fn notice(model: &Model, area: Rect, buffer: &mut Buffer) {
         Tone::Good => ("✓", theme.good()),
         Tone::Bad => ("!", theme.error()),
     };
-    let rows = wrap::rows(&notice.text, usize::from(area.width.saturating_sub(2)));
+    let rows = wrap::rows(&notice.text, usize::from(area.width.saturating_sub(3)));
     let height = usize::from(area.height);
     for (y, row) in rows.iter().take(height).enumerate() {
         // The sign stands in the margin; what does not fit ends in dots.
@@ -74,6 +74,6 @@ pub fn notice(model: &Model, area: Rect, buffer: &mut Buffer) {
         if y == 0 {
             draw::put(buffer, area, 0, y, sign, style);
         }
-        draw::put(buffer, area, 1, y, text, style);
+        draw::put(buffer, area, 2, y, text, style);
     }
 }

@@ -98,7 +98,7 @@ impl Line<'_> {
                 let text = if self.entry.deleted {
                     "message deleted"
                 } else {
-                    "needs a newer version of entrenous to be shown"
+                    "needs a newer version to be shown"
                 };
                 draw::put(buffer, area, GUTTER, y, text, theme.placeholder());
             }

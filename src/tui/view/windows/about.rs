@@ -75,9 +75,10 @@ pub fn contact(
     }
     let number = safety.map_or("…", |safety| safety.number.as_str());
     // Four groups of five in a row: easy to read aloud.
+    let gap = if inner.width < 40 { " " } else { "  " };
     let groups: Vec<&str> = number.split_whitespace().collect();
     for row in groups.chunks(4) {
-        draw::put(buffer, inner, 11, y, &row.join("  "), theme.title());
+        draw::put(buffer, inner, 11, y, &row.join(gap), theme.title());
         y += 1;
     }
     if !is_low {
@@ -103,7 +104,8 @@ pub fn details(model: &Model, entry: EntryId, screen: Rect, buffer: &mut Buffer)
     let is_own = view.author == model.my_id();
     let mut y = fact(model, ("by", &model.name_of(view.author)), inner, 0, buffer);
     let time = when::full(view.sent_at, &model.zone);
-    y = fact(model, ("written", &format!("{time}, by their clock")), inner, y, buffer);
+    let clock = if is_own { "your" } else { "their" };
+    y = fact(model, ("written", &format!("{time}, by {clock} clock")), inner, y, buffer);
     let words = if is_own { state(view.state).1 } else { "received: on this disk" };
     y = fact(model, ("state", words), inner, y, buffer);
     let changes = match (view.deleted, view.edited) {
@@ -141,7 +143,7 @@ pub fn react(
     }
     let x = draw::put(buffer, inner, 0, 3, "or type one ", theme.dim());
     let cursor = draw::field(buffer, inner, (x, 3), 12, field, theme);
-    footer(model, inner, "← → choose · Enter · the same again: off", buffer);
+    footer(model, inner, "← → · Enter · the same again: off", buffer);
     cursor
 }
 

@@ -41,13 +41,7 @@ pub fn new(
     if as_text || !fits {
         draw::put(buffer, screen, 0, y, "Your invite", theme.title());
         y = draw::paragraph(buffer, screen, 0, y + 2, &invite.invite, theme.key());
-        y = draw::paragraph(buffer, screen, 0, y + 1, &about, theme.text());
-        let narrow = if fits {
-            ""
-        } else {
-            "This window is too small for the QR code: make it larger to see it."
-        };
-        draw::paragraph(buffer, screen, 0, y + 1, narrow, theme.dim());
+        draw::paragraph(buffer, screen, 0, y + 1, &about, theme.text());
     } else {
         let area = Rect::new(0, 0, screen.width, screen.height);
         for (row, line) in rows.iter().flatten().enumerate() {
@@ -62,7 +56,7 @@ pub fn new(
     let hint = if fits {
         "t picture or text · l all invites · Esc close"
     } else {
-        "l all invites · Esc close"
+        "too small here for the QR code · Esc"
     };
     draw::put(buffer, screen, 0, last, &wrap::fit(hint, width), theme.dim());
 }

@@ -58,14 +58,14 @@ pub fn search(
     let inner = draw::boxed(buffer, area, "Search", theme);
     let cursor = draw::field(buffer, inner, (0, 0), inner.width.into(), field, theme);
     let last = usize::from(inner.height) - 1;
-    let scope = if is_within { "here only" } else { "everywhere" };
+    let scope = if is_within { "here (Tab: everywhere)" } else { "everywhere (Tab: here)" };
     let count = match found {
         None => String::new(),
         Some([]) => "nothing found · ".to_owned(),
         Some([_]) => "1 found · ".to_owned(),
         Some(hits) => format!("{} found · ", hits.len()),
     };
-    let hint = format!("{count}Tab {scope} · Enter show · Esc close");
+    let hint = format!("{count}{scope} · Enter show · Esc");
     draw::put(buffer, inner, 0, last, &hint, theme.dim());
     let hits = found.unwrap_or_default();
     let room = last.saturating_sub(2);
