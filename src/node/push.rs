@@ -141,7 +141,12 @@ impl Node {
         let received = match result {
             Ok(received) => received,
             // Not acknowledged, so it will be sent again.
-            Err(error) => return self.trouble(error),
+            Err(error) => {
+                if let Some(standing) = self.standing(id) {
+                    standing.exchange.received();
+                }
+                return self.trouble(error);
+            }
         };
         if received.refused > 0 {
             tracing::debug!(refused = received.refused, "entries refused");
@@ -171,12 +176,13 @@ impl Node {
     pub(super) fn push_written(&mut self, conversation: ConversationId, entry: Entry) {
         let Some(id) = self.online(conversation) else { return };
         let Some(standing) = self.standing(id) else { return };
-        let room = standing.waiting.len() < MAX_WAITING;
-        if room && standing.exchange.push_now(&entry) {
+        if standing.waiting.len() >= MAX_WAITING {
+            standing.exchange.fell_behind(&conversation);
+        } else if standing.exchange.push_now(&entry) {
             standing.fresh.push((conversation, entry.wire));
-        } else {
-            standing.wanted.insert(conversation);
+            return;
         }
+        standing.wanted.insert(conversation);
     }
 
     /// Sends what [`Self::push_written`] gathered, many entries in one message.

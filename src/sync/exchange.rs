@@ -5,16 +5,16 @@ use std::collections::HashMap;
 
 use super::{
     known::{Batch, View},
-    message::{Holding, Leaf, Message},
+    message::{Holding, Leaf, MAX_LOCATED, Message},
 };
 use crate::conversation::{ConversationId, Entry, EntryId, FeedId, WireEntry};
 
 /// One side's memory of one session.
 ///
-/// On every `Have` and `Locate` of the other, on every own entry that
-/// [`push_now`](Self::push_now) does not let through, and after every batch with
-/// [`Batch::more`], the log is asked for [`missing`](super::missing) with
-/// [`view`](Self::view), and what comes is sent by [`batch`](Self::batch).
+/// On every `Have` and `Locate` of the other, after entries of the other were accepted, for every
+/// own entry that [`push_now`](Self::push_now) does not let through, and after every batch with
+/// [`Batch::more`], the log is asked for [`missing`](super::missing) with [`view`](Self::view), if
+/// there is one, and what comes is sent by [`batch`](Self::batch).
 #[derive(Debug, Default)]
 pub struct Exchange {
     conversations: HashMap<ConversationId, State>,
@@ -24,27 +24,54 @@ pub struct Exchange {
     received: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     view: View,
     /// The view covers the whole log: what is added now is all that is missing.
     current: bool,
+    /// Since the log was last asked something happened that its answer may not cover.
+    behind: bool,
+    /// What the other's last settled `Have` said.
+    said: Said,
+}
+
+#[derive(Debug)]
+struct Said {
+    received: u64,
+    leaves: Vec<Leaf>,
+    lacking: Vec<EntryId>,
 }
 
 impl Exchange {
-    /// The other said what it has. Its leaves replace what was thought of it only if it had dealt
-    /// with everything sent: else what is on its way would be sent again.
+    /// The other said what it has. That replaces what was thought of it, except
+    ///
+    /// - while it has not dealt with everything sent: what is on its way would be sent again;
+    /// - when all that was sent since its last word has brought it nothing: it refuses that, or
+    ///   waits for something. It gets it again once it repeats itself unasked, so the two never
+    ///   chase each other.
     pub fn handle_have(&mut self, received: u64, holding: Holding) {
-        let Holding { conversation, leaves, lacking } = holding;
-        let settled = received >= self.sent;
-        let state = self.conversations.entry(conversation);
-        let known = matches!(state, std::collections::hash_map::Entry::Occupied(_));
-        let state = state.or_default();
-        if settled || !known {
-            state.view.leaves = leaves;
-            state.view.lacking = lacking;
-            state.current = false;
+        let Holding { conversation, mut leaves, lacking } = holding;
+        leaves.sort_unstable();
+        let said = Said { received, leaves: leaves.clone(), lacking: lacking.clone() };
+        let view = View { leaves, located: Vec::new(), lacking };
+        let Some(state) = self.conversations.get_mut(&conversation) else {
+            self.conversations
+                .insert(conversation, State { view, current: false, behind: false, said });
+            return;
+        };
+        if received < self.sent {
+            return;
         }
+        let before = std::mem::replace(&mut state.said, said);
+        let repeated = before.leaves == view.leaves && before.lacking == view.lacking;
+        if repeated && received > before.received {
+            return;
+        }
+        state.view.leaves.sort_unstable();
+        if state.view.leaves != view.leaves || !view.lacking.is_empty() {
+            (state.current, state.behind) = (false, true);
+        }
+        state.view = View { located: std::mem::take(&mut state.view.located), ..view };
     }
 
     /// The other said what it has of a feed that forked.
@@ -56,15 +83,19 @@ impl Exchange {
     ) {
         if let Some(state) = self.conversations.get_mut(&conversation) {
             state.view.located.retain(|l| l.feed != feed);
+            let room = MAX_LOCATED_IN_ALL.saturating_sub(state.view.located.len());
             let leaf = |(seq, id)| Leaf { feed, seq, id };
-            state.view.located.extend(entries.into_iter().map(leaf));
-            state.current = false;
+            state.view.located.extend(entries.into_iter().map(leaf).take(room));
+            (state.current, state.behind) = (false, true);
         }
     }
 
-    /// What the other has of a conversation; none before it has said anything.
-    pub fn view(&self, conversation: &ConversationId) -> Option<&View> {
-        self.conversations.get(conversation).map(|state| &state.view)
+    /// What the other has of a conversation, to ask the log now what it lacks; the answer is for
+    /// [`batch`](Self::batch). None if it lacks nothing, and before it has said anything.
+    pub fn view(&mut self, conversation: &ConversationId) -> Option<&View> {
+        let state = self.conversations.get_mut(conversation).filter(|state| !state.current)?;
+        state.behind = false;
+        Some(&state.view)
     }
 
     /// Whether the log is to be asked for [`missing`](super::missing) after entries of the other
@@ -76,8 +107,12 @@ impl Exchange {
     /// Takes note of a batch that is sent now, and returns its message; none if it is empty.
     pub fn batch(&mut self, conversation: ConversationId, batch: Batch) -> Option<Message> {
         let state = self.conversations.get_mut(&conversation)?;
-        state.view = batch.view;
-        state.current = batch.all;
+        let since = std::mem::replace(&mut state.view, batch.view);
+        // What the other sent while the log was read.
+        for leaf in since.leaves {
+            state.view.catch_up(leaf);
+        }
+        state.current = batch.all && !std::mem::take(&mut state.behind);
         self.entries(conversation, batch.entries)
     }
 
@@ -89,15 +124,28 @@ impl Exchange {
             return false;
         };
         let feed = entry.header.feed;
-        let follows = match entry.header.previous {
-            Some(previous) => state.view.leaves.iter().any(|l| l.id == previous),
-            None => state.view.leaves.iter().all(|l| l.feed != feed),
-        };
-        state.current &= follows;
-        if state.current {
-            state.view.advance(&entry.header, Leaf::of(entry));
+        let mut of_feed = state.view.leaves.iter().filter(|l| l.feed == feed);
+        if of_feed.clone().any(|l| l.seq >= entry.header.seq) {
+            // A batch was faster.
+            return false;
         }
-        state.current
+        let follows = match entry.header.previous {
+            Some(previous) => of_feed.any(|l| l.id == previous),
+            None => of_feed.next().is_none(),
+        };
+        if state.current && follows {
+            state.view.advance(&entry.header, Leaf::of(entry));
+            return true;
+        }
+        (state.current, state.behind) = (false, true);
+        false
+    }
+
+    /// An entry was added to the log that is not sent at once: the log is to be asked.
+    pub fn fell_behind(&mut self, conversation: &ConversationId) {
+        if let Some(state) = self.conversations.get_mut(conversation) {
+            (state.current, state.behind) = (false, true);
+        }
     }
 
     /// The message for entries that [`push_now`](Self::push_now) let through; none for none.
@@ -121,7 +169,7 @@ impl Exchange {
     }
 
     /// A message with entries from the other was dealt with: what was to enter the log is on
-    /// disk.
+    /// disk, or could not be stored, and the next `Have` will say that it is not there.
     pub fn received(&mut self) {
         self.received += 1;
     }
@@ -132,3 +180,6 @@ impl Exchange {
         Message::Have { received: self.received, conversations }
     }
 }
+
+/// The most located entries that are remembered of one conversation, over all its feeds.
+const MAX_LOCATED_IN_ALL: usize = 2 * MAX_LOCATED;

@@ -29,6 +29,17 @@ impl View {
             None => self.leaves.push(leaf),
         }
     }
+
+    /// The other has this entry too. It is forgotten if it seems to be before another of its
+    /// feed: then some of it may be sent again, at worst.
+    pub(super) fn catch_up(&mut self, leaf: Leaf) {
+        let mut of_feed = self.leaves.iter_mut().filter(|l| l.feed == leaf.feed);
+        match (of_feed.next(), of_feed.next()) {
+            (None, _) => self.leaves.push(leaf),
+            (Some(only), None) if only.seq < leaf.seq => *only = leaf,
+            _ => {}
+        }
+    }
 }
 
 /// What the other is known to have of this log.

@@ -31,6 +31,10 @@ struct Replica {
     exchange: Option<Exchange>,
     now: u64,
     budget: Budget,
+    /// How often the log was asked what the other lacks.
+    asked: usize,
+    /// It lets nothing in.
+    refuses: bool,
     out: VecDeque<Vec<u8>>,
 }
 
@@ -50,6 +54,8 @@ impl Replica {
             exchange: None,
             now: 1_000_000,
             budget: Budget { entries: 3, bytes: 2000 },
+            asked: 0,
+            refuses: false,
             out: VecDeque::new(),
         }
     }
@@ -106,6 +112,7 @@ impl Replica {
         loop {
             let Some(exchange) = &mut self.exchange else { return };
             let Some(view) = exchange.view(&self.conversation) else { return };
+            self.asked += 1;
             let batch = missing(&self.log, &self.conversation, view, self.budget).unwrap();
             let more = batch.more;
             let message = exchange.batch(self.conversation, batch);
@@ -137,14 +144,13 @@ impl Replica {
                 self.push();
             }
             Message::Entries { conversation, entries } => {
-                let changed = self.take(conversation, entries);
+                if !self.refuses {
+                    self.take(conversation, entries);
+                }
                 let Some(exchange) = &mut self.exchange else { return };
                 exchange.received();
-                if changed {
-                    let holding = holding(&self.log, &self.conversation).unwrap();
-                    let have = exchange.have(vec![holding]);
-                    self.send(Some(have));
-                }
+                let have = exchange.have(vec![holding(&self.log, &self.conversation).unwrap()]);
+                self.send(Some(have));
                 if self.exchange.as_ref().unwrap().is_unclear(&self.conversation) {
                     self.push();
                 }
@@ -157,7 +163,7 @@ impl Replica {
         }
     }
 
-    fn take(&mut self, conversation: ConversationId, entries: Vec<WireEntry>) -> bool {
+    fn take(&mut self, conversation: ConversationId, entries: Vec<WireEntry>) {
         let key = MarkKey::derive(&self.feed.author.0);
         let members = self.members;
         let accepting = Accepting {
@@ -167,20 +173,17 @@ impl Replica {
             own: self.feed,
             key: &key,
         };
-        let mut changed = false;
         for wire in entries {
             let outcomes = self.held.accept(&mut self.log, &accepting, wire, self.now).unwrap();
             for outcome in outcomes {
                 match outcome {
                     Outcome::Added(added) => {
-                        changed = true;
                         self.apply(added.effect);
                         if let Some(exchange) = &mut self.exchange {
                             exchange.accepted(&added.entry);
                         }
                     }
                     Outcome::Restored(item) => {
-                        changed = true;
                         self.apply(Effect::Change(item));
                     }
                     Outcome::Duplicate(_) | Outcome::Missing(_) => {}
@@ -188,7 +191,6 @@ impl Replica {
                 }
             }
         }
-        changed
     }
 
     /// What a start finds: the log, and what is folded from it.
@@ -420,6 +422,7 @@ fn nothing_is_sent_twice_while_the_session_stands() {
         }
     }
     assert_eq!(sent, 1000);
+    assert!(pair.a.asked < 10, "entries are sent as they are written, without asking the log");
     assert_eq!(pair.a.delivered.len(), 1000);
     pair.assert_alike();
 }
@@ -531,4 +534,56 @@ fn leaves_of_nobody_are_harmless() {
     let budget = Budget { entries: 100, bytes: 100_000 };
     let batch = missing(&pair.a.log, &pair.a.conversation, &view, budget).unwrap();
     assert_eq!(batch.entries.len(), 10);
+}
+
+#[test]
+fn what_is_refused_is_not_sent_over_and_over() {
+    let mut pair = Pair::new();
+    pair.a.budget = Budget { entries: 5, bytes: 10_000 };
+    pair.b.refuses = true;
+    for n in 0..20 {
+        pair.a.write(text(n));
+    }
+    pair.connect();
+    assert!(pair.settle() < 5);
+    assert_eq!(pair.a.delivered.len(), 0);
+    // Its next word, unasked, is a new chance.
+    pair.b.refuses = false;
+    let holding = holding(&pair.b.log, &pair.b.conversation).unwrap();
+    let have = pair.b.exchange.as_ref().unwrap().have(vec![holding]);
+    pair.b.send(Some(have));
+    pair.settle();
+    assert_eq!(pair.a.delivered.len(), 20);
+    pair.assert_alike();
+}
+
+#[test]
+fn a_batch_may_take_its_time() {
+    // What is written, and what comes, while the log is being asked is neither lost nor doubled.
+    let mut pair = Pair::new();
+    for n in 0..3 {
+        pair.a.write(text(n));
+    }
+    let b_wrote = pair.b.write(text(100)).unwrap();
+    let conversation = pair.a.conversation;
+    let mut exchange = Exchange::default();
+    exchange.handle_have(0, holding(&pair.b.log, &conversation).unwrap());
+    let view = exchange.view(&conversation).unwrap().clone();
+    let budget = Budget { entries: 100, bytes: 100_000 };
+    let batch = missing(&pair.a.log, &conversation, &view, budget).unwrap();
+    assert_eq!(batch.entries.len(), 3);
+    pair.a.take(conversation, vec![b_wrote.wire.clone()]);
+    exchange.accepted(&b_wrote);
+    let fourth = pair.a.write(text(4)).unwrap();
+    assert!(!exchange.push_now(&fourth), "the log is being asked");
+    assert!(exchange.batch(conversation, batch).is_some());
+    // The other's entry was unknown when the log was asked, but nothing of ours depended on that.
+    let view = exchange.view(&conversation).cloned();
+    if let Some(view) = view {
+        let batch = missing(&pair.a.log, &conversation, &view, budget).unwrap();
+        let ids: Vec<_> = batch.entries.iter().map(|w| EntryId::of(&w.header)).collect();
+        assert_eq!(ids, [fourth.id]);
+    } else {
+        panic!("the fourth was forgotten");
+    }
 }
