@@ -5,3 +5,4 @@ mod faults;
 mod hostile;
 mod pair;
 mod rules;
+pub(crate) mod vectors;

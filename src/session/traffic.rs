@@ -63,9 +63,13 @@ pub(super) struct Traffic {
     peer_ids: Vec<u8>,
     handshake_hash: [u8; 32],
     renewal: Renewal,
-    /// Since when the keys are in use, and for how many bytes.
+    /// Since when both keys are in use.
     since: Instant,
-    bytes: u64,
+    /// Bytes of frames sent and received, each under its present key. Counted apart, because
+    /// the listener's two keys change at different times: so it never counts less than the
+    /// dialer, and does not take a renewal for an early one.
+    sent: u64,
+    received: u64,
     /// The size of the frame whose header was read, without that.
     rest: Option<usize>,
     /// The parts of a message that have arrived.
@@ -94,7 +98,8 @@ impl Traffic {
             handshake_hash,
             renewal: Renewal::Idle,
             since: now,
-            bytes: 0,
+            sent: 0,
+            received: 0,
             rest: None,
             parts: Vec::new(),
             #[cfg(test)]
@@ -120,7 +125,7 @@ impl Traffic {
             self.rest = Some(rest);
             return Ok(None);
         }
-        self.bytes += (bytes.len() + HEADER_LEN) as u64;
+        self.received += (bytes.len() + HEADER_LEN) as u64;
         self.opener.open(bytes).map(Some)
     }
 
@@ -158,8 +163,7 @@ impl Traffic {
                 else {
                     return Err(Closed::because("switch without renewal"));
                 };
-                self.opener = opener;
-                self.restart(now);
+                self.replace_opener(opener, now);
             }
             Kind::Confirm => return Err(Closed::because("second confirmation")),
         }
@@ -186,7 +190,7 @@ impl Traffic {
 
     /// Whether the keys carried so much that nothing more may be sent before they are renewed.
     pub(super) fn exhausted(&self, shared: &Shared) -> bool {
-        self.bytes >= shared.limits.end_bytes()
+        self.bytes() >= shared.limits.end_bytes()
     }
 
     /// When [`Self::keep_fresh`] has something to do.
@@ -205,7 +209,7 @@ impl Traffic {
         if age >= shared.limits.end_after() {
             return Err(Closed::because("keys too old"));
         }
-        let due = age >= shared.limits.renew_after || self.bytes >= shared.limits.renew_bytes;
+        let due = age >= shared.limits.renew_after || self.bytes() >= shared.limits.renew_bytes;
         if due && self.dialed && matches!(self.renewal, Renewal::Idle) {
             let prologue = self.prologue();
             let setup = self.setup(shared, &prologue);
@@ -237,7 +241,7 @@ impl Traffic {
     ) -> Result<(), Closed> {
         let age = now.saturating_duration_since(self.since);
         let idle = matches!(self.renewal, Renewal::Idle);
-        if self.dialed || !idle || shared.limits.too_early(age, self.bytes) {
+        if self.dialed || !idle || shared.limits.too_early(age, self.bytes()) {
             return Err(Closed::because("renewal out of turn"));
         }
         let prologue = self.prologue();
@@ -248,7 +252,7 @@ impl Traffic {
         let keys = mixed.finish()?;
         self.handshake_hash = keys.handshake_hash;
         let (sealer, opener) = directions(keys, Role::Responder);
-        self.sealer = sealer;
+        self.replace_sealer(sealer);
         self.renewal = Renewal::Answered { opener };
         Ok(())
     }
@@ -270,18 +274,30 @@ impl Traffic {
         let keys = mixed.finish()?;
         self.seal(shared, Kind::Switch, &[])?;
         self.handshake_hash = keys.handshake_hash;
-        (self.sealer, self.opener) = directions(keys, Role::Initiator);
-        self.restart(now);
+        let (sealer, opener) = directions(keys, Role::Initiator);
+        self.replace_sealer(sealer);
+        self.replace_opener(opener, now);
         Ok(())
     }
 
-    fn restart(&mut self, now: Instant) {
+    fn replace_sealer(&mut self, sealer: Sealer) {
+        self.sealer = sealer;
+        self.sent = 0;
+    }
+
+    /// Always the second of the two.
+    fn replace_opener(&mut self, opener: Opener, now: Instant) {
+        self.opener = opener;
+        self.received = 0;
+        self.since = now;
         #[cfg(test)]
         {
             self.renewals += 1;
         }
-        self.since = now;
-        self.bytes = 0;
+    }
+
+    fn bytes(&self) -> u64 {
+        self.sent + self.received
     }
 
     pub(super) fn seal(
@@ -290,7 +306,7 @@ impl Traffic {
         kind: Kind,
         content: &[u8],
     ) -> Result<(), Closed> {
-        self.bytes += self.sealer.seal(kind, content, &mut shared.out)?;
+        self.sent += self.sealer.seal(kind, content, &mut shared.out)?;
         Ok(())
     }
 

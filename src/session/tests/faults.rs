@@ -177,9 +177,18 @@ impl Run {
         let first = self.delivered;
         let mut sent = first;
         let until = pair.now + Duration::from_secs(12);
+        // Where keys are renewed, messages take their time, so that some cross a renewal.
+        let pace = Duration::from_millis(if self.renews { 150 } else { 0 });
+        let start = pair.now;
+        let due = |count: usize| start + pace * u32::try_from(count).unwrap();
         while !pair.is_dead() && !self.is_done() {
+            let mut next = until;
             for end in 0..2 {
                 while let Some(message) = self.messages[end].get(sent[end]) {
+                    if due(sent[end]) > pair.now {
+                        next = next.min(due(sent[end]));
+                        break;
+                    }
                     match pair.send(end, message) {
                         Ok(()) => sent[end] += 1,
                         Err(SendError::NotEstablished | SendError::Full) => break,
@@ -187,7 +196,7 @@ impl Run {
                     }
                 }
             }
-            if !pair.step(until) {
+            if !pair.step(next) && next == until {
                 break;
             }
             self.check(&pair, first);
