@@ -43,7 +43,7 @@ fn runs(quarter: u64) {
     assert!(tally.spoilt > RUNS / 10, "{tally:?}");
     assert!(tally.established > RUNS / 6, "{tally:?}");
     assert!(tally.delivered > RUNS, "{tally:?}");
-    assert!(tally.renewed > 20, "{tally:?}");
+    assert!(tally.renewed > 10, "{tally:?}");
 }
 
 #[derive(Debug, Default)]
@@ -135,7 +135,7 @@ impl Run {
             let number = rng.random_range(0..8);
             (0..number).map(|_| message(&mut rng)).collect()
         });
-        let renews = rng.random_ratio(1, 8);
+        let renews = rng.random_ratio(1, 16);
         Self { seed, rng, locals, expected, faults, renews, messages, delivered: [0; 2] }
     }
 
