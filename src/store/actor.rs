@@ -10,7 +10,10 @@ use std::{
     thread::JoinHandle,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot, watch,
+};
 
 use super::{Core, Result, StoreError};
 
@@ -98,7 +101,15 @@ impl Actor {
                 });
             })
         });
-        self.queue.send(Message::Job(job)).await.map_err(|_| StoreError::Closed)?;
+        // At once if there is a place, so that jobs stand in the queue in the order in which they
+        // were first polled: tokio makes a task that polls many wait in the middle of them.
+        if let Err(error) = self.queue.try_send(Message::Job(job)) {
+            let message = match error {
+                TrySendError::Full(message) => message,
+                TrySendError::Closed(_) => return Err(StoreError::Closed),
+            };
+            self.queue.send(message).await.map_err(|_| StoreError::Closed)?;
+        }
         answer.await.map_err(|_| StoreError::Closed)?
     }
 

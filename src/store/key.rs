@@ -24,10 +24,18 @@ impl DatabaseKey {
         Self(key)
     }
 
+    /// For tests that look into the file: leaves the database in clear.
+    #[cfg(test)]
+    pub(super) const NONE: Self = Self([0; 32]);
+
     /// The statement that gives SQLCipher the raw key (so that it derives none itself), in a
     /// buffer that is wiped. SQLite's own copy of the statement is beyond reach from here: it
     /// lives until the statement is finalised.
     pub(super) fn pragma(&self) -> Zeroizing<String> {
+        #[cfg(test)]
+        if self.0 == Self::NONE.0 {
+            return Zeroizing::new(String::new());
+        }
         // As long as the whole statement, so that no shorter copy is left behind.
         let mut sql = Zeroizing::new(String::with_capacity(96));
         sql.push_str("PRAGMA key = \"x'");
@@ -66,6 +74,9 @@ impl Cost {
     /// The second recommendation of RFC 9106, section 4 (64 MiB, 3 passes), in one lane, since
     /// one thread does the work: about 0.15 s.
     pub(super) const DEFAULT: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 };
+    /// For tests, which derive many.
+    #[cfg(test)]
+    pub(super) const LEAST: Self = Self { memory_kib: 8, passes: 1, lanes: 1 };
     /// What a key file may ask for: a changed file must not take all memory, or for ever.
     const MOST: Self = Self { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
 

@@ -42,11 +42,21 @@ pub(super) fn create_with(
         return Err(StoreError::InvalidInput("A passphrase has between 1 and 1024 bytes."));
     }
     let mut rng = rand::rng();
-    let key = DatabaseKey::generate(&mut rng);
-    let key_file = Sealed::encode(&key, passphrase, cost, &mut rng)?;
+    create_with_key(directory, name, passphrase, cost, &DatabaseKey::generate(&mut rng))
+}
+
+pub(super) fn create_with_key(
+    directory: &mut Directory,
+    name: &str,
+    passphrase: Option<&str>,
+    cost: Cost,
+    key: &DatabaseKey,
+) -> Result<()> {
+    let mut rng = rand::rng();
+    let key_file = Sealed::encode(key, passphrase, cost, &mut rng)?;
     directory.make_new_database()?;
-    let mut connection = schema::connect(&directory.new_database(), &key, Purpose::Own)?;
-    schema::migrate(&mut connection)?;
+    let mut connection = schema::connect(&directory.new_database(), key, Purpose::Own)?;
+    schema::migrate(&mut connection, true)?;
     let identity_key = IdentityKey::generate(&mut rng);
     let device_key = DeviceKey::generate(&mut rng);
     let certificate = Certificate::issue(&identity_key, device_key.public(), 1, 1);
@@ -94,9 +104,13 @@ fn prepare(directory: &Directory, passphrase: Option<&str>) -> Result<Prepared> 
     let sealed = Sealed::decode(&directory.read_key()?)?;
     let has_passphrase = sealed.has_passphrase();
     let key = sealed.open(passphrase)?;
+    // SQLite takes an empty file for a new database.
+    if directory.database().metadata()?.len() < schema::PAGE_BYTES {
+        return Err(StoreError::Damaged("the database is cut off".to_owned()));
+    }
     let unclean = directory.is_unclean();
     let mut connection = schema::connect(&directory.database(), &key, Purpose::Own)?;
-    schema::migrate(&mut connection)?;
+    schema::migrate(&mut connection, false)?;
     let keys = Keys::read(&connection)?;
     let (found, damage) = watch::channel(None);
     let starting = Starting::new()?;

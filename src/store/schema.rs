@@ -22,6 +22,9 @@ const CHECK_CACHE_KIB: u32 = 512;
 /// that many commits changed is moved once.
 const CHECKPOINT_PAGES: u32 = 4096;
 
+/// SQLCipher's page: the least that a database has.
+pub(super) const PAGE_BYTES: u64 = 4096;
+
 /// Opens a database and proves the key on its first page.
 ///
 /// # Errors
@@ -32,6 +35,8 @@ pub(super) fn connect(path: &Path, key: &DatabaseKey, purpose: Purpose) -> Resul
         Purpose::Check => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // SQLCipher would write what it finds to the terminal; it is in the errors anyway.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE;")?;
     connection.execute_batch(&key.pragma())?;
     let cache = if purpose == Purpose::Own { CACHE_KIB } else { CHECK_CACHE_KIB };
     // Nothing about the key is cached on disk, and nothing is sorted on disk.
@@ -57,15 +62,15 @@ pub(super) enum Purpose {
     Check,
 }
 
-/// Brings a database to this version.
+/// Brings a database to this version; one of version 0 is new, and only `create` may meet that.
 ///
 /// # Errors
 /// [`StoreError::TooNew`] if it is of a later one, [`StoreError::Damaged`] if it is none of ours.
-pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+pub(super) fn migrate(connection: &mut Connection, new: bool) -> Result<()> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = pragma("application_id")?;
     let version = pragma("user_version")?;
-    if version > 0 && application != APPLICATION_ID {
+    if new != (version == 0) || (!new && application != APPLICATION_ID) {
         return Err(StoreError::Damaged("the database is not one of entrenous".to_owned()));
     }
     let version = usize::try_from(version)

@@ -1,1 +1,149 @@
-//! (being written)
+//! The search index, and what deleting leaves behind.
+
+use std::fs;
+
+use super::*;
+use crate::store::{
+    key::{Cost, DatabaseKey},
+    open::create_with_key,
+};
+
+#[tokio::test]
+async fn words_are_found_as_prefixes_without_case_and_accents() {
+    let (ann, ben) = pair().await;
+    ann.say(&ben, "Déjà vu in the Café").await;
+    ann.say(&ben, "the cat's cafeteria").await;
+    for (query, hits) in [
+        ("cafe", 2),
+        ("CAFÉ", 2),
+        ("caf deja", 1),
+        ("cat's", 1),
+        ("vu café", 1),
+        ("fe", 0),
+        ("", 0),
+        ("  \u{7} … !!", 0),
+        ("nothing", 0),
+    ] {
+        assert_eq!(ann.found(query).await, hits, "{query:?}");
+    }
+    let hit = ann.store.search("caf".to_owned(), None, 50).await.unwrap().remove(0);
+    assert_eq!(hit.snippet, "the cat's \u{2068}cafeteria\u{2069}");
+}
+
+#[tokio::test]
+async fn no_syntax_reaches_the_index() {
+    let (ann, ben) = pair().await;
+    ann.say(&ben, "plain words").await;
+    for query in [
+        "plain OR other",
+        "NOT plain",
+        "plain NEAR words",
+        "text:plain",
+        "place:c1",
+        "c1",
+        "\"plain",
+        "plain\" OR \"x",
+        "(plain",
+        "plain)",
+        "^plain",
+        "pla* +words",
+        "{text}:plain",
+        "a\0b",
+        "-plain",
+        "'; DROP TABLE entry; --",
+    ] {
+        // What matters: no error, and no more found than the words say.
+        let hits = ann.store.search(query.to_owned(), None, 50).await.unwrap();
+        assert!(hits.len() <= 1, "{query}");
+    }
+    assert_eq!(ann.found("c1").await, 0, "the word for the conversation is no word of a text");
+    let long = ann.store.search("x".repeat(1025), None, 50).await;
+    assert!(matches!(long.unwrap_err(), StoreError::InvalidInput(_)));
+    assert_eq!(ann.found(&"plain ".repeat(100)).await, 1);
+}
+
+#[tokio::test]
+async fn a_search_can_be_kept_to_one_conversation() {
+    let (ann, ben) = pair().await;
+    let eve = Person::new("Eve").await;
+    introduce(&eve, &ann).await;
+    ann.say(&ben, "tea for ben").await;
+    ann.say(&eve, "tea for eve").await;
+    let search = async |only| ann.store.search("tea".to_owned(), only, 50).await.unwrap();
+    assert_eq!(search(None).await.len(), 2);
+    let hits = search(Some(ann.with(&eve))).await;
+    assert_eq!(hits.len(), 1);
+    assert_eq!(hits[0].conversation, ann.with(&eve));
+    let unknown = ann.store.search("tea".to_owned(), Some(ConversationId([0; 32])), 50).await;
+    assert_eq!(unknown.unwrap_err(), StoreError::UnknownConversation);
+}
+
+#[tokio::test]
+async fn the_index_follows_edits_and_deletes_on_both_sides() {
+    let (ann, ben) = pair().await;
+    let target = ann.say(&ben, "zebra").await.entry.id;
+    push(&ann, &ben).await;
+    let conversation = ann.with(&ben);
+    for (body, zebra, yak) in [
+        (Body::Edit { target, text: "yak".to_owned() }, 0, 1),
+        (Body::Reaction { target, emoji: "👍".to_owned() }, 0, 1),
+        (Body::Delete { target }, 0, 0),
+    ] {
+        ann.store.write(conversation, body, NOW).await.unwrap();
+        push(&ann, &ben).await;
+        for who in [&ann, &ben] {
+            assert_eq!((who.found("zebra").await, who.found("yak").await), (zebra, yak));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_is_not_found() {
+    let (ann, ben) = pair().await;
+    let body = Body::Edit { target: EntryId([1; 32]), text: "zebra".to_owned() };
+    ann.store.write(ann.with(&ben), body, NOW).await.unwrap_err();
+    assert_eq!(ann.found("zebra").await, 0);
+}
+
+#[tokio::test]
+async fn deleted_words_leave_no_trace_in_the_decrypted_pages() {
+    // The same store on a database in clear: what would lie in the pages once they are decrypted.
+    let directory = tempfile::tempdir().unwrap();
+    let mut locked = lock(directory.path()).unwrap();
+    create_with_key(&mut locked, "Ann", None, Cost::LEAST, &DatabaseKey::NONE).unwrap();
+    let store = open(locked, None).map_err(|(_, error)| error).unwrap();
+    let ann = Person::of(store, directory).await;
+    let ben = Person::new("Ben").await;
+    introduce(&ann, &ben).await;
+    let conversation = ann.with(&ben);
+    let mut target = None;
+    for n in 0..200 {
+        let text = if n == 100 { "the xylophonist whispers".to_owned() } else { format!("n {n}") };
+        let id = ann.say(&ben, &text).await.entry.id;
+        if n == 100 {
+            target = Some(id);
+        }
+    }
+    let target = target.unwrap();
+    assert!(contains(&ann, b"xylophonist"), "else this test proves nothing");
+    let edit = Body::Edit { target, text: "the zitherist murmurs".to_owned() };
+    ann.store.write(conversation, edit, NOW).await.unwrap();
+    ann.store.write(conversation, Body::Delete { target }, NOW).await.unwrap();
+    // The thread empties the write-ahead log when nothing is queued; the next job is after that.
+    ann.store.profile().await.unwrap();
+    ann.store.profile().await.unwrap();
+    for word in [&b"xylophonist"[..], b"whispers", b"zitherist", b"murmurs"] {
+        assert!(!contains(&ann, word), "{}", String::from_utf8_lossy(word));
+    }
+    let log = ann.directory.path().join("entrenous.db-wal");
+    assert_eq!(fs::metadata(log).unwrap().len(), 0);
+    assert!(contains(&ann, b"n 199"));
+}
+
+/// Whether the database or its write-ahead log contains these bytes.
+fn contains(who: &Person, bytes: &[u8]) -> bool {
+    ["entrenous.db", "entrenous.db-wal"].into_iter().any(|name| {
+        let file = fs::read(who.directory.path().join(name)).unwrap();
+        file.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
