@@ -61,6 +61,8 @@ pub struct Node {
     pub(super) links: HashMap<LinkId, Link>,
     pub(super) link_events: mpsc::Sender<(LinkId, link::Event)>,
     pub(super) counters: Arc<Counters>,
+    /// How many links the front end was told of.
+    pub(super) shown_links: u32,
     pub(super) stopping: bool,
     from_links: mpsc::Receiver<(LinkId, link::Event)>,
     events: mpsc::Sender<Event>,
@@ -95,6 +97,7 @@ impl Node {
             links: HashMap::new(),
             link_events,
             counters: Arc::default(),
+            shown_links: 0,
             stopping: false,
             from_links,
             events,

@@ -166,7 +166,13 @@ impl Node {
         }
     }
 
-    /// The same for everyone without a link.
+    fn show_network(&mut self) {
+        let network = self.network();
+        self.shown_links = network.links;
+        self.tell(Event::Network { network });
+    }
+
+    /// The same as [`Self::show_presence`] for everyone without a link.
     fn show_absent(&mut self) {
         let absent = self.people.iter().filter(|(_, person)| person.link.is_none());
         let absent: Vec<_> = absent.map(|(who, _)| *who).collect();
@@ -232,10 +238,7 @@ impl Node {
         match event {
             net::Event::Opened(link) => self.open_link(*link),
             net::Event::Closed(id) => self.close_link(id),
-            net::Event::ListenChanged => {
-                let network = self.network();
-                self.tell(Event::Network { network });
-            }
+            net::Event::ListenChanged => self.show_network(),
             net::Event::DialsChanged => self.show_absent(),
             net::Event::ListenFailed(error) => {
                 let text = format!("An address can no longer be listened on: {error}.");
@@ -403,6 +406,9 @@ impl Node {
     /// Looks after the links, twice a second: do they live, is a `Have` due, is there room again?
     pub(super) fn look_after_links(&mut self) {
         self.show_absent();
+        if self.shown_links != self.net.links() {
+            self.show_network();
+        }
         let at = Instant::now();
         let ids: Vec<_> = self.links.keys().copied().collect();
         for id in ids {
