@@ -75,7 +75,7 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
                 let profile = Profile::prepare(&options)?;
                 let input = tokio::io::BufReader::new(tokio::io::stdin());
                 let node = node::start(profile.node);
-                Ok(rpc::run(node, profile.passphrase, input, tokio::io::stdout()).await?)
+                Ok(rpc::run(node, input, tokio::io::stdout()).await?)
             }
             Some(Action::Invite { uses, days }) => invites::create(&options, uses, days).await,
             Some(Action::Add { invite }) => invites::add(&options, invite.is_some()).await,
@@ -95,7 +95,6 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
 struct Profile {
     node: node::Config,
     screen: tui::Config,
-    passphrase: Option<Passphrase>,
 }
 
 impl Profile {
@@ -114,7 +113,7 @@ impl Profile {
             mdns: !options.no_mdns && config.mdns,
         };
         let passphrase = options.passphrase_fd.map(read_passphrase).transpose()?;
-        Ok(Self { node: node::Config { directory, network }, screen: config.screen, passphrase })
+        Ok(Self { node: node::Config { directory, network, passphrase }, screen: config.screen })
     }
 }
 

@@ -25,7 +25,7 @@ use std::{path::PathBuf, time::SystemTime};
 
 use tokio::sync::mpsc;
 
-use self::api::{Failure, FailureKind, Handle, UnixMillis};
+use self::api::{Failure, FailureKind, Handle, Passphrase, UnixMillis};
 use crate::net;
 
 /// What the node opens, and how it uses the network.
@@ -35,6 +35,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// The network.
     pub network: net::Config,
+    /// Opens the profile, or protects a new one, without the front end being asked.
+    pub passphrase: Option<Passphrase>,
 }
 
 /// Requests that may wait for the node.

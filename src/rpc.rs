@@ -6,8 +6,9 @@
 
 mod lines;
 mod methods;
+mod signals;
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, pin::pin};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use self::{
     lines::{Line, Lines},
     methods::{Call, Refusal},
 };
-use crate::node::api::{Command, Event, Failure, FailureKind, Handle, Passphrase, Request};
+use crate::node::api::{Command, Event, Failure, FailureKind, Handle, Request};
 
 /// Requests accepted and not answered yet; more lines are read when answers have gone out.
 const MAX_PENDING: usize = 4096;
@@ -33,7 +34,7 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// Speaks JSON-RPC until the input ends or `shutdown` is called; then everything that was
+/// Speaks JSON-RPC until the input ends, `shutdown` is called, or a signal asks to end; then everything that was
 /// accepted is on disk.
 ///
 /// # Errors
@@ -42,14 +43,14 @@ pub enum Error {
 /// `stopped`), [`Error::Io`] when the other side of the pipes fails.
 pub async fn run(
     node: Handle,
-    passphrase: Option<Passphrase>,
     input: impl AsyncBufRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> Result<(), Error> {
     let Handle { requests, mut events } = node;
     let mut output = Output(BufWriter::new(output));
     let mut lines = Lines::new(input);
-    let mut state = State { ready: false, input_ended: false, passphrase, ..State::default() };
+    let mut state = State::default();
+    let mut stop = pin!(signals::stop());
     loop {
         let wants_line = state.ready
             && !state.input_ended
@@ -76,6 +77,7 @@ pub async fn run(
                 let (Ok(permit), Some(request)) = (permit, state.outgoing.take()) else { break };
                 permit.send(request);
             }
+            () = &mut stop, if !state.input_ended => state.input_ended = true,
             line = lines.next(), if wants_line => {
                 match line? {
                     Some(line) => {
@@ -100,7 +102,6 @@ struct State {
     ready: bool,
     input_ended: bool,
     stopping: bool,
-    passphrase: Option<Passphrase>,
     next_number: u64,
     /// The JSON-RPC id by request number; none for a notification.
     pending: HashMap<u64, Option<Value>>,
@@ -112,8 +113,10 @@ impl State {
     fn accept(&mut self, line: Line) -> Option<Value> {
         let call = match line {
             Line::Text(text) => methods::parse(&text),
-            Line::NotUtf8 => Err((Value::Null, Refusal::parse("the line is not UTF-8"))),
-            Line::TooLong => Err((Value::Null, Refusal::parse("the line is over 1 MiB long"))),
+            Line::NotUtf8 => Err((Some(Value::Null), Refusal::parse("the line is not UTF-8"))),
+            Line::TooLong => {
+                Err((Some(Value::Null), Refusal::parse("the line is over 1 MiB long")))
+            }
         };
         match call {
             Ok((id, Call::Result(result))) => id.map(|id| answered(&id, &result)),
@@ -122,7 +125,7 @@ impl State {
                 self.pending.insert(number, id);
                 None
             }
-            Err((id, refusal)) => Some(refused(&id, &refusal)),
+            Err((id, refusal)) => id.map(|id| refused(&id, &refusal)),
         }
     }
 
@@ -153,17 +156,12 @@ impl State {
                 }
             },
             Event::ProfileNeeded => {
-                let passphrase = self.passphrase.take();
-                self.request(Command::CreateProfile { name: String::new(), passphrase });
+                self.request(Command::CreateProfile { name: String::new(), passphrase: None });
             }
             Event::PassphraseNeeded => {
-                let Some(passphrase) = self.passphrase.take() else {
-                    let text = "This profile has a passphrase: give it with --passphrase-fd.";
-                    let kind = FailureKind::WrongPassphrase;
-                    let failure = Failure { kind, text: text.to_owned() };
-                    return self.give_up(failure, output).await;
-                };
-                self.request(Command::Unlock { passphrase });
+                let text = "This profile has a passphrase: give it with --passphrase-fd.";
+                let kind = FailureKind::WrongPassphrase;
+                return self.give_up(Failure { kind, text: text.to_owned() }, output).await;
             }
             event => {
                 self.ready |= matches!(event, Event::Ready { .. });

@@ -38,6 +38,7 @@ pub async fn run() -> eyre::Result<()> {
             bootstrap: vec![companion.address.clone()],
             mdns: false,
         },
+        passphrase: None,
     };
     let paired = pair(node::start(config.clone()), &companion.invite);
     tokio::time::timeout(PATIENCE, paired).await.wrap_err("the two did not find each other")??;

@@ -75,10 +75,7 @@ impl Open {
                     bail!("there is no profile yet: start `entrenous` once, to choose a name")
                 }
                 Some(Event::PassphraseNeeded) => {
-                    let passphrase = match profile.passphrase.take() {
-                        Some(passphrase) => passphrase,
-                        None => ask_passphrase()?,
-                    };
+                    let passphrase = ask_passphrase()?;
                     open.ask(Command::Unlock { passphrase }).await?;
                     return Ok(open);
                 }

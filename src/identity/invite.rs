@@ -80,37 +80,37 @@ pub struct Invite {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InviteError {
     /// Nothing in the text begins like an invite.
-    #[error("this is not an invite: an invite begins with entrenous1")]
+    #[error("This is not an invite: an invite begins with entrenous1.")]
     NotAnInvite,
     /// The text is longer than any that is searched.
-    #[error("this text is too long: paste the invite alone")]
+    #[error("This text is too long: paste the invite alone.")]
     TooMuchText,
     /// There are two different ones in the text.
-    #[error("this text contains more than one invite: paste one of them")]
+    #[error("This text contains more than one invite: paste one of them.")]
     Several,
     /// Upper and lower case are mixed.
-    #[error("the invite mixes capital and small letters: copy it again")]
+    #[error("The invite mixes capital and small letters: copy it again.")]
     Case,
     /// A character that no invite contains.
-    #[error("the invite contains ‘{0}’, which no invite does: copy it again")]
+    #[error("The invite contains ‘{0}’, which no invite does: copy it again.")]
     Character(char),
     /// Characters are missing at the end.
-    #[error("the invite is incomplete: copy all of it, from entrenous1 to its end")]
+    #[error("The invite is incomplete: copy all of it, from entrenous1 to its end.")]
     Truncated,
     /// Something is attached to its end.
-    #[error("the invite is too long: something is attached to its end")]
+    #[error("The invite is too long: something is attached to its end.")]
     TooLong,
     /// Characters were mistyped.
-    #[error("the invite has a mistyped or missing character: copy it again")]
+    #[error("The invite has a mistyped or missing character: copy it again.")]
     Checksum,
     /// Made by a later version of the program.
-    #[error("the invite was made by a newer entrenous (format {0}): update this one")]
+    #[error("The invite was made by a newer entrenous (format {0}): update this one.")]
     Version(u8),
     /// Intact, but what it says makes no sense.
-    #[error("the invite is damaged: ask for another one")]
+    #[error("The invite is damaged: ask for another one.")]
     Malformed,
     /// Its time is over.
-    #[error("the invite has expired: ask for another one")]
+    #[error("The invite has expired: ask for another one.")]
     Expired,
 }
 

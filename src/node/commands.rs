@@ -44,10 +44,11 @@ impl Node {
                 let text = "The profile is open already.";
                 self.answer(number, Err(failure(FailureKind::InvalidInput, text)));
             }
-            Command::WhoAmI => {
-                let me = self.me();
-                self.answer(number, Ok(Answer::Me(me)));
-            }
+            // After a change of name that was asked for before.
+            Command::WhoAmI => self.when(std::future::ready(()), move |node, ()| {
+                let me = node.me();
+                node.answer(number, Ok(Answer::Me(me)));
+            }),
             Command::SetName { name } => self.set_name(number, &name),
             Command::CreateInvite { uses, expires_in_seconds } => {
                 self.create_invite(number, uses, expires_in_seconds);

@@ -4,7 +4,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     Config,
-    api::{Answer, Command, Event, Failure, FailureKind, Request},
+    api::{Answer, Command, Event, Failure, FailureKind, Passphrase, Request},
     failure,
     run::Node,
 };
@@ -46,21 +46,30 @@ async fn open(config: &Config, front_end: &mut FrontEnd) -> Result<Option<Store>
             opened.map(Some).map_err(|(_, error)| error.into())
         }
         Presence::Locked => {
+            if let Some(given) = config.passphrase.clone() {
+                let opened = blocking(move || store::open(directory, Some(given.0.as_str())));
+                return opened.await?.map(Some).map_err(|(_, error)| error.into());
+            }
             front_end.tell(Event::PassphraseNeeded).await;
             unlock(directory, front_end).await
         }
         Presence::Fresh => {
             front_end.tell(Event::ProfileNeeded).await;
-            create(directory, front_end).await
+            create(directory, front_end, config.passphrase.clone()).await
         }
     }
 }
 
-async fn create(directory: Directory, front_end: &mut FrontEnd) -> Result<Option<Store>, Failure> {
+async fn create(
+    directory: Directory,
+    front_end: &mut FrontEnd,
+    given: Option<Passphrase>,
+) -> Result<Option<Store>, Failure> {
     while let Some(Request { number, command }) = front_end.requests.recv().await {
         match command {
             Command::CreateProfile { name, passphrase } => {
                 let created = blocking(move || {
+                    let passphrase = passphrase.or(given);
                     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.0.as_str());
                     store::create(directory, &name, passphrase)
                 });

@@ -140,8 +140,9 @@ impl Node {
     ) {
         let received = match result {
             Ok(received) => received,
-            // Not acknowledged, so it will be sent again.
             Err(error) => {
+                // Dealt with, but not in the log: the next regular `Have` shows that it is
+                // missing, and it is sent again.
                 if let Some(standing) = self.standing(id) {
                     standing.exchange.received();
                 }

@@ -3,8 +3,9 @@
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
+    pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
@@ -44,6 +45,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long links may take to send their last messages at the end.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// A trouble that goes on is told again after this; a full disk fails every operation.
+const SAME_TROUBLE: Duration = Duration::from_secs(30);
+
 /// Something to do when an operation is done.
 type Then = Box<dyn FnOnce(&mut Node) + Send>;
 
@@ -67,6 +71,7 @@ pub struct Node {
     from_links: mpsc::Receiver<(LinkId, link::Event)>,
     events: mpsc::Sender<Event>,
     outbox: VecDeque<Event>,
+    last_trouble: Option<(FailureKind, Instant)>,
     work: FuturesOrdered<BoxFuture<'static, Then>>,
 }
 
@@ -102,6 +107,7 @@ impl Node {
             from_links,
             events,
             outbox: VecDeque::new(),
+            last_trouble: None,
             work: FuturesOrdered::new(),
             profile,
         };
@@ -117,6 +123,8 @@ impl Node {
     /// Runs until the front end ends it.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), Failure> {
         let events = self.events.clone();
+        let (store, mut damaged) = (self.store.clone(), false);
+        let mut damage = pin!(async move { store.damage().await });
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !(self.stopping && self.work.is_empty()) {
@@ -159,6 +167,10 @@ impl Node {
                     self.handle_link(id, event);
                 }
                 event = self.net.next() => self.handle_net(event),
+                error = &mut damage, if !damaged => {
+                    damaged = true;
+                    self.trouble(error);
+                }
                 _ = tick.tick() => self.look_after_links(),
             }
         }
@@ -171,13 +183,17 @@ impl Node {
         operation: impl Future<Output = T> + Send + 'static,
         then: impl FnOnce(&mut Self, T) + Send + 'static,
     ) {
-        self.work.push_back(
-            async move {
-                let value = operation.await;
-                Box::new(move |node: &mut Self| then(node, value)) as Then
-            }
-            .boxed(),
-        );
+        let mut operation = operation.boxed();
+        // Begun here and now: only so does the store take operations in this order.
+        let done = (&mut operation).now_or_never();
+        let rest = async move {
+            let value = match done {
+                Some(value) => value,
+                None => operation.await,
+            };
+            Box::new(move |node: &mut Self| then(node, value)) as Then
+        };
+        self.work.push_back(rest.boxed());
     }
 
     /// Tells the front end.
@@ -194,7 +210,13 @@ impl Node {
     pub(super) fn trouble(&mut self, failure: impl Into<Failure>) {
         let failure = failure.into();
         tracing::warn!(kind = ?failure.kind, text = failure.text, "trouble");
-        self.tell(Event::Trouble { failure });
+        let known = self
+            .last_trouble
+            .is_some_and(|(kind, told)| kind == failure.kind && told.elapsed() < SAME_TROUBLE);
+        if !known {
+            self.last_trouble = Some((failure.kind, Instant::now()));
+            self.tell(Event::Trouble { failure });
+        }
     }
 
     /// Oneself.

@@ -97,13 +97,14 @@ type Id = Option<Value>;
 ///
 /// # Errors
 ///
-/// The refusal to send, and the id to send it under: null where none could be read.
-pub fn parse(line: &str) -> Result<(Id, Call), (Value, Refusal)> {
+/// The refusal, and the id to send it under: null where none could be read, none where nothing is
+/// to be sent, since a notification is never answered.
+pub fn parse(line: &str) -> Result<(Id, Call), (Id, Refusal)> {
     let value: Value = serde_json::from_str(line)
-        .map_err(|error| (Value::Null, Refusal::parse(format!("not JSON: {error}"))))?;
+        .map_err(|error| (Some(Value::Null), Refusal::parse(format!("not JSON: {error}"))))?;
     let Value::Object(mut request) = value else {
         let refusal = Refusal::request("a request is one JSON object on one line");
-        return Err((Value::Null, refusal));
+        return Err((Some(Value::Null), refusal));
     };
     let id = request.remove("id");
     let usable = match &id {
@@ -112,7 +113,7 @@ pub fn parse(line: &str) -> Result<(Id, Call), (Value, Refusal)> {
         Some(_) => false,
     };
     let reply_to = if usable { id.clone().unwrap_or(Value::Null) } else { Value::Null };
-    let refuse = |refusal| (reply_to.clone(), refusal);
+    let refuse = |refusal| (Some(reply_to.clone()), refusal);
     if !usable {
         return Err(refuse(Refusal::request("an id is a string, an integer or null")));
     }
@@ -126,10 +127,16 @@ pub fn parse(line: &str) -> Result<(Id, Call), (Value, Refusal)> {
     if let Some(name) = request.keys().next() {
         return Err(refuse(Refusal::request(format!("a request has no member {name:?}"))));
     }
-    if !params.is_object() {
-        return Err(refuse(Refusal::params("params are an object, by name")));
+    // From here on it is a request or a notification, if perhaps not one that can be done.
+    let call = if params.is_object() {
+        call(&method, params)
+    } else {
+        Err(Refusal::params("params are an object, by name"))
+    };
+    match call {
+        Ok(call) => Ok((id, call)),
+        Err(refusal) => Err((id, refusal)),
     }
-    call(&method, params).map(|call| (id, call)).map_err(refuse)
 }
 
 /// Declares, for each method, its parameters and the command it comes to.
@@ -197,7 +204,7 @@ mod tests {
     fn refusal(line: &str) -> (Value, i32) {
         let (id, refusal) = parse(line).unwrap_err();
         assert!(!refusal.message.is_empty());
-        (id, refusal.code)
+        (id.unwrap(), refusal.code)
     }
 
     #[test]
@@ -282,6 +289,17 @@ mod tests {
             ),
         ] {
             assert_eq!(refusal(line), (id, code), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_notification_is_not_answered_whatever_is_wrong_with_it() {
+        for line in [
+            "{\"jsonrpc\":\"2.0\",\"method\":\"nonsense\"}",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"send\",\"params\":{}}",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"whoami\",\"params\":[]}",
+        ] {
+            assert_eq!(parse(line).unwrap_err().0, None, "{line}");
         }
     }
 

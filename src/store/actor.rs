@@ -79,10 +79,11 @@ impl Actor {
 
     pub(super) async fn damage(&self) -> StoreError {
         let mut damage = self.damage.clone();
-        // An error: the check is over and found nothing.
-        match damage.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(found)) => found.clone(),
-            Ok(None) | Err(_) => std::future::pending().await,
+        let found = damage.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+        match found {
+            Some(error) => error,
+            // The check is over and found nothing.
+            None => std::future::pending().await,
         }
     }
 
