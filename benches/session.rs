@@ -1,5 +1,7 @@
 //! What a session costs: frames of three sizes, a handshake, and the hail by number of contacts.
 
+#![expect(clippy::expect_used, reason = "a bench may end in a panic")]
+
 use std::{hint::black_box, sync::Arc, time::Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

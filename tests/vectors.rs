@@ -4,6 +4,8 @@
 //! (or beside the directory that it is in), they are checked; elsewhere the test is *ignored*,
 //! never passed.
 
+#![expect(clippy::expect_used, reason = "a test may end in a panic")]
+
 use std::{fs, path::PathBuf};
 
 use entrenous::noise::{CipherState, HandshakeState, Keypair, Pattern, Role, Setup};

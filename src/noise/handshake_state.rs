@@ -159,7 +159,7 @@ impl HandshakeState {
 
     /// Whether the next message is this side's.
     pub fn is_own_turn(&self) -> bool {
-        !self.is_complete() && (self.step % 2 == 0) == (self.role == Role::Initiator)
+        !self.is_complete() && (self.step.is_multiple_of(2)) == (self.role == Role::Initiator)
     }
 
     /// The other's static key, once it is known. Until the handshake is complete it may be

@@ -6,6 +6,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use super::*;
 
 /// One side of a handshake, ours or snow's.
+#[expect(clippy::large_enum_variant, reason = "a handful in a test")]
 enum Side {
     Ours(Box<HandshakeState>, StdRng),
     Snow(Box<snow::HandshakeState>),

@@ -68,7 +68,7 @@ impl State {
         match self {
             Self::DialerNonce(state) => state.step(shared, &bytes),
             Self::DialerAnswer(state) => state.step(shared, &bytes),
-            Self::ListenerNonce(state) => state.step(shared, &bytes),
+            Self::ListenerNonce(ListenerNonce) => ListenerNonce::step(shared, &bytes),
             Self::TagCount(state) => state.step(&bytes),
             Self::ListenerTags(state) => state.step(shared, &bytes),
             Self::Decoy(Decoy) => Err(Closed::because("a stranger")),
@@ -135,7 +135,7 @@ impl DialerAnswer {
 pub(super) struct ListenerNonce;
 
 impl ListenerNonce {
-    fn step(self, shared: &mut Shared, bytes: &[u8]) -> Result<State, Closed> {
+    fn step(shared: &mut Shared, bytes: &[u8]) -> Result<State, Closed> {
         let their = nonce(bytes)?;
         let own = send_nonce(shared);
         let transcript = Transcript::new(Sender::Listener, &own, &their, &shared.ids);

@@ -161,8 +161,9 @@ fn what_waits_to_be_written_is_bounded() {
     let mut pair = contacts(1);
     pair.establish();
     let mut sent = 0;
+    let message = vec![1; MAX_MESSAGE];
     let refused = loop {
-        match pair.send(0, &[1; MAX_MESSAGE]) {
+        match pair.send(0, &message) {
             Ok(()) => sent += 1,
             Err(error) => break error,
         }
@@ -229,8 +230,8 @@ fn talk(pair: &mut Pair, rounds: u32, every: Duration, message: &[u8]) {
         assert!(!pair.is_dead());
     }
     pair.run(Duration::from_secs(1));
-    for end in 0..2 {
-        let arrived = pair.messages(end).split_off(before[end]);
+    for (end, before) in before.into_iter().enumerate() {
+        let arrived = pair.messages(end).split_off(before);
         assert_eq!(arrived, vec![message.to_vec(); rounds as usize]);
     }
 }

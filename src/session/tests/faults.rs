@@ -106,7 +106,8 @@ struct Run {
 impl Run {
     fn new(pairings: &[Pairing; 2], seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let Pairing { mut locals, mut expected } = pairings[usize::from(seed % 4 == 0)].clone();
+        let Pairing { mut locals, mut expected } =
+            pairings[usize::from(seed.is_multiple_of(4))].clone();
         if rng.random() {
             locals.reverse();
             expected.reverse();
@@ -140,7 +141,7 @@ impl Run {
     }
 
     fn go(mut self, tally: &mut Tally) {
-        let clean = self.seed % 8 == 0;
+        let clean = self.seed.is_multiple_of(8);
         for _ in 0..2 {
             let spoilt = self.link(self.faults, tally);
             assert!(!(clean && spoilt), "seed {}: closed without a fault", self.seed);
@@ -183,14 +184,14 @@ impl Run {
         let due = |count: usize| start + pace * u32::try_from(count).unwrap();
         while !pair.is_dead() && !self.is_done() {
             let mut next = until;
-            for end in 0..2 {
-                while let Some(message) = self.messages[end].get(sent[end]) {
-                    if due(sent[end]) > pair.now {
-                        next = next.min(due(sent[end]));
+            for (end, sent) in sent.iter_mut().enumerate() {
+                while let Some(message) = self.messages[end].get(*sent) {
+                    if due(*sent) > pair.now {
+                        next = next.min(due(*sent));
                         break;
                     }
                     match pair.send(end, message) {
-                        Ok(()) => sent[end] += 1,
+                        Ok(()) => *sent += 1,
                         Err(SendError::NotEstablished | SendError::Full) => break,
                         Err(SendError::TooLong) => panic!("a message is too long"),
                     }

@@ -129,7 +129,8 @@ fn a_stranger_that_only_waits_is_dropped_at_the_deadline() {
         let (mut session, result) = listener_after(&local, &hello[..length]);
         assert_eq!(result, Ok(()));
         let deadline = session.poll_timeout().unwrap();
-        assert_eq!(session.handle_timeout(deadline - Duration::from_millis(1)), Ok(()));
+        let before = deadline.checked_sub(Duration::from_millis(1)).unwrap();
+        assert_eq!(session.handle_timeout(before), Ok(()));
         assert_eq!(session.handle_timeout(deadline), Err(Closed));
         assert_eq!(session.poll_timeout(), None);
         assert_eq!(session.poll_transmit(), None);
@@ -182,7 +183,8 @@ fn a_recorded_session_cannot_be_replayed() {
 
 #[test]
 fn frames_cannot_be_replayed_skipped_swapped_changed_or_cut() {
-    let spoil: [fn(&[u8], &[u8]) -> Vec<u8>; 6] = [
+    type Spoil = fn(&[u8], &[u8]) -> Vec<u8>;
+    let spoil: [Spoil; 6] = [
         |one, _| [one, one].concat(),
         |_, two| two.to_vec(),
         |one, two| [two, one].concat(),
@@ -415,9 +417,9 @@ struct Fake<'a> {
 }
 
 impl<'a> Fake<'a> {
-    fn hail(own: &'a Person, their: &'a Person, knows: Vec<Acquaintance>) -> Self {
+    fn hail(own: &'a Person, their: &'a Person, they_know: Vec<Acquaintance>) -> Self {
         let now = std::time::Instant::now();
-        let mut listener = Session::listen(their.local(knows), reversed(&ids()), now, rng(2));
+        let mut listener = Session::listen(their.local(they_know), reversed(&ids()), now, rng(2));
         listener.handle_input(now, &[3; 32]).unwrap();
         let nonce = listener.poll_transmit().unwrap().try_into().unwrap();
         let transcript = Transcript::new(Sender::Dialer, &[3; 32], &nonce, &ids());

@@ -196,6 +196,7 @@ fn keys(v: &mut Vectors, keys: &TrafficKeys) {
 }
 
 /// The secrets that both ends draw.
+#[expect(clippy::many_single_char_names, reason = "they are FIPS 203's")]
 fn drawn(v: &mut Vectors) -> (Script, Script) {
     let (d, z, e) = ([8; 32], [9; 32], [10; 32]);
     let (m, f) = ([11; 32], [12; 32]);
