@@ -3,6 +3,8 @@
 //! The model holds every message (the window's bound is lifted), which is the worst case: in
 //! ordinary use it holds a few thousand of them at most.
 
+#![allow(clippy::expect_used, reason = "a bench may end by a panic")]
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};

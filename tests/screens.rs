@@ -1,6 +1,8 @@
 //! What the screen looks like: each main screen at three sizes, with and without colours, full of
 //! wide characters, clusters and names that are too long.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -155,14 +157,14 @@ impl Stage {
     fn tell(&mut self, msg: Msg) {
         for effect in update(&mut self.model, msg) {
             if let Effect::Send(request) = effect {
-                let result = self.answer(request.command);
+                let result = self.answer(&request.command);
                 self.tell(Msg::Node(Event::Answered { request: request.number, result }));
             }
         }
     }
 
-    fn answer(&self, command: Command) -> Result<Answer, Failure> {
-        Ok(match command {
+    fn answer(&self, command: &Command) -> Result<Answer, Failure> {
+        Ok(match *command {
             Command::ListContacts if self.is_empty => Answer::Contacts(Vec::new()),
             Command::ListConversations if self.is_empty => Answer::Conversations(Vec::new()),
             Command::ListContacts => Answer::Contacts(vec![

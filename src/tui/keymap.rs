@@ -355,7 +355,7 @@ mod tests {
             assert!(!row.doc.ends_with('.') && !row.keys.is_empty(), "{}", row.name);
             for name in row.keys {
                 let key = Key::parse(name).unwrap_or_else(|| panic!("not a key: {name}"));
-                assert!(keys.insert((row.mode, key)), "{} has two meanings", name);
+                assert!(keys.insert((row.mode, key)), "{name} has two meanings");
             }
         }
     }

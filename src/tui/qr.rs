@@ -47,8 +47,8 @@ mod tests {
         let modules: Vec<Vec<char>> = rows.iter().map(|row| row.chars().collect()).collect();
         let dark = |x: usize, y: usize| match modules[y / 2][x] {
             '█' => true,
-            '▀' => y % 2 == 0,
-            '▄' => y % 2 == 1,
+            '▀' => y.is_multiple_of(2),
+            '▄' => !y.is_multiple_of(2),
             _ => false,
         };
         let (width, height) = (modules[0].len() * SCALE, modules.len() * 2 * SCALE);

@@ -15,8 +15,11 @@ fn a_text_is_shown_once_it_is_on_the_disk() {
     stage.answer(written(9));
     assert_eq!(stage.shown(9).state, EntryState::Queued);
     assert_eq!(stage.shown(9).text.as_deref(), Some("hello"));
-    let state = EntryState::Delivered;
-    stage.event(Event::EntryState { conversation: WITH_BOB, entry: id(9), state });
+    stage.event(Event::EntryState {
+        conversation: WITH_BOB,
+        entry: id(9),
+        state: EntryState::Delivered,
+    });
     assert_eq!(stage.shown(9).state, EntryState::Delivered);
 }
 
