@@ -112,19 +112,20 @@ impl Drop for Screen {
 }
 
 fn enter() -> io::Result<()> {
-    IS_ENTERED.store(true, Ordering::SeqCst);
+    let mut output = io::stdout();
+    if IS_ENTERED.swap(true, Ordering::SeqCst) {
+        // Continued after somebody else stopped this process: the shell has set its own modes,
+        // which `enable_raw_mode` does not notice. The title is saved already.
+        disable_raw_mode()?;
+    } else {
+        queue!(output, Print(SAVE_TITLE))?;
+    }
     enable_raw_mode()?;
     // Without this crossterm drops bold and reverse as well when NO_COLOR is set. The mono theme
     // has no colours, so none are written.
     crossterm::style::force_color_output(true);
-    execute!(
-        io::stdout(),
-        Print(SAVE_TITLE),
-        EnterAlternateScreen,
-        EnableBracketedPaste,
-        EnableFocusChange,
-    )
-    .inspect_err(|_| leave())
+    execute!(output, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
+        .inspect_err(|_| leave())
 }
 
 /// Takes the modes back, once. What fails cannot be helped: the terminal may be gone.

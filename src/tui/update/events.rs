@@ -34,6 +34,10 @@ impl Model {
                     }
                     (contact.state, contact.path) = (state, path);
                 }
+                // The status line counts links; with a contact's state their number changes.
+                if !self.is_pending(|pending| matches!(pending, Pending::Network)) {
+                    self.ask(Command::Network, Pending::Network);
+                }
             }
             Event::ContactChanged { contact, id } => self.contact_changed(id, contact),
             Event::InviteFailed { failure, .. } => {

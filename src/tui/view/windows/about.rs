@@ -49,14 +49,14 @@ pub fn contact(
     buffer: &mut Buffer,
 ) {
     let theme = model.theme;
-    let area = draw::centred(screen, 70.min(screen.width), 17.min(screen.height));
+    let area = draw::centred(screen, 70.min(screen.width), 16.min(screen.height));
     let name = model.name_of(id);
     let inner = draw::boxed(buffer, area, &name, theme);
     let Some(contact) = model.contact(id) else {
         draw::put(buffer, inner, 0, 0, "no longer a contact", theme.dim());
         return;
     };
-    let is_low = inner.height < 14;
+    let is_low = inner.height < 13;
     let mut presence = presence(Some(contact.state)).1.to_owned();
     if let Some(path) = contact.path {
         presence = format!("{presence}, {}", path_words(path));
