@@ -161,7 +161,9 @@ impl Exchange {
         Some(Message::Entries { conversation, entries })
     }
 
-    /// An entry from the other is in the log.
+    /// An entry from the other is in the log. If it was held since an earlier session, the other
+    /// may have lost it since, by being restored from an older copy: its next unasked `Have` says
+    /// so.
     pub fn accepted(&mut self, entry: &Entry) {
         if let Some(state) = self.conversations.get_mut(&entry.header.conversation) {
             state.view.advance(&entry.header, Leaf::of(entry));
