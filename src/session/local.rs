@@ -102,7 +102,7 @@ pub(super) enum Means {
 }
 
 impl Local {
-    /// Both lists that a hail is made of come from `acquaintances`. Of more than
+    /// This person's device, certified, and everybody whom it may meet. Of more than
     /// [`super::MAX_TAGS`] ways to recognise somebody, only the first are used: contacts before
     /// invites, each in the order given.
     pub fn new(
