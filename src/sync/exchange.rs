@@ -49,6 +49,8 @@ impl Exchange {
     /// - when all that was sent since its last word has brought it nothing: it refuses that, or
     ///   waits for something. It gets it again once it repeats itself unasked, so the two never
     ///   chase each other.
+    ///
+    /// The caller lets only conversations through that both are members of: each is remembered.
     pub fn handle_have(&mut self, received: u64, holding: Holding) {
         let Holding { conversation, mut leaves, lacking } = holding;
         leaves.sort_unstable();

@@ -639,3 +639,18 @@ fn a_batch_may_take_its_time() {
         panic!("the fourth was forgotten");
     }
 }
+
+#[test]
+fn what_is_located_is_bounded() {
+    let pair = Pair::new();
+    let conversation = pair.a.conversation;
+    let mut exchange = Exchange::default();
+    exchange.handle_have(0, holding(&pair.b.log, &conversation).unwrap());
+    for device in 0..100 {
+        let feed = FeedId { author: pair.b.feed.author, device };
+        let entries = vec![(1, EntryId([1; 32])); super::message::MAX_LOCATED];
+        exchange.handle_locate(conversation, feed, entries);
+        let located = exchange.view(&conversation).unwrap().located.len();
+        assert!(located <= 2 * super::message::MAX_LOCATED, "{located}");
+    }
+}
