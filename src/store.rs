@@ -303,7 +303,7 @@ impl Store {
     /// # Errors
     /// Only those of every method.
     pub async fn conversations(&self) -> Result<Vec<api::Conversation>> {
-        self.call(|core| core.conversations()).await
+        self.call(Core::conversations).await
     }
 
     /// Writes an own entry. A read mark goes through [`Store::mark_read`].

@@ -80,13 +80,13 @@ pub(super) fn invite(issuer: &Identity, secret: u8) -> Invite {
 /// Makes two people each other's contacts, by an invite.
 pub(super) async fn introduce(issuer: &Person, invitee: &Person) {
     let invite = invite(&issuer.id, 7);
-    let issued = issuer.store.issue_invite(invite.clone(), 1, NOW).await.unwrap();
+    let number = issuer.store.issue_invite(invite.clone(), 1, NOW).await.unwrap();
     let accepted = invitee.store.accept_invite(invite, NOW).await.unwrap();
     invitee.store.note_issuer(accepted, issuer.certificate).await.unwrap();
     let name = || "someone".to_owned();
     issuer
         .store
-        .complete_issued(issued, invitee.id, invitee.certificate, name(), NOW)
+        .complete_issued(number, invitee.id, invitee.certificate, name(), NOW)
         .await
         .unwrap();
     invitee.store.complete_accepted(accepted, name(), NOW).await.unwrap();

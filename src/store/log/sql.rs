@@ -24,8 +24,9 @@ pub(in crate::store) struct SqlLog<'a> {
 
 /// The first 8 bytes of a name, as they are indexed.
 pub(in crate::store) fn prefix(id: &EntryId) -> i64 {
-    let [a, b, c, d, e, f, g, h, ..] = id.0;
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let mut first = [0; 8];
+    first.copy_from_slice(&id.0[..8]);
+    i64::from_be_bytes(first)
 }
 
 pub(in crate::store) fn id_of(row: &Row<'_>, index: usize) -> rusqlite::Result<EntryId> {
@@ -116,27 +117,23 @@ impl SqlLog<'_> {
 
     fn write_branch(&mut self, branch: &Branch) -> Result<()> {
         let number = self.state.number;
-        match self.state.branches.iter_mut().find(|b| b.number == branch.number) {
-            Some(known) => {
-                *known = *branch;
-                self.prepare(
-                    "UPDATE branch SET tip_seq = ?3, tip_id = ?4, tip_time = ?5, tip_arrival = ?6
+        if let Some(known) = self.state.branches.iter_mut().find(|b| b.number == branch.number) {
+            *known = *branch;
+            self.prepare(
+                "UPDATE branch SET tip_seq = ?3, tip_id = ?4, tip_time = ?5, tip_arrival = ?6
                      WHERE conversation = ?1 AND number = ?2",
-                )?
-                .execute((
-                    number,
-                    branch.number,
-                    branch.tip.seq.cast_signed(),
-                    branch.tip.id.0,
-                    branch.tip.time.cast_signed(),
-                    branch.tip.arrival.cast_signed(),
-                ))?;
-            }
-            None => {
-                self.state.branches.push(*branch);
-                self.prepare(
-                    "INSERT INTO branch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                )?
+            )?
+            .execute((
+                number,
+                branch.number,
+                branch.tip.seq.cast_signed(),
+                branch.tip.id.0,
+                branch.tip.time.cast_signed(),
+                branch.tip.arrival.cast_signed(),
+            ))?;
+        } else {
+            self.state.branches.push(*branch);
+            self.prepare("INSERT INTO branch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
                 .execute((
                     number,
                     branch.number,
@@ -149,7 +146,6 @@ impl SqlLog<'_> {
                     branch.tip.time.cast_signed(),
                     branch.tip.arrival.cast_signed(),
                 ))?;
-            }
         }
         Ok(())
     }
