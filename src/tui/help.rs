@@ -3,6 +3,7 @@
 use super::{
     commands::{self, COMMANDS, Command},
     keymap::{self, BINDINGS, Mode},
+    wrap,
 };
 
 /// A row of the help screen.
@@ -11,21 +12,47 @@ pub enum HelpRow {
     /// A heading.
     Heading(String),
     /// A command or some keys, and what they do.
-    Entry(String, &'static str),
+    Entry(String, String),
     /// Nothing.
     Blank,
 }
 
-/// The help screen.
-pub fn rows() -> Vec<HelpRow> {
+/// The columns of a help screen this wide: where the right one begins, and its width.
+pub fn columns(width: usize) -> (usize, usize) {
+    let left = if width >= 70 { 28 } else { 18 };
+    (left, width.saturating_sub(left))
+}
+
+/// The help screen in a space this wide: what does not fit on a row goes on on the next.
+pub fn wrapped(width: usize) -> Vec<HelpRow> {
+    let (_, cells) = columns(width);
+    let mut lines = Vec::new();
+    for row in rows() {
+        let HelpRow::Entry(keys, doc) = row else {
+            lines.push(row);
+            continue;
+        };
+        let mut keys = Some(keys);
+        for part in wrap::rows(&doc, cells) {
+            let part = doc.get(part).unwrap_or_default().to_owned();
+            lines.push(HelpRow::Entry(keys.take().unwrap_or_default(), part));
+        }
+    }
+    lines
+}
+
+fn rows() -> Vec<HelpRow> {
     let mut rows = vec![HelpRow::Heading("Commands".to_owned())];
-    rows.extend(COMMANDS.iter().map(|row| HelpRow::Entry(usage(row), row.doc)));
-    rows.push(HelpRow::Entry("//text".to_owned(), "send a text that begins with a slash"));
+    rows.extend(COMMANDS.iter().map(|row| HelpRow::Entry(usage(row), row.doc.to_owned())));
+    rows.push(HelpRow::Entry(
+        "//text".to_owned(),
+        "send a text that begins with a slash".to_owned(),
+    ));
     for mode in Mode::ALL {
         rows.push(HelpRow::Blank);
         rows.push(HelpRow::Heading(format!("Keys: {}", mode.title())));
         let bindings = BINDINGS.iter().filter(|row| row.mode == mode);
-        rows.extend(bindings.map(|row| HelpRow::Entry(row.keys.join(", "), row.doc)));
+        rows.extend(bindings.map(|row| HelpRow::Entry(row.keys.join(", "), row.doc.to_owned())));
     }
     rows
 }
@@ -49,11 +76,13 @@ mod tests {
         let (rows, markdown) = (rows(), markdown());
         for command in COMMANDS {
             let usage = usage(command);
-            assert!(rows.contains(&HelpRow::Entry(usage, command.doc)));
+            assert!(rows.contains(&HelpRow::Entry(usage, command.doc.to_owned())));
             assert!(markdown.contains(&command.usage()) && markdown.contains(command.doc));
         }
         for binding in BINDINGS {
-            assert!(rows.contains(&HelpRow::Entry(binding.keys.join(", "), binding.doc)));
+            assert!(
+                rows.contains(&HelpRow::Entry(binding.keys.join(", "), binding.doc.to_owned()))
+            );
             assert!(markdown.contains(binding.doc), "{}", binding.name);
         }
     }

@@ -16,6 +16,8 @@ mod status;
 mod timeline;
 mod windows;
 
+pub(super) use windows::help_rows;
+
 /// Draws the whole screen.
 pub fn view(model: &Model, frame: &mut Frame<'_>) {
     // The model is about to be told the new size; until then nothing would fit.

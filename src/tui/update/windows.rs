@@ -6,9 +6,9 @@ use crate::{
     node::api::{Command, Conversation},
     tui::{
         field::Field,
-        help,
         keymap::Action,
         model::{Effect, Model, Pending, Tone},
+        view::help_rows,
         window::{Confirmed, EMOJI, Window},
     },
 };
@@ -134,7 +134,7 @@ impl Model {
                 return self.confirmed(then);
             }
             (Window::Help { row }, action) => {
-                *row = Self::list_step(action, *row, help::rows().len());
+                *row = Self::list_step(action, *row, help_rows(self.size));
                 if action == Action::Accept {
                     return;
                 }

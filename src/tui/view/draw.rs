@@ -58,10 +58,14 @@ pub fn paragraph(
     y
 }
 
-/// A line across a row, with a title on it.
+/// A line across a row.
 pub fn rule(buffer: &mut Buffer, area: Rect, y: usize, style: Style) {
-    let line = "─".repeat(area.width.into());
-    put(buffer, area, 0, y, &line, style);
+    let Some(y) = u16::try_from(y).ok().filter(|&y| y < area.height) else { return };
+    for x in area.left()..area.right() {
+        if let Some(cell) = buffer.cell_mut((x, area.y + y)) {
+            cell.set_symbol("─").set_style(style);
+        }
+    }
 }
 
 /// A field over the width of an area's row. Returns where its cursor stands.

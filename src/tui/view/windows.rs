@@ -17,6 +17,16 @@ mod about;
 mod invite;
 mod search;
 
+/// The widest that the help gets.
+const HELP_WIDTH: u16 = 100;
+
+/// How far the help can be scrolled in a terminal of this size, in rows.
+pub fn help_rows((width, height): (u16, u16)) -> usize {
+    let inner = usize::from(width.min(HELP_WIDTH)).saturating_sub(4);
+    let shown = usize::from(height).saturating_sub(2);
+    (help::wrapped(inner).len() + 1).saturating_sub(shown)
+}
+
 /// Draws a window; says where its cursor stands, if it has one.
 pub fn draw(model: &Model, window: &Window, buffer: &mut Buffer) -> Option<Position> {
     let screen = *buffer.area();
@@ -81,12 +91,12 @@ fn text_box(model: &Model, title: &str, text: &str, hint: &str, screen: Rect, bu
 
 fn help_screen(model: &Model, row: usize, screen: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let area = draw::centred(screen, 100.min(screen.width), screen.height);
+    let area = draw::centred(screen, HELP_WIDTH.min(screen.width), screen.height);
     let inner = draw::boxed(buffer, area, "Help · ↑ ↓ scroll · Esc close", theme);
-    let rows = help::rows();
+    let rows = help::wrapped(inner.width.into());
     let height = usize::from(inner.height);
     let first = row.min(rows.len().saturating_sub(height));
-    let column = if inner.width >= 70 { 28 } else { 18 };
+    let (column, _) = help::columns(inner.width.into());
     for (y, row) in rows.iter().skip(first).take(height).enumerate() {
         match row {
             HelpRow::Blank => {}
