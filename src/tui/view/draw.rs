@@ -15,9 +15,13 @@ pub fn put(buffer: &mut Buffer, area: Rect, x: usize, y: usize, text: &str, styl
     if x >= width || y >= height {
         return x;
     }
-    let shown = wrap::drawn(&wrap::truncate(text, width - x));
     let (Ok(column), Ok(row)) = (u16::try_from(x), u16::try_from(y)) else { return x };
-    let (after, _) = buffer.set_stringn(area.x + column, area.y + row, &shown, width - x, style);
+    let room = width - x;
+    // Most rows are plain ASCII that fits: those need not be measured grapheme by grapheme.
+    let is_plain = text.len() <= room && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let cut = if is_plain { None } else { Some(wrap::drawn(&wrap::truncate(text, room))) };
+    let shown = cut.as_deref().unwrap_or(text);
+    let (after, _) = buffer.set_stringn(area.x + column, area.y + row, shown, room, style);
     usize::from(after - area.x)
 }
 
