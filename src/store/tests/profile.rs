@@ -256,3 +256,40 @@ async fn what_is_queued_before_the_end_is_done() {
     assert_eq!(ann.texts(&ben).await.len(), 100);
     assert_eq!(other.profile().await.map(|_| ()).unwrap_err(), StoreError::Closed);
 }
+
+/// Where a profile lies that the first version wrote.
+const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/tests/version-1");
+
+#[tokio::test]
+async fn a_profile_of_version_1_opens() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["key", "entrenous.db"] {
+        fs::copy(Path::new(VERSION_1).join(name), file(&directory, name)).unwrap();
+    }
+    let store = open_at(directory.path()).unwrap();
+    let conversation = store.conversations().await.unwrap().remove(0);
+    assert_eq!(conversation.name, "someone");
+    let items = store.history(conversation.id, None, None, 50).await.unwrap();
+    let texts: Vec<_> = items.iter().map(|item| item.text.as_deref().unwrap()).collect();
+    assert_eq!(texts, ["written by version 1", "and edited by it"]);
+    assert_eq!(store.search("version".to_owned(), None, 50).await.unwrap().len(), 1);
+    let body = Body::Text { text: "written now".to_owned() };
+    assert_eq!(store.write(conversation.id, body, NOW).await.unwrap().entry.header.seq, 4);
+}
+
+/// Writes what the test above reads; for the version that a migration is about to follow.
+#[tokio::test]
+#[ignore = "writes into the source tree"]
+async fn write_profile_of_this_version() {
+    let (ann, ben) = pair().await;
+    ann.say(&ben, "written by version 1").await;
+    let target = ann.say(&ben, "to be edited").await.entry.id;
+    let edit = Body::Edit { target, text: "and edited by it".to_owned() };
+    ann.store.write(ann.with(&ben), edit, NOW).await.unwrap();
+    let Person { store, directory, .. } = ann;
+    store.close().await.unwrap();
+    fs::create_dir_all(VERSION_1).unwrap();
+    for name in ["key", "entrenous.db"] {
+        fs::copy(file(&directory, name), Path::new(VERSION_1).join(name)).unwrap();
+    }
+}
