@@ -7,7 +7,7 @@ mod log;
 mod options;
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::process::CommandExt,
     path::Path,
     process::{self, ExitCode},
@@ -120,19 +120,26 @@ impl Profile {
 /// Reads the first line of a file descriptor that the caller opened.
 fn read_passphrase(descriptor: u32) -> eyre::Result<Passphrase> {
     /// Longer than anyone types, and a bound for `/dev/zero`.
-    const MAX_PASSPHRASE: u64 = 4096;
-    use std::io::Read;
+    const MAX_PASSPHRASE: usize = 4096;
     let file = std::fs::File::open(format!("/dev/fd/{descriptor}"))
         .wrap_err_with(|| format!("--passphrase-fd {descriptor}: nothing is open there"))?;
-    let mut text = zeroize::Zeroizing::new(String::new());
-    file.take(MAX_PASSPHRASE)
-        .read_to_string(&mut text)
-        .wrap_err_with(|| format!("--passphrase-fd {descriptor} could not be read"))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        bail!("--passphrase-fd {descriptor} held no passphrase");
+    // Byte by byte: what comes after the line is not ours, and need not come.
+    let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE));
+    for byte in file.bytes() {
+        match byte.wrap_err_with(|| format!("--passphrase-fd {descriptor} could not be read"))? {
+            b'\n' => break,
+            _ if line.len() == MAX_PASSPHRASE => bail!("a passphrase is at most 4096 bytes long"),
+            byte => line.push(byte),
+        }
     }
-    Ok(Passphrase(zeroize::Zeroizing::new(line.to_owned())))
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    match std::str::from_utf8(&line) {
+        Ok("") => bail!("--passphrase-fd {descriptor} held no passphrase"),
+        Ok(text) => Ok(Passphrase(zeroize::Zeroizing::new(text.to_owned()))),
+        Err(_) => bail!("the passphrase is not UTF-8"),
+    }
 }
 
 /// Writes the man pages: all of them into a directory, or the main one to standard output.

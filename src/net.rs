@@ -15,10 +15,7 @@ pub mod dialer;
 pub mod links;
 mod transport;
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use futures::StreamExt;
 use libp2p::{
@@ -86,15 +83,10 @@ pub struct Link {
     pub stream: Stream,
 }
 
-/// mDNS is set up anew this often: libp2p-mdns never restarts a task that failed.
-const MDNS_RENEWAL: Duration = Duration::from_secs(600);
-
 /// So many PeerIds may mDNS report before it is set up anew: libp2p-mdns keeps all of them for
-/// as long as they ask.
+/// as long as they ask. (Only then: the tasks of the old one end at the next PeerId that they
+/// discover, so without a flood they would stay.)
 const MAX_DISCOVERED: usize = 1024;
-
-/// Changes of the network come in bursts; mDNS is set up anew this long after the first.
-const SETTLE: Duration = Duration::from_millis(500);
 
 /// Where a program listens that was not told where.
 const DEFAULT_LISTEN: [&str; 4] =
@@ -108,19 +100,27 @@ const WHAT_IS_SUPPORTED: &str = "an address looks like /ip4/192.0.2.1/udp/4001/q
 pub struct Net {
     swarm: Swarm<Behaviour>,
     scope: Scope,
-    mdns: bool,
     dialer: Dialer,
     dials: HashMap<ConnectionId, Target>,
     standing: HashMap<ConnectionId, Standing>,
     listen: Vec<Multiaddr>,
-    renew_mdns: Instant,
 }
 
 /// A connection that stands.
 struct Standing {
-    target: Target,
+    peer: PeerId,
+    /// The targets that it serves: that which was dialed, and the PeerId.
+    targets: Vec<Target>,
     opened: bool,
-    known: bool,
+    who: Who,
+}
+
+/// What the hail has told of the other side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Unknown,
+    Stranger,
+    Known,
 }
 
 impl Net {
@@ -137,12 +137,10 @@ impl Net {
         let mut net = Self {
             swarm,
             scope: config.scope,
-            mdns,
             dialer: Dialer::default(),
             dials: HashMap::new(),
             standing: HashMap::new(),
             listen: Vec::new(),
-            renew_mdns: now + MDNS_RENEWAL,
         };
         if config.scope == Scope::Offline {
             return Ok(net);
@@ -171,7 +169,10 @@ impl Net {
             return Ok(());
         }
         for address in addresses {
-            if !address::is_supported(address) {
+            // Of all addresses, only the local ones are let in later.
+            let any = address::ip(address).is_some_and(|ip| ip.is_unspecified());
+            let allowed = any || address::allowed(self.scope, address);
+            if !address::is_supported(address) || !allowed {
                 return Err(format!("{address} cannot be listened on: {WHAT_IS_SUPPORTED}"));
             }
             self.swarm
@@ -192,25 +193,67 @@ impl Net {
     }
 
     /// The other side of this link is known: the link may stay.
-    pub fn known(&mut self, id: LinkId, address: &Multiaddr, peer: PeerId) {
+    pub fn known(&mut self, id: LinkId, address: &Multiaddr, dialed: bool) {
         self.swarm.behaviour_mut().links.known(id);
         let Some(standing) = self.standing.get_mut(&id) else { return };
-        standing.known = true;
-        self.dialer.known(&standing.target);
+        standing.who = Who::Known;
+        let target = Target::Peer(standing.peer);
         // QUIC dials from the port it listens on, so where it came from it can be dialed; of a
         // TCP address that is true only if this side dialed it.
-        let target = Target::Peer(peer);
-        let now = Instant::now();
-        if address::is_quic(address) || standing.target != target {
+        if dialed || address::is_quic(address) {
+            let now = Instant::now();
             self.dialer.add(now, target.clone(), Origin::Contact, address.clone());
             self.dialer.linked(&target);
-            self.dialer.known(&target);
+        }
+        for target in &standing.targets {
+            self.dialer.known(target);
         }
     }
 
-    /// Close a link. Whether its other side was known decides what becomes of it.
+    /// The hail has found nobody at the other side of this link.
+    pub fn stranger(&mut self, id: LinkId) {
+        if let Some(standing) = self.standing.get_mut(&id) {
+            standing.who = Who::Stranger;
+        }
+        self.close(id);
+    }
+
+    /// Close a link. Its targets are dialed again at once, later, or not, by who was there.
     pub fn close(&mut self, id: LinkId) {
+        // Closing itself may take long where a link is cut, so nothing waits for it.
+        self.ended(id);
         self.swarm.close_connection(id);
+    }
+
+    /// Returns whether a link stood there.
+    fn ended(&mut self, id: LinkId) -> bool {
+        let Some(Standing { peer, targets, opened, who }) = self.standing.remove(&id) else {
+            return false;
+        };
+        if let Some(other) = self.standing.values_mut().find(|other| other.peer == peer) {
+            other.targets.extend(targets);
+            other.targets.dedup();
+            return opened;
+        }
+        let now = Instant::now();
+        for target in &targets {
+            match who {
+                Who::Known => self.dialer.lost(now, target),
+                Who::Stranger => self.dialer.stranger(now, target),
+                Who::Unknown => self.dialer.broken(now, target),
+            }
+        }
+        opened
+    }
+
+    /// There is no need to dial this target for now.
+    pub fn rest(&mut self, target: &Target) {
+        self.dialer.rest(target);
+    }
+
+    /// There is need again.
+    pub fn resume(&mut self, target: &Target) {
+        self.dialer.resume(Instant::now(), target);
     }
 
     /// A contact was at this address when last seen.
@@ -229,14 +272,14 @@ impl Net {
         self.dialer.reconsider(Instant::now());
     }
 
-    /// The program behind this PeerId has ended.
-    pub fn forget(&mut self, peer: PeerId) {
-        self.dialer.forget(&Target::Peer(peer));
+    /// This target is of no use any more.
+    pub fn forget(&mut self, target: &Target) {
+        self.dialer.forget(target);
     }
 
     /// Whether this target is being dialed.
     pub fn is_trying(&self, target: &Target) -> bool {
-        self.dialer.is_trying(target)
+        self.dialer.is_trying(Instant::now(), target)
     }
 
     /// Links that stand, known or not.
@@ -249,21 +292,16 @@ impl Net {
     pub async fn next(&mut self) -> Event {
         loop {
             self.dial_due();
-            let wake = self.wake_up();
+            let due = self.dialer.poll_timeout();
             tokio::select! {
                 event = self.swarm.select_next_some() => {
                     if let Some(event) = self.handle(event) {
                         return event;
                     }
                 }
-                () = sleep_until(wake.into()) => self.renew_mdns_if_due(),
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
             }
         }
-    }
-
-    fn wake_up(&self) -> Instant {
-        let renewal = if self.mdns { self.renew_mdns } else { Instant::now() + MDNS_RENEWAL };
-        self.dialer.poll_timeout().map_or(renewal, |due| due.min(renewal))
     }
 
     fn dial_due(&mut self) {
@@ -297,20 +335,20 @@ impl Net {
                 None
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                let target = match self.dials.remove(&connection_id) {
-                    Some(target) => {
-                        self.dialer.connected(&target);
-                        target
-                    }
-                    None => Target::Peer(peer_id),
-                };
+                let mut targets = vec![Target::Peer(peer_id)];
+                if let Some(target) = self.dials.remove(&connection_id) {
+                    self.dialer.connected(&target);
+                    targets.push(target);
+                    targets.dedup();
+                }
                 self.dialer.linked(&Target::Peer(peer_id));
-                let standing = Standing { target, opened: false, known: false };
-                self.standing.insert(connection_id, standing);
+                let (peer, opened, who) = (peer_id, false, Who::Unknown);
+                self.standing.insert(connection_id, Standing { peer, targets, opened, who });
                 None
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
-                self.closed(connection_id, peer_id, num_established)
+            SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
+                tracing::debug!(?connection_id, ?cause, "closed");
+                self.ended(connection_id).then_some(Event::Closed(connection_id))
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "dial failed");
@@ -321,16 +359,15 @@ impl Net {
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::debug!(%address, "listening");
                 self.listen.push(address);
-                self.network_changed();
+                self.dialer.reconsider(Instant::now());
                 Some(Event::ListenChanged)
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.listen.retain(|other| *other != address);
-                self.network_changed();
+                self.dialer.reconsider(Instant::now());
                 Some(Event::ListenChanged)
             }
-            SwarmEvent::ListenerClosed { reason: Err(error), .. }
-            | SwarmEvent::ListenerError { error, .. } => {
+            SwarmEvent::ListenerClosed { reason: Err(error), .. } => {
                 Some(Event::ListenFailed(error.to_string()))
             }
             _ => None,
@@ -344,25 +381,6 @@ impl Net {
         let path = address::path(&address);
         let link = Link { id: connection, peer, address, path, dialed, stream };
         Some(Event::Opened(Box::new(link)))
-    }
-
-    fn closed(&mut self, id: ConnectionId, peer: PeerId, remaining: u32) -> Option<Event> {
-        let standing = self.standing.remove(&id)?;
-        let now = Instant::now();
-        let by_peer = Target::Peer(peer);
-        if remaining == 0 {
-            for target in [&standing.target, &by_peer] {
-                if standing.known {
-                    self.dialer.lost(now, target);
-                } else {
-                    self.dialer.stranger(now, target);
-                }
-                if standing.target == by_peer {
-                    break;
-                }
-            }
-        }
-        standing.opened.then_some(Event::Closed(id))
     }
 
     fn handle_mdns(&mut self, event: mdns::Event) {
@@ -384,7 +402,7 @@ impl Net {
                 let discovered = [&behaviour.mdns4, &behaviour.mdns6].into_iter();
                 let known = discovered.filter_map(|mdns| mdns.as_ref());
                 if known.map(|mdns| mdns.discovered_nodes().len()).sum::<usize>() > MAX_DISCOVERED {
-                    self.renew_mdns = now;
+                    self.renew_mdns();
                 }
             }
             mdns::Event::Expired(gone) => {
@@ -396,18 +414,7 @@ impl Net {
         }
     }
 
-    fn network_changed(&mut self) {
-        let now = Instant::now();
-        self.dialer.reconsider(now);
-        self.renew_mdns = self.renew_mdns.min(now + SETTLE);
-    }
-
-    fn renew_mdns_if_due(&mut self) {
-        let now = Instant::now();
-        if !self.mdns || now < self.renew_mdns {
-            return;
-        }
-        self.renew_mdns = now + MDNS_RENEWAL;
+    fn renew_mdns(&mut self) {
         let peer = self.peer_id();
         let behaviour = self.swarm.behaviour_mut();
         for (mdns, ipv6) in [(&mut behaviour.mdns4, false), (&mut behaviour.mdns6, true)] {
@@ -423,6 +430,8 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn loopback() -> Config {

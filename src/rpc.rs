@@ -1,8 +1,8 @@
 //! The JSON-RPC 2.0 front end: one object a line in, one object a line out, for programs.
 //!
-//! The loop below never waits for one side while the other could go on: a line is read only when
-//! there is a place for its request, a request is sent when the node has room, and whatever the
-//! node says is written at once.
+//! A line is read only when there is a place for its request, a request is sent when the node has
+//! room, and whatever the node says is written before more is done. So a program that stops
+//! reading slows down what it asks for, and nothing piles up.
 
 mod lines;
 mod methods;
@@ -57,7 +57,6 @@ pub async fn run(
             && state.outgoing.is_none()
             && state.pending.len() < MAX_PENDING;
         tokio::select! {
-            biased;
             event = events.recv() => {
                 let Some(event) = event else { break };
                 if let Event::Stopped { failure } = event {
@@ -155,6 +154,7 @@ impl State {
                     }
                 }
             },
+            Event::ProfileNeeded if self.stopping => {}
             Event::ProfileNeeded => {
                 self.request(Command::CreateProfile { name: String::new(), passphrase: None });
             }
@@ -182,6 +182,7 @@ impl State {
     }
 
     fn shut_down_if_done(&mut self) {
+        // Before the profile is open there is nothing that could be on its way.
         let done = self.input_ended && self.pending.is_empty() && self.outgoing.is_none();
         if done && !self.stopping {
             self.stopping = true;

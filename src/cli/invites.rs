@@ -118,7 +118,8 @@ fn ask_passphrase() -> eyre::Result<Passphrase> {
     eprint!("Passphrase: ");
     let shown = tcgetattr(&input)?;
     let mut hidden = shown.clone();
-    hidden.local_modes.remove(LocalModes::ECHO);
+    // Without signals too: one would leave the terminal as it is here.
+    hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
     tcsetattr(&input, OptionalActions::Flush, &hidden)?;
     let mut line = zeroize::Zeroizing::new(String::new());
     let read = input.read_line(&mut line);

@@ -15,6 +15,9 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// Chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter`.
 const VARIABLE: &str = "ENTRENOUS_LOG";
 
+/// Own words only: those of libraries can be made many by whoever connects.
+const DEFAULT: &str = "off,entrenous=warn";
+
 /// Starts to log to the profile's directory. Where that isn't possible there is no log: opening
 /// the profile will say what is wrong with the directory.
 pub fn start(directory: &Path) {
@@ -26,11 +29,11 @@ pub fn start(directory: &Path) {
     let Ok(file) = OpenOptions::new().create(true).append(true).mode(0o600).open(&path) else {
         return;
     };
-    let filter = EnvFilter::try_from_env(VARIABLE)
-        .unwrap_or_else(|_| EnvFilter::new("warn,libp2p_mdns=off"));
+    let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Mutex::new(file))
         .with_ansi(false)
+        .log_internal_errors(false)
         .try_init();
 }

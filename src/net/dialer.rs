@@ -2,10 +2,13 @@
 //!
 //! A [`Target`] is somebody who may be worth a link: a PeerId that mDNS discovered or that a
 //! contact had when last seen, or an address without a PeerId (given by the user, or where a
-//! contact was last). It is dialed until a link stands; a link that turns out to be with a
-//! stranger is given up until who one knows changes ([`Dialer::reconsider`]).
+//! contact was last). It is dialed until a link stands, and again when the link breaks. One that
+//! turns out to be a stranger is left alone until who one knows changes
+//! ([`Dialer::reconsider`]), or asked again ever more seldom if there was reason to expect a
+//! friend there.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     time::{Duration, Instant},
 };
@@ -14,8 +17,8 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::address;
 
-/// Targets kept. Whoever floods mDNS pushes out the oldest target that is neither linked nor
-/// given by the user.
+/// Targets kept. Whoever floods mDNS pushes out the oldest of what mDNS found, and nothing else
+/// before that.
 pub const MAX_TARGETS: usize = 256;
 
 /// Addresses kept of one target; the newest stay. A machine on one LAN rarely has more.
@@ -23,6 +26,9 @@ pub const MAX_ADDRESSES: usize = 16;
 
 /// Dials under way in total.
 pub const MAX_DIALS: usize = 32;
+
+/// Of these, for targets that mDNS found: the rest stays free for contacts.
+const MAX_DIALS_FOUND: usize = 24;
 
 /// Dials under way to one target: a cut link swallows one for the whole handshake timeout, and
 /// the next must not wait for that.
@@ -37,11 +43,15 @@ const FAST_RETRY: Duration = Duration::from_secs(1);
 /// So many attempts are made at [`FAST_RETRY`], then the pause doubles.
 const FAST_ATTEMPTS: u32 = 30;
 
-/// The longest pause between attempts.
-const SLOW_RETRY: Duration = Duration::from_secs(60);
+/// The longest pause between attempts: someone at a fixed address is found within it, and ten of
+/// them that are gone cost less than 200 bytes a second.
+const SLOW_RETRY: Duration = Duration::from_secs(300);
 
-/// A stranger at an address that the user gave is asked again, with a doubling pause from this
-/// on: the other side may have been given our invite meanwhile.
+/// A dial that is due within this counts as being tried.
+const SOON: Duration = Duration::from_secs(2);
+
+/// A stranger where a friend was expected is asked again, with a doubling pause from this on: the
+/// other side may have been given our invite meanwhile.
 const STRANGER_RETRY: Duration = Duration::from_secs(3);
 
 /// Who may be worth a link.
@@ -58,7 +68,7 @@ pub enum Target {
 pub enum Origin {
     /// By mDNS, or by a link of theirs: forgotten when it can't be reached.
     Found,
-    /// A contact was there: forgotten likewise, but later.
+    /// A contact was there. An address stays; a PeerId is forgotten when it can't be reached.
     Contact,
     /// Given by the user: never forgotten.
     User,
@@ -81,6 +91,8 @@ struct Candidate {
     strange: u32,
     dialing: u8,
     linked: bool,
+    /// Who one knows changed while the link was being made.
+    again: bool,
     /// When it is due; none: not before something changes.
     due: Option<Instant>,
     added: Instant,
@@ -100,7 +112,7 @@ impl Dialer {
                 .targets
                 .iter()
                 .filter(|(_, other)| !other.linked && other.origin != Origin::User)
-                .min_by_key(|(_, other)| other.added)
+                .min_by_key(|(_, other)| (other.origin, other.added))
                 .map(|(target, _)| target.clone());
             match oldest {
                 Some(oldest) => drop(self.targets.remove(&oldest)),
@@ -114,6 +126,7 @@ impl Dialer {
             strange: 0,
             dialing: 0,
             linked: false,
+            again: false,
             due: Some(now),
             added: now,
         });
@@ -145,7 +158,9 @@ impl Dialer {
             candidate.dialing = candidate.dialing.saturating_sub(1);
             let given_up = match candidate.origin {
                 Origin::Found => candidate.attempts > FAST_ATTEMPTS,
-                Origin::Contact => candidate.attempts > 2 * FAST_ATTEMPTS,
+                Origin::Contact => {
+                    candidate.attempts > 2 * FAST_ATTEMPTS && matches!(target, Target::Peer(_))
+                }
                 Origin::User => false,
             };
             if given_up && !candidate.linked && candidate.dialing == 0 {
@@ -174,8 +189,13 @@ impl Dialer {
     pub fn stranger(&mut self, now: Instant, target: &Target) {
         if let Some(candidate) = self.targets.get_mut(target) {
             candidate.linked = false;
-            candidate.due = (candidate.origin == Origin::User)
-                .then(|| now + STRANGER_RETRY.saturating_mul(1 << candidate.strange.min(4)));
+            candidate.due = if std::mem::take(&mut candidate.again) {
+                Some(now)
+            } else if candidate.origin == Origin::Found {
+                None
+            } else {
+                Some(now + STRANGER_RETRY.saturating_mul(1 << candidate.strange.min(4)))
+            };
             candidate.strange = candidate.strange.saturating_add(1);
         }
     }
@@ -189,7 +209,15 @@ impl Dialer {
         }
     }
 
-    /// The link is gone; dial again at once.
+    /// The link broke before it was known with whom it was; dial again when it is due.
+    pub fn broken(&mut self, now: Instant, target: &Target) {
+        if let Some(candidate) = self.targets.get_mut(target) {
+            candidate.linked = false;
+            candidate.due = Some(now + pause(candidate.attempts));
+        }
+    }
+
+    /// The link to a contact is gone; dial again at once.
     pub fn lost(&mut self, now: Instant, target: &Target) {
         if let Some(candidate) = self.targets.get_mut(target) {
             candidate.linked = false;
@@ -197,55 +225,75 @@ impl Dialer {
         }
     }
 
-    /// The target has ended for good: it said goodbye, or runs under another PeerId by now.
+    /// The program behind this target has ended: its person runs another one by now.
     pub fn forget(&mut self, target: &Target) {
+        self.targets.remove(target);
+    }
+
+    /// There is no need to dial this target: its person is online by another.
+    pub fn rest(&mut self, target: &Target) {
         if let Some(candidate) = self.targets.get_mut(target) {
-            candidate.linked = false;
-            if candidate.origin == Origin::User {
-                candidate.due = None;
-            } else {
-                self.targets.remove(target);
-            }
+            candidate.due = None;
         }
     }
 
-    /// Who one knows, or the network, changed: everyone without a link is due at once.
-    pub fn reconsider(&mut self, now: Instant) {
-        for candidate in self.targets.values_mut().filter(|candidate| !candidate.linked) {
-            candidate.strange = 0;
+    /// There is need again.
+    pub fn resume(&mut self, now: Instant, target: &Target) {
+        if let Some(candidate) = self.targets.get_mut(target)
+            && !candidate.linked
+        {
             candidate.attempts = 0;
             candidate.due = Some(now);
         }
     }
 
+    /// Who one knows, or the network, changed: everyone without a link is due at once.
+    pub fn reconsider(&mut self, now: Instant) {
+        for candidate in self.targets.values_mut() {
+            candidate.strange = 0;
+            candidate.attempts = 0;
+            candidate.again = candidate.linked;
+            if !candidate.linked {
+                candidate.due = Some(now);
+            }
+        }
+    }
+
     /// Whether a dial to this target is under way or due soon.
-    pub fn is_trying(&self, target: &Target) -> bool {
+    pub fn is_trying(&self, now: Instant, target: &Target) -> bool {
         self.targets.get(target).is_some_and(|candidate| {
-            !candidate.linked && (candidate.dialing > 0 || candidate.due.is_some())
+            let soon = candidate.due.is_some_and(|due| due <= now + SOON);
+            !candidate.linked && (candidate.dialing > 0 || soon)
         })
     }
 
     /// When [`Self::poll_dial`] has something to say next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.dials() >= MAX_DIALS {
-            return None;
-        }
-        let due = self.targets.values().filter(|candidate| candidate.is_ready());
-        due.filter_map(|candidate| candidate.due).min()
+        let least = self.least_origin()?;
+        let ready = self.targets.values().filter(|candidate| candidate.is_ready(least));
+        ready.filter_map(|candidate| candidate.due).min()
     }
 
-    /// The next dial to make; call until none.
+    /// The next dial to make; call until none. Contacts come before what mDNS found.
     pub fn poll_dial(&mut self, now: Instant) -> Option<Dial> {
-        if self.dials() >= MAX_DIALS {
-            return None;
-        }
+        let least = self.least_origin()?;
         let (target, candidate) = self
             .targets
             .iter_mut()
-            .filter(|(_, candidate)| candidate.is_ready())
-            .find(|(_, candidate)| candidate.due.is_some_and(|due| due <= now))?;
+            .filter(|(_, candidate)| candidate.is_ready(least))
+            .filter(|(_, candidate)| candidate.due.is_some_and(|due| due <= now))
+            .min_by_key(|(_, candidate)| (Reverse(candidate.origin), candidate.due))?;
         let addresses = candidate.attempt(now);
         Some(Dial { target: target.clone(), addresses })
+    }
+
+    /// Of which origin a target must be to be dialed now; none: enough dials are under way.
+    fn least_origin(&self) -> Option<Origin> {
+        match self.dials() {
+            MAX_DIALS.. => None,
+            MAX_DIALS_FOUND.. => Some(Origin::Contact),
+            _ => Some(Origin::Found),
+        }
     }
 
     fn dials(&self) -> usize {
@@ -254,8 +302,11 @@ impl Dialer {
 }
 
 impl Candidate {
-    fn is_ready(&self) -> bool {
-        !self.linked && self.dialing < MAX_DIALS_PER_TARGET && !self.addresses.is_empty()
+    fn is_ready(&self, least: Origin) -> bool {
+        !self.linked
+            && self.origin >= least
+            && self.dialing < MAX_DIALS_PER_TARGET
+            && !self.addresses.is_empty()
     }
 
     /// QUIC and TCP in turn, where it has both.
@@ -264,17 +315,19 @@ impl Candidate {
             self.addresses.iter().cloned().partition(address::is_quic);
         let both = !quic.is_empty() && !tcp.is_empty();
         let turn_of_quic = self.attempts.is_multiple_of(2) || tcp.is_empty();
-        let pause = if both && turn_of_quic {
-            TCP_HEAD_START
-        } else if self.attempts < FAST_ATTEMPTS {
-            FAST_RETRY
-        } else {
-            FAST_RETRY.saturating_mul(1 << (self.attempts - FAST_ATTEMPTS).min(6)).min(SLOW_RETRY)
-        };
+        let pause = if both && turn_of_quic { TCP_HEAD_START } else { pause(self.attempts) };
         self.attempts = self.attempts.saturating_add(1);
         self.dialing += 1;
         self.due = Some(now + pause);
         if quic.is_empty() || (both && !turn_of_quic) { tcp } else { quic }
+    }
+}
+
+/// How long to wait after so many attempts.
+fn pause(attempts: u32) -> Duration {
+    match attempts.checked_sub(FAST_ATTEMPTS) {
+        None => FAST_RETRY,
+        Some(more) => FAST_RETRY.saturating_mul(1 << more.min(16)).min(SLOW_RETRY),
     }
 }
 
@@ -358,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_to_a_minute_and_never_beyond() {
+    fn pauses_grow_to_five_minutes_and_never_beyond_and_an_address_of_a_contact_stays() {
         let (mut dialer, mut now) = (Dialer::default(), Instant::now());
         let target = Target::Address(quic(1));
         dialer.add(now, target.clone(), Origin::Contact, quic(1));
@@ -371,6 +424,54 @@ mod tests {
             now = due;
         }
         assert_eq!(longest, SLOW_RETRY);
+    }
+
+    #[test]
+    fn a_friend_who_could_not_be_heard_is_no_stranger_and_is_dialed_again() {
+        let (mut dialer, now) = (Dialer::default(), Instant::now());
+        let target = found(&mut dialer, now, quic(1));
+        dialer.poll_dial(now).unwrap();
+        dialer.connected(&target);
+        dialer.broken(now, &target);
+        assert_eq!(dialer.poll_timeout(), Some(now + FAST_RETRY));
+    }
+
+    #[test]
+    fn a_hail_that_began_before_an_invite_was_accepted_is_made_again() {
+        let (mut dialer, now) = (Dialer::default(), Instant::now());
+        let target = found(&mut dialer, now, quic(1));
+        dialer.poll_dial(now).unwrap();
+        dialer.connected(&target);
+        dialer.reconsider(now);
+        dialer.stranger(now, &target);
+        assert_eq!(dialer.poll_dial(now).unwrap().target, target);
+    }
+
+    #[test]
+    fn who_is_online_by_another_target_is_not_dialed_until_that_ends() {
+        let (mut dialer, now) = (Dialer::default(), Instant::now());
+        let target = Target::Address(quic(1));
+        dialer.add(now, target.clone(), Origin::Contact, quic(1));
+        dialer.rest(&target);
+        assert_eq!(dialer.poll_dial(now + Duration::from_secs(3600)), None);
+        assert!(!dialer.is_trying(now, &target));
+        dialer.resume(now, &target);
+        assert!(dialer.is_trying(now, &target));
+        assert!(dialer.poll_dial(now).is_some());
+    }
+
+    #[test]
+    fn what_mdns_found_can_not_take_the_last_dials_from_contacts() {
+        let (mut dialer, now) = (Dialer::default(), Instant::now());
+        for port in 0..200 {
+            found(&mut dialer, now, quic(port));
+        }
+        let contact = Target::Address(quic(1000));
+        let later = now + Duration::from_millis(1);
+        while dialer.poll_dial(now).is_some() {}
+        dialer.add(later, contact.clone(), Origin::Contact, quic(1000));
+        assert_eq!(dialer.poll_dial(later).unwrap().target, contact);
+        assert!(dialer.dials() <= MAX_DIALS);
     }
 
     #[test]

@@ -80,9 +80,6 @@ impl Links {
         peer: PeerId,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        if !address::allowed(self.scope, remote) {
-            return Err(ConnectionDenied::new(OutOfScope));
-        }
         let ip = address::ip(remote);
         if self.strangers.iter().filter(|(.., other)| *other == ip).count() >= MAX_STRANGERS_PER_IP
         {
@@ -117,6 +114,16 @@ struct TooManyStrangers;
 impl NetworkBehaviour for Links {
     type ConnectionHandler = Handler;
     type ToSwarm = Opened;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        _connection: ConnectionId,
+        _local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        let allowed = address::allowed(self.scope, remote);
+        allowed.then_some(()).ok_or_else(|| ConnectionDenied::new(OutOfScope))
+    }
 
     fn handle_established_inbound_connection(
         &mut self,

@@ -61,6 +61,7 @@ const MDNS_QUERY: Duration = Duration::from_secs(60);
 /// What the swarm does.
 #[derive(NetworkBehaviour)]
 pub struct Behaviour {
+    // First: what it denies, the others never hear of.
     limits: connection_limits::Behaviour,
     pub links: Links,
     pub mdns4: Toggle<mdns::tokio::Behaviour>,
@@ -90,7 +91,7 @@ pub fn swarm(scope: Scope, with_mdns: bool) -> io::Result<Swarm<Behaviour>> {
     let config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(STREAMLESS_TIMEOUT)
         .with_max_negotiating_inbound_streams(4);
-    Ok(Swarm::new(transport(&key)?, behaviour, peer, config))
+    Ok(Swarm::new(transport(&key, scope)?, behaviour, peer, config))
 }
 
 /// mDNS for one IP version; off where the system does not allow it.
@@ -106,7 +107,7 @@ pub fn mdns_behaviour(peer: PeerId, ipv6: bool, wanted: bool) -> Toggle<mdns::to
     }
 }
 
-fn transport(key: &Keypair) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
+fn transport(key: &Keypair, scope: Scope) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
     let mut quic = quic::Config::new(key);
     quic.handshake_timeout = HANDSHAKE_TIMEOUT;
     quic.max_idle_timeout = IDLE_TIMEOUT_MS;
@@ -128,5 +129,10 @@ fn transport(key: &Keypair) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
 
     let either = quic.or_transport(tcp).map(|either, _| either.into_inner());
+    // Within the LAN there are no names to resolve, and nobody outside is asked. Without a
+    // resolver in the system, addresses still work.
+    if scope != Scope::Everywhere || dns::tokio::Transport::system(()).is_err() {
+        return Ok(either.boxed());
+    }
     Ok(dns::tokio::Transport::system(either)?.boxed())
 }

@@ -40,6 +40,10 @@ pub const MAX_UNHANDLED: usize = 8;
 /// No more is encrypted while so many bytes wait to be written.
 const HIGH_WATER: usize = 256 * 1024;
 
+/// A hail that ends sooner than this, without an error of the transport, has found nobody; one
+/// that takes longer was cut.
+const HAIL: Duration = Duration::from_secs(5);
+
 /// How long the last messages may take to leave when a link is closed.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -60,7 +64,16 @@ pub enum Event {
     /// A message arrived. The permit is dropped when it has been dealt with.
     Message(Message, OwnedSemaphorePermit),
     /// The session is over; the last event of a link.
-    Closed,
+    Closed(End),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The hail has found nobody.
+    NoMatch,
+    /// It stood, or it broke before it was known with whom it was.
+    Over,
 }
 
 /// Starts the task. It ends, after sending what is queued, when `outgoing`'s sender is dropped.
@@ -74,11 +87,18 @@ pub fn spawn(
 ) {
     tokio::spawn(async move {
         let unhandled = Arc::new(Semaphore::new(MAX_UNHANDLED));
-        let mut link = Link { id, session, events, unhandled, counters };
-        if let Err(error) = link.run(stream, outgoing).await {
-            tracing::debug!(?id, %error, "link ended");
-        }
-        let _ = link.events.send((id, Event::Closed)).await;
+        let mut link = Link { id, session, events, unhandled, counters, established: false };
+        let began = Instant::now();
+        let result = link.run(stream, outgoing).await;
+        tracing::debug!(?id, ?result, "link ended");
+        let refused = match result {
+            Ok(()) => true,
+            Err(error) => error.get_ref().is_some_and(|inner| inner.is::<session::Closed>()),
+        };
+        let no_match = !link.established && refused && began.elapsed() < HAIL;
+        let end = if no_match { End::NoMatch } else { End::Over };
+        // If the node is gone there is nobody to tell.
+        let _ = link.events.send((id, Event::Closed(end))).await;
     });
 }
 
@@ -88,6 +108,7 @@ struct Link {
     events: mpsc::Sender<(LinkId, Event)>,
     unhandled: Arc<Semaphore>,
     counters: Arc<Counters>,
+    established: bool,
 }
 
 impl Link {
@@ -160,7 +181,10 @@ impl Link {
     async fn deliver(&mut self) -> io::Result<()> {
         while let Some(event) = self.session.poll_event() {
             let event = match event {
-                session::Event::Established { with } => Event::Established(with),
+                session::Event::Established { with } => {
+                    self.established = true;
+                    Event::Established(with)
+                }
                 session::Event::Message(bytes) => {
                     let message = Message::decode(&bytes).map_err(io::Error::other)?;
                     let unhandled = Arc::clone(&self.unhandled);

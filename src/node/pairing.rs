@@ -43,7 +43,7 @@ impl Node {
             self.when(note, move |node, result| match result {
                 Ok(()) => {
                     node.greet(id);
-                    node.meet_again();
+                    node.renew_local();
                 }
                 Err(error) => {
                     node.trouble(error);

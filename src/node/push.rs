@@ -37,9 +37,9 @@ impl Node {
         let Some(standing) = self.standing(id) else { return };
         let who = standing.who;
         match message {
-            Message::Hello { name, .. } => self.handle_hello(who, name),
+            Message::Hello { name, .. } => self.handle_hello(who, name, permit),
             Message::Have { received, conversations } => {
-                self.handle_have(id, who, received, conversations);
+                self.handle_have(id, who, received, conversations, permit);
             }
             Message::Entries { conversation, entries } => {
                 self.handle_entries(id, who, conversation, entries, permit);
@@ -53,13 +53,17 @@ impl Node {
         }
     }
 
-    fn handle_hello(&mut self, who: Identity, name: String) {
+    fn handle_hello(&mut self, who: Identity, name: String, permit: OwnedSemaphorePermit) {
         let store = self.store.clone();
         let hello = async move { store.contact_hello(who, name).await };
-        self.when(hello, |node, result| match result {
-            Ok(Some(contact)) => node.update_person(contact),
-            Ok(None) => {}
-            Err(error) => node.trouble(error),
+        self.when(hello, |node, result| {
+            match result {
+                Ok(Some(contact)) => node.update_person(contact),
+                // Removed while the message was on its way.
+                Ok(None) | Err(StoreError::UnknownContact) => {}
+                Err(error) => node.trouble(error),
+            }
+            drop(permit);
         });
     }
 
@@ -69,8 +73,10 @@ impl Node {
         who: Identity,
         received: u64,
         mut conversations: Vec<Holding>,
+        permit: OwnedSemaphorePermit,
     ) {
         conversations.retain(|holding| self.is_between_us(holding.conversation, who));
+        conversations.dedup_by_key(|holding| holding.conversation);
         let Some(standing) = self.standing(id) else { return };
         for holding in &conversations {
             standing.exchange.handle_have(received, holding.clone());
@@ -89,9 +95,12 @@ impl Node {
                         node.send(id, message);
                     }
                 }
+                Err(StoreError::UnknownConversation) => {}
                 Err(error) => node.trouble(error),
             });
         }
+        self.when(std::future::ready(()), |_, ()| drop(permit));
+        self.came_across(id);
         self.pump(id);
     }
 
@@ -122,6 +131,10 @@ impl Node {
         permit: OwnedSemaphorePermit,
     ) {
         if !self.is_between_us(conversation, who) {
+            // Dealt with, though by leaving it aside.
+            if let Some(standing) = self.standing(id) {
+                standing.exchange.received();
+            }
             return;
         }
         let store = self.store.clone();
@@ -225,14 +238,12 @@ impl Node {
 
     /// Moves a link on: what waits for room, what the other lacks, what it is to be told.
     pub(super) fn pump(&mut self, id: LinkId) {
+        if self.stopping {
+            return;
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
         let Stage::Standing(standing) = &mut link.stage else { return };
-        while let Some(message) = standing.waiting.pop_front() {
-            if let Err(error) = link.outgoing.try_send(message) {
-                standing.waiting.push_front(error.into_inner());
-                break;
-            }
-        }
+        standing.drain(&link.outgoing);
         let who = standing.who;
         if standing.have_due && !standing.asking_have {
             (standing.have_due, standing.asking_have) = (false, true);
@@ -272,7 +283,11 @@ impl Node {
             standing.asking = false;
             let batch = match result {
                 Ok(batch) => batch,
-                Err(error) => return node.trouble(error),
+                Err(error) => {
+                    // Asked again when the link is next looked after.
+                    standing.wanted.insert(conversation);
+                    return node.trouble(error);
+                }
             };
             if batch.more {
                 standing.wanted.insert(conversation);

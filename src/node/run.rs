@@ -163,7 +163,7 @@ impl Node {
                     }
                     None => self.stopping = true,
                 },
-                Some((id, event)) = self.from_links.recv(), if room => {
+                Some((id, event)) = self.from_links.recv(), if room && !self.stopping => {
                     self.handle_link(id, event);
                 }
                 event = self.net.next() => self.handle_net(event),
@@ -171,7 +171,7 @@ impl Node {
                     damaged = true;
                     self.trouble(error);
                 }
-                _ = tick.tick() => self.look_after_links(),
+                _ = tick.tick() => self.look_after_links(room),
             }
         }
         self.stop().await
@@ -209,11 +209,11 @@ impl Node {
     /// Says that something went wrong that nobody asked about.
     pub(super) fn trouble(&mut self, failure: impl Into<Failure>) {
         let failure = failure.into();
-        tracing::warn!(kind = ?failure.kind, text = failure.text, "trouble");
         let known = self
             .last_trouble
             .is_some_and(|(kind, told)| kind == failure.kind && told.elapsed() < SAME_TROUBLE);
         if !known {
+            tracing::warn!(kind = ?failure.kind, text = failure.text, "trouble");
             self.last_trouble = Some((failure.kind, Instant::now()));
             self.tell(Event::Trouble { failure });
         }
@@ -242,7 +242,7 @@ impl Node {
             while open > 0 {
                 tokio::select! {
                     Some((_, event)) = self.from_links.recv() => {
-                        open -= usize::from(matches!(event, link::Event::Closed));
+                        open -= usize::from(matches!(event, link::Event::Closed(_)));
                     }
                     _ = self.net.next() => {}
                 }

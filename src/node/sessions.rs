@@ -1,6 +1,7 @@
 //! Links and the people behind them: who is online, by which link, and that it lives.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
@@ -37,6 +38,17 @@ const UNANSWERED: Duration = Duration::from_millis(1000);
 /// side can still be reached. A cut of some seconds is mended as soon as it ends.
 const PING_TIMEOUT: Duration = Duration::from_millis(1500);
 
+/// At most so many times [`PING_TIMEOUT`] is waited: a slow link is given more time after each
+/// time that it was given up, until something came across.
+const MAX_PATIENCE: u32 = 16;
+
+/// Somebody who brings an invite says what follows within this.
+const PAIRING: Duration = Duration::from_secs(30);
+
+/// Messages that may wait for room in a link. A contact that reads nothing but asks for more is
+/// cut off beyond it.
+const MAX_QUEUED: usize = 64;
+
 /// How often both sides say what they have, though nothing happened.
 const HAVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -47,6 +59,9 @@ const MAX_TARGETS: usize = 12;
 pub struct Person {
     pub contact: store::Contact,
     pub link: Option<LinkId>,
+    /// None where the key is not one that can be agreed with.
+    pair_secret: Option<PairSecret>,
+    patience: u32,
     shown: (ContactState, Option<Path>),
     targets: VecDeque<Target>,
 }
@@ -93,6 +108,18 @@ pub struct Exchanging {
     pub last_have: Instant,
 }
 
+impl Exchanging {
+    /// Hands over what waits, as far as there is room.
+    pub fn drain(&mut self, outgoing: &mpsc::Sender<Message>) {
+        while let Some(message) = self.waiting.pop_front() {
+            if let Err(error) = outgoing.try_send(message) {
+                self.waiting.push_front(error.into_inner());
+                return;
+            }
+        }
+    }
+}
+
 /// Whether something that calls for an answer was sent since the other was last heard.
 #[derive(Clone, Copy)]
 enum Waiting {
@@ -113,8 +140,17 @@ impl Node {
             }
             self.net.last_known(text);
         }
-        let shown = (ContactState::Offline, None);
-        self.people.insert(who, Person { contact, link: None, shown, targets });
+        let own = (&self.local.identity(), &self.profile.device_key);
+        let their = (&who, &contact.certificate.device_public);
+        let person = Person {
+            pair_secret: PairSecret::of_devices(own, their).ok(),
+            link: None,
+            patience: 1,
+            shown: (ContactState::Offline, None),
+            targets,
+            contact,
+        };
+        self.people.insert(who, person);
     }
 
     /// What is known of a contact changed.
@@ -131,6 +167,9 @@ impl Node {
     pub(super) fn remove_person(&mut self, id: Identity) {
         let Some(person) = self.people.remove(&id) else { return };
         self.conversations.retain(|_, who| *who != id);
+        for target in &person.targets {
+            self.net.forget(target);
+        }
         if let Some(link) = person.link {
             self.links.remove(&link);
             self.net.close(link);
@@ -188,28 +227,32 @@ impl Node {
         Ok(())
     }
 
-    /// The same when contacts or invites changed; strangers may be acquaintances now.
-    pub(super) fn meet_again(&mut self) {
+    /// The same when contacts or invites changed.
+    pub(super) fn renew_local(&mut self) {
         let store = self.store.clone();
         let list = async move { store.open_invites(now()).await };
         self.when(list, |node, invitations| match invitations {
-            Ok(invitations) => {
-                node.local = Arc::new(node.local_with(invitations));
-                node.net.reconsider();
-            }
+            Ok(invitations) => node.local = Arc::new(node.local_with(invitations)),
             Err(error) => node.trouble(error),
         });
+    }
+
+    /// The same when strangers may be acquaintances now.
+    pub(super) fn meet_again(&mut self) {
+        self.renew_local();
+        self.when(std::future::ready(()), |node, ()| node.net.reconsider());
     }
 
     fn local_with(&self, invitations: Vec<store::Invitation>) -> Local {
         let key = &self.profile.device_key;
         let mut acquaintances = Vec::new();
-        for person in self.people.values() {
+        // A hail has only so many tags: those seen last come first.
+        let mut people: Vec<_> = self.people.values().collect();
+        people.sort_by_key(|person| Reverse(person.contact.last_seen));
+        for person in people {
             let device_public = person.contact.certificate.device_public;
-            let me = self.local.identity();
             let identity = person.contact.identity;
-            if let Ok(pair_secret) = PairSecret::of_devices((&me, key), (&identity, &device_public))
-            {
+            if let Some(pair_secret) = person.pair_secret.clone() {
                 acquaintances.push(Acquaintance::Contact { identity, device_public, pair_secret });
             }
         }
@@ -274,6 +317,9 @@ impl Node {
         if let Some(person) = self.people.get_mut(&who)
             && person.link == Some(id)
         {
+            for target in &person.targets {
+                self.net.resume(target);
+            }
             person.link = None;
             person.contact.last_seen = Some(now());
             self.note_seen(who, &link.address, link.dialed);
@@ -297,7 +343,12 @@ impl Node {
     pub(super) fn handle_link(&mut self, id: LinkId, event: link::Event) {
         let Some(link) = self.links.get_mut(&id) else { return };
         match event {
-            link::Event::Closed => self.close_link(id),
+            link::Event::Closed(end) => {
+                if end == link::End::NoMatch {
+                    self.net.stranger(id);
+                }
+                self.close_link(id);
+            }
             link::Event::Established(peer) => match peer.via {
                 Via::Contact => self.stand(id, peer.identity),
                 Via::Issued(_) | Via::Accepted(_) => self.begin_pairing(id, peer),
@@ -320,23 +371,29 @@ impl Node {
         let (own, at) = (self.local.identity(), Instant::now());
         let Some(link) = self.links.get(&id) else { return };
         let Some(person) = self.people.get(&who) else { return self.close_link(id) };
+        if person.link == Some(id) {
+            return;
+        }
         let (peer, address, dialed) = (link.peer, link.address.clone(), link.dialed);
+        self.net.known(id, &address, dialed);
         if let Some(old_id) = person.link
             && let Some(old) = self.links.get(&old_id)
             && let Stage::Standing(standing) = &old.stage
         {
             let before = Standing { dialed: old.dialed, since: standing.since };
-            if !keep_new(&before, &Standing { dialed, since: at }, &own, &who, at) {
+            // Another PeerId is another start of their program: the old one is gone.
+            if old.peer == peer
+                && !keep_new(&before, &Standing { dialed, since: at }, &own, &who, at)
+            {
                 // What is still on its way in it is sent again over the other.
                 self.links.remove(&id);
                 return;
             }
             if old.peer != peer {
-                self.net.forget(old.peer);
+                self.net.forget(&Target::Peer(old.peer));
             }
             self.links.remove(&old_id);
         }
-        self.net.known(id, &address, peer);
         let standing = Exchanging {
             who,
             since: at,
@@ -354,6 +411,9 @@ impl Node {
         }
         if let Some(person) = self.people.get_mut(&who) {
             person.link = Some(id);
+            for target in &person.targets {
+                self.net.rest(target);
+            }
             person.targets.retain(|target| *target != Target::Peer(peer));
             person.targets.push_back(Target::Peer(peer));
             if person.targets.len() > MAX_TARGETS {
@@ -364,6 +424,18 @@ impl Node {
         self.note_seen(who, &address, dialed);
         self.show_presence(who);
         self.pump(id);
+    }
+
+    /// Something that was sent has come across; what was sent after it is waited for anew.
+    pub(super) fn came_across(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Stage::Standing(standing) = &link.stage else { return };
+        if standing.exchange.is_waiting() {
+            link.waiting = Waiting::Answer(Instant::now());
+        }
+        if let Some(person) = self.people.get_mut(&standing.who) {
+            person.patience = 1;
+        }
     }
 
     /// Says who one is.
@@ -388,23 +460,35 @@ impl Node {
         if asks && matches!(link.waiting, Waiting::Nothing) {
             link.waiting = Waiting::Answer(Instant::now());
         }
-        match &mut link.stage {
-            Stage::Standing(standing) if !standing.waiting.is_empty() => {
-                standing.waiting.push_back(message);
+        let Stage::Standing(standing) = &mut link.stage else {
+            // A link that begins has room; one that has none is of no use.
+            if link.outgoing.try_send(message).is_err() {
+                self.close_link(id);
             }
-            stage => {
-                if let Err(mpsc::error::TrySendError::Full(message)) =
-                    link.outgoing.try_send(message)
-                    && let Stage::Standing(standing) = stage
-                {
-                    standing.waiting.push_back(message);
-                }
-            }
+            return;
+        };
+        if standing.waiting.len() >= MAX_QUEUED {
+            return self.close_link(id);
         }
+        standing.waiting.push_back(message);
+        standing.drain(&link.outgoing);
     }
 
     /// Looks after the links, twice a second: do they live, is a `Have` due, is there room again?
-    pub(super) fn look_after_links(&mut self) {
+    ///
+    /// While the front end leaves no room for events, messages wait unread, so nobody is judged by
+    /// their silence.
+    pub(super) fn look_after_links(&mut self, room: bool) {
+        if self.stopping {
+            return;
+        }
+        if !room {
+            for link in self.links.values_mut() {
+                link.heard = Instant::now();
+                link.waiting = Waiting::Nothing;
+            }
+            return;
+        }
         self.show_absent();
         if self.shown_links != self.net.links() {
             self.show_network();
@@ -413,13 +497,23 @@ impl Node {
         let ids: Vec<_> = self.links.keys().copied().collect();
         for id in ids {
             let Some(link) = self.links.get_mut(&id) else { continue };
-            let Stage::Standing(standing) = &mut link.stage else { continue };
+            let Stage::Standing(standing) = &mut link.stage else {
+                if at - link.heard >= PAIRING {
+                    self.close_link(id);
+                }
+                continue;
+            };
+            let person = self.people.get_mut(&standing.who);
+            let patience = person.as_ref().map_or(1, |person| person.patience);
             if at - standing.last_have >= HAVE_INTERVAL {
                 standing.have_due = true;
             }
             match link.waiting {
-                Waiting::Pong(since) if at - since >= PING_TIMEOUT => {
+                Waiting::Pong(since) if at - since >= PING_TIMEOUT * patience => {
                     tracing::debug!(?id, "no answer: the link is given up");
+                    if let Some(person) = person {
+                        person.patience = (patience * 2).min(MAX_PATIENCE);
+                    }
                     self.close_link(id);
                     continue;
                 }

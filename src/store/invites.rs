@@ -173,7 +173,13 @@ impl Core {
         let mut invites = self.connection().prepare_cached(&sql)?;
         let invites = invites.query_map([], |row| invitation(row, now))?;
         let mut invites: Vec<_> = invites.collect::<rusqlite::Result<_>>()?;
-        invites.retain(|i| i.direction == Direction::Issued || i.state == InviteState::Open);
+        // One whose issuer was met may have made us a contact just before it expired.
+        let may_be_made =
+            |i: &Invitation| i.state == InviteState::Expired && i.certificate.is_some();
+        invites.retain(|i| {
+            let open = i.state == InviteState::Open || may_be_made(i);
+            i.direction == Direction::Issued || open
+        });
         Ok(invites)
     }
 

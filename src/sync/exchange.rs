@@ -22,6 +22,8 @@ pub struct Exchange {
     sent: u64,
     /// Messages with entries that came and were dealt with.
     received: u64,
+    /// How many of those that were sent the other has dealt with, by its last word.
+    dealt_with: u64,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Exchange {
     ///
     /// The caller lets only conversations through that both are members of: each is remembered.
     pub fn handle_have(&mut self, received: u64, holding: Holding) {
+        self.dealt_with = self.dealt_with.max(received);
         let Holding { conversation, mut leaves, lacking } = holding;
         leaves.sort_unstable();
         let said = Said { received, leaves: leaves.clone(), lacking: lacking.clone() };
@@ -98,6 +101,11 @@ impl Exchange {
         let state = self.conversations.get_mut(conversation).filter(|state| !state.current)?;
         state.behind = false;
         Some(&state.view)
+    }
+
+    /// Whether something was sent that the other has not dealt with, as far as it has said.
+    pub fn is_waiting(&self) -> bool {
+        self.dealt_with < self.sent
     }
 
     /// Whether the log is to be asked for [`missing`](super::missing) after entries of the other
