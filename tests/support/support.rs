@@ -35,7 +35,11 @@ pub fn measured_or<T>(measured: T, everyday: T) -> T {
 
 /// Prints a figure, on a line of its own that is easily found: `figure: NAME: VALUE`.
 pub fn figure(name: &str, value: impl std::fmt::Display) {
-    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let debug = match std::env::var("ENTRENOUS_PROGRAM") {
+        Ok(program) => !program.contains("release"),
+        Err(_) => cfg!(debug_assertions),
+    };
+    let build = if debug { "debug" } else { "release" };
     println!("figure: {name}: {value} ({build} build)");
 }
 
