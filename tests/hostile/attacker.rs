@@ -20,27 +20,51 @@ pub struct Wire {
     pub link: Link,
     pub own: PeerId,
     task: JoinHandle<()>,
+    hang_up: Option<oneshot::Sender<()>>,
 }
 
 impl Wire {
     /// Links to the address; `None` if the other side doesn't want that.
     pub async fn open(address: &str) -> Option<Self> {
+        // By the other transport, so that the victim can't dial back.
+        let listen = if address.contains("/tcp/") {
+            "/ip4/127.0.0.1/udp/0/quic-v1"
+        } else {
+            "/ip4/127.0.0.1/tcp/0"
+        };
         let config = Config {
             scope: Scope::LanOnly,
-            listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()],
+            listen: vec![listen.parse().unwrap()],
             bootstrap: vec![address.parse().unwrap()],
             mdns: false,
         };
         let mut net = Net::start(&config).unwrap();
         let own = net.peer_id();
         let (opened, link) = oneshot::channel();
+        let (hang_up, hung_up) = oneshot::channel::<()>();
+        let mut hang_up_asked = false;
         let task = tokio::spawn(async move {
-            let mut opened = Some(opened);
+            let (mut opened, mut hung_up) = (Some(opened), Box::pin(hung_up));
+            let mut open = None;
             loop {
-                if let Event::Opened(link) = net.next().await
-                    && let Some(opened) = opened.take()
-                {
-                    let _ = opened.send(*link);
+                tokio::select! {
+                    event = net.next() => match event {
+                        Event::Opened(link) => {
+                            open = Some(link.id);
+                            if let Some(opened) = opened.take() {
+                                let _ = opened.send(*link);
+                            }
+                        }
+                        Event::Closed(id) if open == Some(id) && hang_up_asked => return,
+                        _ => {}
+                    },
+                    _ = &mut hung_up, if !hang_up_asked => {
+                        hang_up_asked = true;
+                        match open {
+                            Some(id) => net.close(id),
+                            None => return,
+                        }
+                    }
                 }
             }
         });
@@ -48,7 +72,13 @@ impl Wire {
         if link.is_none() {
             task.abort();
         }
-        link.map(|link| Self { link, own, task })
+        link.map(|link| Self { link, own, task, hang_up: Some(hang_up) })
+    }
+
+    /// Ends the link in order, so that the other side knows at once.
+    pub async fn end(mut self) {
+        drop(self.hang_up.take());
+        let _ = timeout(PATIENCE, &mut self.task).await;
     }
 
     pub fn ids(&self) -> LinkIds {
@@ -215,6 +245,18 @@ impl Talk {
         self.send(&Message::Hello { name: name.to_owned(), version: "test".to_owned() }).await;
     }
 
+    /// Lets what was sent arrive, then ends it.
+    pub async fn end(mut self) {
+        self.send(&Message::Ping).await;
+        while let Some(event) = self.next().await {
+            let pong = Message::Pong.encode();
+            if matches!(event, session::Event::Message(message) if message == pong) {
+                break;
+            }
+        }
+        self.wire.end().await;
+    }
+
     /// Waits until the other side hangs up.
     pub async fn is_hung_up_on(&mut self) {
         while self.next().await.is_some() {}
@@ -234,6 +276,7 @@ pub async fn become_contact(
     talk.hello("Mallory").await;
     while let Some(message) = talk.receive().await {
         if matches!(message, Message::Hello { .. }) {
+            talk.end().await;
             return (peer.identity, peer.device_public);
         }
     }

@@ -23,7 +23,7 @@ fn noise(rng: &mut StdRng, length: usize) -> Vec<u8> {
     bytes
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_on_a_link_ends_it_without_a_word() {
     let mut victim = Victim::new();
     let mut rng = StdRng::seed_from_u64(1);
@@ -43,7 +43,7 @@ async fn garbage_on_a_link_ends_it_without_a_word() {
     victim.is_unharmed(48 * MIB);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hail_by_nobody_is_answered_like_any_other_and_learns_nothing() {
     let mut victim = Victim::new();
     let [quic, _] = victim.addresses();
@@ -55,7 +55,7 @@ async fn a_hail_by_nobody_is_answered_like_any_other_and_learns_nothing() {
     victim.is_unharmed(32 * MIB);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_and_bent_handshakes_end_in_silence() {
     let mut victim = Victim::new();
     let [quic, _] = victim.addresses();
