@@ -31,7 +31,6 @@ const TESTS: &[(&str, fn())] = &[
     ("pairing::what_was_written_in_absence_arrives", pairing::what_was_written_in_absence_arrives),
     ("pairing::an_invite_waits_for_its_issuer", pairing::an_invite_waits_for_its_issuer),
     ("paths::ipv6_alone", paths::ipv6_alone),
-    ("paths::link_local_alone", paths::link_local_alone),
     ("paths::tcp_alone", paths::tcp_alone),
     ("paths::three_hosts_three_pairs", paths::three_hosts_three_pairs),
     ("throughput::many_messages", throughput::many_messages),

@@ -12,10 +12,6 @@ pub fn ipv6_alone() {
     chat_on(&Lab::new(2, Addresses::Ipv6), "ip6");
 }
 
-pub fn link_local_alone() {
-    chat_on(&Lab::new(2, Addresses::LinkLocal), "ip6");
-}
-
 pub fn tcp_alone() {
     let lab = Lab::new(2, Addresses::Both);
     lab.drop_udp();

@@ -65,8 +65,6 @@ pub enum Addresses {
     Both,
     /// IPv6 alone, beyond the link-local one.
     Ipv6,
-    /// Nothing but the link-local IPv6 address.
-    LinkLocal,
 }
 
 /// A LAN: a bridge and its hosts.
@@ -101,7 +99,6 @@ impl Lab {
                 Addresses::Ipv6 => {
                     run(&format!("ip -n {name} addr add fd77::{host}/64 dev eth0 nodad"));
                 }
-                Addresses::LinkLocal => {}
             }
             names.push(name);
         }
