@@ -191,14 +191,14 @@ impl Stage {
                 ..Network::default()
             })),
             Command::CreateInvite { .. } => Answer::Invite(NewInvite {
-                invite: INVITE.to_owned(),
+                invite: INVITE.to_owned().into(),
                 expires_at: NOW + 7 * 24 * 60 * MINUTE,
             }),
             Command::ListInvites => Answer::Invites(vec![
                 OpenInvite {
                     number: 1,
                     issuer: ME,
-                    invite: Some(INVITE.to_owned()),
+                    invite: Some(INVITE.to_owned().into()),
                     uses_left: 1,
                     expires_at: NOW + 60 * MINUTE,
                 },

@@ -56,7 +56,7 @@ async fn pair(mut node: Handle, invite: &str) -> eyre::Result<()> {
             Event::ProfileNeeded => {
                 Command::CreateProfile { name: "You".to_owned(), passphrase: None }
             }
-            Event::Ready { .. } => Command::AcceptInvite { invite: invite.to_owned() },
+            Event::Ready { .. } => Command::AcceptInvite { invite: invite.to_owned().into() },
             Event::ContactAdded { .. } => Command::Shutdown,
             Event::Stopped { failure: None } => return Ok(()),
             Event::Answered { result: Err(failure), .. }

@@ -28,7 +28,7 @@ pub async fn create(options: &Options, uses: u32, days: u32) -> eyre::Result<()>
             writeln!(output, "{line}")?;
         }
     }
-    writeln!(output, "{}", invite.invite)?;
+    writeln!(output, "{}", &*invite.invite)?;
     drop(output);
     eprintln!(
         "Give this to {} in private; it is good for {days} days. You become contacts when both \
@@ -52,7 +52,7 @@ pub async fn add(options: &Options, given_as_argument: bool) -> eyre::Result<()>
     }
     let mut invite = String::new();
     io::BufRead::read_line(&mut io::Read::take(io::stdin().lock(), MAX_LINE), &mut invite)?;
-    node.ask(Command::AcceptInvite { invite }).await?;
+    node.ask(Command::AcceptInvite { invite: invite.into() }).await?;
     println!("Accepted. You become contacts when both of you run entrenous.");
     node.close().await
 }

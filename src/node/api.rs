@@ -79,7 +79,7 @@ pub enum Command {
     /// Answered by [`Answer::Done`] at once; the contact comes as [`Event::ContactAdded`].
     AcceptInvite {
         /// The text of the invite.
-        invite: String,
+        invite: InviteText,
     },
     /// Answered by [`Answer::Contacts`].
     ListContacts,
@@ -185,6 +185,31 @@ pub struct Passphrase(pub Zeroizing<String>);
 impl fmt::Debug for Passphrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passphrase(…)")
+    }
+}
+
+/// The text of an invite. Whoever has it can use it, so it is never printed by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InviteText(pub String);
+
+impl fmt::Debug for InviteText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InviteText(…)")
+    }
+}
+
+impl std::ops::Deref for InviteText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for InviteText {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -323,7 +348,7 @@ pub struct Me {
 #[serde(rename_all = "camelCase")]
 pub struct NewInvite {
     /// `entrenous1…`
-    pub invite: String,
+    pub invite: InviteText,
     /// When it ends.
     pub expires_at: UnixMillis,
 }
@@ -337,7 +362,7 @@ pub struct OpenInvite {
     /// The issuer's identity: oneself for an issued one.
     pub issuer: Identity,
     /// The text again, for an issued one.
-    pub invite: Option<String>,
+    pub invite: Option<InviteText>,
     /// How often it can still be used.
     pub uses_left: u32,
     /// When it ends.

@@ -231,7 +231,7 @@ impl Node {
         let secret = InviteSecret::generate(&mut rand::rng());
         let expires_at = now() / 1000 + seconds;
         let invite = Invite::new(self.me().id, secret, expires_at);
-        let new = NewInvite { invite: invite.to_text(), expires_at: expires_at * 1000 };
+        let new = NewInvite { invite: invite.to_text().into(), expires_at: expires_at * 1000 };
         let store = self.store.clone();
         let issue = async move { store.issue_invite(invite, uses, now()).await };
         self.when(issue, move |node, result| {
@@ -294,7 +294,7 @@ fn open_invite(invitation: &store::Invitation) -> OpenInvite {
     OpenInvite {
         number: *number,
         issuer: invite.identity,
-        invite: (*direction == store::Direction::Issued).then(|| invite.to_text()),
+        invite: (*direction == store::Direction::Issued).then(|| invite.to_text().into()),
         uses_left: *uses_left,
         expires_at: invite.expires_at * 1000,
     }

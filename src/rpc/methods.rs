@@ -172,7 +172,8 @@ methods! {
     "setName" { name: String } => Command::SetName { name };
     "createInvite" { uses: Option<u32>, expires_in_seconds: Option<u64> } =>
         Command::CreateInvite { uses, expires_in_seconds };
-    "acceptInvite" { invite: String } => Command::AcceptInvite { invite };
+    "acceptInvite" { invite: String } =>
+        Command::AcceptInvite { invite: invite.into() };
     "contacts" {} => Command::ListContacts;
     "conversations" {} => Command::ListConversations;
     "send" { conversation: ConversationId, text: String, reply_to: Option<EntryId> } =>

@@ -41,7 +41,7 @@ impl Model {
             invite = invite.to_lowercase();
         }
         *error = None;
-        self.ask(Command::AcceptInvite { invite }, Pending::AcceptInvite);
+        self.ask(Command::AcceptInvite { invite: invite.into() }, Pending::AcceptInvite);
     }
 
     pub(super) fn list_invites(&mut self) {
