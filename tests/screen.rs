@@ -77,26 +77,6 @@ fn quit_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_stop_gives_the_terminal_back_for_a_while() {
-    if !possible() {
-        return;
-    }
-    let profile = vanessa();
-    let mut screen = Screen::open(&profile, (80, 24), &[]);
-    screen.wait_until_shown("Vanessa");
-    screen.type_in("\u{1a}");
-    wait_for("it stops", || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", screen.pid())).unwrap();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
-    });
-    wait_for("the terminal is given back", || !screen.terminal().screen().alternate_screen());
-    screen.signal("CONT");
-    wait_for("it takes the terminal again", || screen.terminal().screen().alternate_screen());
-    screen.type_in("/quit\r");
-    assert_eq!(screen.ended_in_order(), 0);
-}
-
-#[test]
 fn small_terminals_are_served_and_smaller_ones_told() {
     if !possible() {
         return;
