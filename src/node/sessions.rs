@@ -62,6 +62,8 @@ pub struct Person {
     /// None where the key is not one that can be agreed with.
     pair_secret: Option<PairSecret>,
     patience: u32,
+    /// The PeerId of the last session.
+    peer: Option<PeerId>,
     shown: (ContactState, Option<Path>),
     targets: VecDeque<Target>,
 }
@@ -146,6 +148,7 @@ impl Node {
             pair_secret: PairSecret::of_devices(own, their).ok(),
             link: None,
             patience: 1,
+            peer: None,
             shown: (ContactState::Offline, None),
             targets,
             contact,
@@ -411,6 +414,10 @@ impl Node {
         }
         if let Some(person) = self.people.get_mut(&who) {
             person.link = Some(id);
+            if person.peer.replace(peer) != Some(peer) {
+                // Their program was started anew: that is told even if nobody saw them go.
+                person.shown = (ContactState::Offline, None);
+            }
             for target in &person.targets {
                 self.net.rest(target);
             }
