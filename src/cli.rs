@@ -121,15 +121,20 @@ impl Profile {
 fn read_passphrase(descriptor: u32) -> eyre::Result<Passphrase> {
     /// Longer than anyone types, and a bound for `/dev/zero`.
     const MAX_PASSPHRASE: usize = 4096;
-    let file = std::fs::File::open(format!("/dev/fd/{descriptor}"))
+    let mut file = std::fs::File::open(format!("/dev/fd/{descriptor}"))
         .wrap_err_with(|| format!("--passphrase-fd {descriptor}: nothing is open there"))?;
     // Byte by byte: what comes after the line is not ours, and need not come.
     let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE));
-    for byte in file.bytes() {
-        match byte.wrap_err_with(|| format!("--passphrase-fd {descriptor} could not be read"))? {
-            b'\n' => break,
+    let mut byte = [0];
+    loop {
+        let read = file
+            .read(&mut byte)
+            .wrap_err_with(|| format!("--passphrase-fd {descriptor} could not be read"))?;
+        match byte {
+            _ if read == 0 => break,
+            [b'\n'] => break,
             _ if line.len() == MAX_PASSPHRASE => bail!("a passphrase is at most 4096 bytes long"),
-            byte => line.push(byte),
+            [byte] => line.push(byte),
         }
     }
     if line.last() == Some(&b'\r') {

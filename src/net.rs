@@ -307,6 +307,7 @@ impl Net {
     fn dial_due(&mut self) {
         let now = Instant::now();
         while let Some(dial) = self.dialer.poll_dial(now) {
+            tracing::debug!(?dial, "dialing");
             let options = match &dial.target {
                 Target::Peer(peer) => DialOpts::peer_id(*peer)
                     .condition(PeerCondition::Always)
@@ -335,6 +336,7 @@ impl Net {
                 None
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                tracing::debug!(?connection_id, "connected");
                 let mut targets = vec![Target::Peer(peer_id)];
                 if let Some(target) = self.dials.remove(&connection_id) {
                     self.dialer.connected(&target);

@@ -91,9 +91,11 @@ pub fn spawn(
         let began = Instant::now();
         let result = link.run(stream, outgoing).await;
         tracing::debug!(?id, ?result, "link ended");
-        let refused = match result {
+        let refused = match result.as_ref().map_err(io::Error::get_ref) {
             Ok(()) => true,
-            Err(error) => error.get_ref().is_some_and(|inner| inner.is::<session::Closed>()),
+            Err(inner) => {
+                inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<session::Closed>)
+            }
         };
         let no_match = !link.established && refused && began.elapsed() < HAIL;
         let end = if no_match { End::NoMatch } else { End::Over };
@@ -169,7 +171,11 @@ impl Link {
                 let written = writer.write(output.front()).await?;
                 output.advance(written);
             }
-            writer.close().await
+            writer.close().await?;
+            // The connection is closed next, and with it what is still on its way: so wait until
+            // the other side has read the end, and ends too.
+            while reader.read(&mut input).await? > 0 {}
+            Ok(())
         };
         timeout(GOODBYE, goodbye).await.map_err(io::Error::other)?
     }

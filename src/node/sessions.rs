@@ -344,7 +344,13 @@ impl Node {
 
     /// A link says something.
     pub(super) fn handle_link(&mut self, id: LinkId, event: link::Event) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            if let link::Event::Closed(_) = event {
+                // It was given up before, and has sent its last messages by now.
+                self.net.close(id);
+            }
+            return;
+        };
         match event {
             link::Event::Closed(end) => {
                 if end == link::End::NoMatch {
@@ -389,6 +395,7 @@ impl Node {
                 && !keep_new(&before, &Standing { dialed, since: at }, &own, &who, at)
             {
                 // What is still on its way in it is sent again over the other.
+                tracing::debug!(?id, kept = ?old_id, "of two links the older is kept");
                 self.links.remove(&id);
                 return;
             }
@@ -397,6 +404,7 @@ impl Node {
             }
             self.links.remove(&old_id);
         }
+        tracing::debug!(?id, "a contact is there");
         let standing = Exchanging {
             who,
             since: at,
