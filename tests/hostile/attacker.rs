@@ -20,7 +20,7 @@ pub struct Wire {
     pub link: Link,
     pub own: PeerId,
     task: JoinHandle<()>,
-    hang_up: Option<oneshot::Sender<()>>,
+    end: Option<oneshot::Sender<()>>,
 }
 
 impl Wire {
@@ -41,10 +41,10 @@ impl Wire {
         let mut net = Net::start(&config).unwrap();
         let own = net.peer_id();
         let (opened, link) = oneshot::channel();
-        let (hang_up, hung_up) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel::<()>();
         let mut hang_up_asked = false;
         let task = tokio::spawn(async move {
-            let (mut opened, mut hung_up) = (Some(opened), Box::pin(hung_up));
+            let (mut opened, mut ended) = (Some(opened), Box::pin(ended));
             let mut open = None;
             loop {
                 tokio::select! {
@@ -58,7 +58,7 @@ impl Wire {
                         Event::Closed(id) if open == Some(id) && hang_up_asked => return,
                         _ => {}
                     },
-                    _ = &mut hung_up, if !hang_up_asked => {
+                    _ = &mut ended, if !hang_up_asked => {
                         hang_up_asked = true;
                         match open {
                             Some(id) => net.close(id),
@@ -72,12 +72,12 @@ impl Wire {
         if link.is_none() {
             task.abort();
         }
-        link.map(|link| Self { link, own, task, hang_up: Some(hang_up) })
+        link.map(|link| Self { link, own, task, end: Some(end) })
     }
 
     /// Ends the link in order, so that the other side knows at once.
     pub async fn end(mut self) {
-        drop(self.hang_up.take());
+        drop(self.end.take());
         let _ = timeout(PATIENCE, &mut self.task).await;
     }
 
