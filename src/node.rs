@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The node waits for nothing but its `select!`: what takes time (the store) is a future in
-//! [`run::Node::when`], whose result comes back as a closure on the node, in the order in which
+//! `Node::when`, whose result comes back as a closure on the node, in the order in which
 //! the operations were begun. Every queue is bounded; when one is full, the node stops taking
 //! from what fills it and goes on with the rest.
 
