@@ -63,6 +63,8 @@ pub enum Event {
     Established(Peer),
     /// A message arrived. The permit is dropped when it has been dealt with.
     Message(Message, OwnedSemaphorePermit),
+    /// The queue of the link was full, and has room again.
+    Room,
     /// The session is over; the last event of a link.
     Closed(End),
 }
@@ -146,6 +148,8 @@ impl Link {
                 }
                 message = outgoing.recv(), if output.len() < HIGH_WATER => {
                     let Some(message) = message else { break };
+                    // With the one that was just taken.
+                    let was_full = outgoing.len() + 1 >= OUTGOING;
                     self.send(&message)?;
                     while output.len() < HIGH_WATER
                         && let Ok(message) = outgoing.try_recv()
@@ -154,6 +158,11 @@ impl Link {
                         while let Some(bytes) = self.session.poll_transmit() {
                             output.push(bytes);
                         }
+                    }
+                    if was_full {
+                        // If the node is too busy to be told, it has not forgotten: it looks
+                        // after its links twice a second.
+                        let _ = self.events.try_send((self.id, Event::Room));
                     }
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now).into()),

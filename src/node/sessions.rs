@@ -358,6 +358,7 @@ impl Node {
                 }
                 self.close_link(id);
             }
+            link::Event::Room => self.pump(id),
             link::Event::Established(peer) => match peer.via {
                 Via::Contact => self.stand(id, peer.identity),
                 Via::Issued(_) | Via::Accepted(_) => self.begin_pairing(id, peer),
