@@ -15,7 +15,10 @@ pub mod dialer;
 pub mod links;
 mod transport;
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use futures::StreamExt;
 use libp2p::{
@@ -103,6 +106,8 @@ pub struct Net {
     dialer: Dialer,
     dials: HashMap<ConnectionId, Target>,
     standing: HashMap<ConnectionId, Standing>,
+    /// Links that were closed here, until their connections are.
+    closing: HashSet<ConnectionId>,
     listen: Vec<Multiaddr>,
 }
 
@@ -140,6 +145,7 @@ impl Net {
             dialer: Dialer::default(),
             dials: HashMap::new(),
             standing: HashMap::new(),
+            closing: HashSet::new(),
             listen: Vec::new(),
         };
         if config.scope == Scope::Offline {
@@ -221,7 +227,9 @@ impl Net {
     /// Close a link. Its targets are dialed again at once, later, or not, by who was there.
     pub fn close(&mut self, id: LinkId) {
         // Closing itself may take long where a link is cut, so nothing waits for it.
-        self.ended(id);
+        if self.ended(id) {
+            self.closing.insert(id);
+        }
         self.swarm.close_connection(id);
     }
 
@@ -350,7 +358,8 @@ impl Net {
             }
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 tracing::debug!(?connection_id, ?cause, "closed");
-                self.ended(connection_id).then_some(Event::Closed(connection_id))
+                let opened = self.ended(connection_id) || self.closing.remove(&connection_id);
+                opened.then_some(Event::Closed(connection_id))
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "dial failed");
