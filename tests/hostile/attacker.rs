@@ -55,7 +55,13 @@ impl Wire {
                                 let _ = opened.send(*link);
                             }
                         }
-                        Event::Closed(id) if open == Some(id) && hang_up_asked => return,
+                        Event::Closed(id) if open == Some(id) => {
+                            if hang_up_asked {
+                                return;
+                            }
+                            // The other side was faster.
+                            open = None;
+                        }
                         _ => {}
                     },
                     _ = &mut ended, if !hang_up_asked => {
