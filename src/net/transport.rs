@@ -55,8 +55,10 @@ const MAX_CONNECTIONS: u32 = 256;
 /// How long others may remember what mDNS told them; a program that ended is soon forgotten.
 const MDNS_TTL: Duration = Duration::from_secs(120);
 
-/// How often mDNS asks who is there.
-const MDNS_QUERY: Duration = Duration::from_secs(60);
+/// How often mDNS asks who is there. libp2p-mdns asks again quickly only until somebody has
+/// answered, so whoever did not hear that question is found within this; each round costs some
+/// 600 bytes a host.
+const MDNS_QUERY: Duration = Duration::from_secs(20);
 
 /// What the swarm does.
 #[derive(NetworkBehaviour)]

@@ -241,7 +241,8 @@ fn network_tells_its_state() {
     }
     assert!(network["nat"]["mapping"].is_string() && network["nat"]["filtering"].is_string());
     assert!(network["dht"]["own"].is_u64() && network["dht"]["public"].is_u64());
-    assert_eq!(network["links"], 1);
+    // Links that cross may both stand for a moment.
+    assert!(network["links"].as_u64().unwrap() >= 1, "{network}");
     assert!(network["bytesIn"].as_u64().unwrap() > 0 && network["bytesOut"].as_u64().unwrap() > 0);
     assert!(network["listen"][0].as_str().unwrap().starts_with("/ip4/127.0.0.1/"), "{network}");
     for address in network["listen"].as_array().unwrap() {
