@@ -43,7 +43,7 @@ impl Node {
             self.when(note, move |node, result| match result {
                 Ok(()) => {
                     node.greet(id);
-                    node.renew_local();
+                    node.renew_invitations();
                 }
                 Err(error) => {
                     node.trouble(error);

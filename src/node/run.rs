@@ -26,7 +26,7 @@ use crate::{
     identity::Identity,
     net::{LinkId, Net},
     session::Local,
-    store::{Profile, Store},
+    store::{Invitation, Profile, Store},
 };
 
 /// Operations of the store that may be under way. A burst of messages fills one commit with as
@@ -59,6 +59,8 @@ pub struct Node {
     pub(super) scope: Scope,
     /// Whom sessions are held with; made anew when contacts or invites change.
     pub(super) local: Arc<Local>,
+    /// Invites that may still become contacts, as the store has them.
+    pub(super) invitations: Vec<Invitation>,
     pub(super) people: HashMap<Identity, Person>,
     /// With whom each direct conversation is.
     pub(super) conversations: HashMap<ConversationId, Identity>,
@@ -97,6 +99,7 @@ impl Node {
             net,
             scope: config.network.scope,
             local: Arc::new(local),
+            invitations: Vec::new(),
             people: HashMap::new(),
             conversations: HashMap::new(),
             links: HashMap::new(),

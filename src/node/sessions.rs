@@ -225,28 +225,33 @@ impl Node {
 
     /// Learns from the store whom to hold sessions with.
     pub(super) async fn meet(&mut self) -> Result<(), Failure> {
-        let invitations = self.store.open_invites(now()).await?;
-        self.local = Arc::new(self.local_with(invitations));
+        self.invitations = self.store.open_invites(now()).await?;
+        self.renew_local();
         Ok(())
     }
 
-    /// The same when contacts or invites changed.
-    pub(super) fn renew_local(&mut self) {
+    /// The same when invites changed.
+    pub(super) fn renew_invitations(&mut self) {
         let store = self.store.clone();
         let list = async move { store.open_invites(now()).await };
         self.when(list, |node, invitations| match invitations {
-            Ok(invitations) => node.local = Arc::new(node.local_with(invitations)),
+            Ok(invitations) => {
+                node.invitations = invitations;
+                node.renew_local();
+            }
             Err(error) => node.trouble(error),
         });
     }
 
-    /// The same when strangers may be acquaintances now.
+    /// The same when strangers may be acquaintances now. Contacts are recognised from here on:
+    /// a new one may come back over another link at any moment.
     pub(super) fn meet_again(&mut self) {
         self.renew_local();
+        self.renew_invitations();
         self.when(std::future::ready(()), |node, ()| node.net.reconsider());
     }
 
-    fn local_with(&self, invitations: Vec<store::Invitation>) -> Local {
+    fn renew_local(&mut self) {
         let key = &self.profile.device_key;
         let mut acquaintances = Vec::new();
         // A hail has only so many tags: those seen last come first.
@@ -259,15 +264,15 @@ impl Node {
                 acquaintances.push(Acquaintance::Contact { identity, device_public, pair_secret });
             }
         }
-        for invitation in invitations {
+        for invitation in &self.invitations {
             let store::Invitation { number, direction, invite, certificate, .. } = invitation;
-            let secret = invite.secret.clone();
+            let (number, secret) = (*number, invite.secret.clone());
             acquaintances.push(match direction {
                 Direction::Issued => Acquaintance::Issued { number, secret },
                 Direction::Accepted => {
                     let issuer = invite.identity;
                     let me = self.local.identity();
-                    let issuer_device = certificate.and_then(|certificate| {
+                    let issuer_device = certificate.as_ref().and_then(|certificate| {
                         let device = certificate.device_public;
                         let secret = PairSecret::of_devices((&me, key), (&issuer, &device)).ok()?;
                         Some((device, secret))
@@ -276,7 +281,8 @@ impl Node {
                 }
             });
         }
-        Local::new(self.local.identity(), key.clone(), self.profile.certificate, acquaintances)
+        let (me, certificate) = (self.local.identity(), self.profile.certificate);
+        self.local = Arc::new(Local::new(me, key.clone(), certificate, acquaintances));
     }
 
     /// Something happened in the network.

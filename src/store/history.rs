@@ -4,7 +4,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::{
     Core, MAX_PAGE, Result, StoreError,
-    log::{SqlLog, prefix},
+    log::{NAMED, SqlLog, prefix},
 };
 use crate::{
     conversation::{
@@ -72,9 +72,7 @@ impl SqlLog<'_> {
     pub(super) fn position(&self, id: &EntryId) -> Result<Position> {
         let time: Option<i64> = self
             .connection
-            .prepare_cached(
-                "SELECT time FROM entry WHERE prefix = ?1 AND id = ?2 AND conversation = ?3",
-            )?
+            .prepare_cached(&format!("SELECT time FROM entry WHERE {NAMED}"))?
             .query_row((prefix(id), id.0, self.state.number), |row| row.get(0))
             .optional()?;
         let time = time.ok_or(StoreError::UnknownEntry)?.cast_unsigned();
@@ -84,7 +82,7 @@ impl SqlLog<'_> {
     /// An item as it is now; none if there is no such item.
     pub(super) fn view(&self, id: &EntryId) -> Result<Option<EntryView>> {
         let params = (prefix(id), id.0, self.state.number);
-        let found = self.items("prefix = ?1 AND id = ?2 AND conversation = ?3", params)?;
+        let found = self.items(NAMED, params)?;
         found.first().map_or(Ok(None), |(row, stored)| self.view_of(*row, stored))
     }
 

@@ -6,5 +6,5 @@ mod sql;
 
 pub(super) use self::{
     cache::{Logs, State},
-    sql::{SqlLog, id_of, prefix},
+    sql::{NAMED, SqlLog, id_of, prefix},
 };

@@ -33,6 +33,10 @@ pub(in crate::store) fn id_of(row: &Row<'_>, index: usize) -> rusqlite::Result<E
     row.get(index).map(EntryId)
 }
 
+/// The entry of a name, in one conversation. By the index of names: the plus keeps SQLite from
+/// taking one that begins with the conversation instead, and reading all of it.
+pub(in crate::store) const NAMED: &str = "prefix = ?1 AND id = ?2 AND +conversation = ?3";
+
 /// What [`SqlLog::stored`] reads.
 const STORED: &str = "id, branch, seq, time, kind, body IS NULL, row, header, body";
 
@@ -43,8 +47,7 @@ impl SqlLog<'_> {
 
     /// The row of an entry.
     pub(in crate::store) fn row(&self, id: &EntryId) -> Result<Option<i64>> {
-        let mut find = self
-            .prepare("SELECT row FROM entry WHERE prefix = ?1 AND id = ?2 AND conversation = ?3")?;
+        let mut find = self.prepare(&format!("SELECT row FROM entry WHERE {NAMED}"))?;
         let params = (prefix(id), id.0, self.state.number);
         Ok(find.query_row(params, |row| row.get(0)).optional()?)
     }
@@ -177,18 +180,15 @@ impl Log for SqlLog<'_> {
     }
 
     fn find(&self, _: &ConversationId, id: &EntryId) -> Result<Option<Placed>> {
-        let mut find = self.prepare(
-            "SELECT id, branch, seq, time, kind, body IS NULL FROM entry
-             WHERE prefix = ?1 AND id = ?2 AND conversation = ?3",
-        )?;
+        let sql =
+            format!("SELECT id, branch, seq, time, kind, body IS NULL FROM entry WHERE {NAMED}");
+        let mut find = self.prepare(&sql)?;
         let params = (prefix(id), id.0, self.state.number);
         Ok(find.query_row(params, |row| self.placed(row)).optional()?)
     }
 
     fn entry(&self, _: &ConversationId, id: &EntryId) -> Result<Option<Stored>> {
-        let sql = format!(
-            "SELECT {STORED} FROM entry WHERE prefix = ?1 AND id = ?2 AND conversation = ?3"
-        );
+        let sql = format!("SELECT {STORED} FROM entry WHERE {NAMED}");
         let params = (prefix(id), id.0, self.state.number);
         Ok(self.prepare(&sql)?.query_row(params, |row| self.stored(row)).optional()?)
     }
@@ -304,5 +304,38 @@ impl Log for SqlLog<'_> {
                 .execute((row, body))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn no_look_up_reads_a_whole_conversation() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(schema::MIGRATIONS[0]).unwrap();
+        for (sql, index) in [
+            (format!("SELECT row FROM entry WHERE {NAMED}"), "entry_prefix (prefix=?)"),
+            (format!("SELECT row FROM entry WHERE shown AND {NAMED}"), "entry_prefix (prefix=?)"),
+            (
+                "SELECT row FROM entry WHERE conversation = ?1 AND branch = ?2 AND seq > ?3
+                 ORDER BY seq LIMIT ?4"
+                    .to_owned(),
+                "entry_point (conversation=? AND branch=? AND seq>?)",
+            ),
+            (
+                "SELECT id FROM entry WHERE shown AND conversation = ?1 AND (time, id) < (?2, ?3)
+                 ORDER BY time DESC, id DESC LIMIT ?4"
+                    .to_owned(),
+                "entry_shown (conversation=? AND (time,id)<(?,?))",
+            ),
+        ] {
+            let plan: String = connection
+                .query_row(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get(3))
+                .unwrap();
+            assert!(plan.ends_with(index), "{sql}: {plan}");
+        }
     }
 }
