@@ -82,8 +82,10 @@ impl Core {
         if result.is_err() {
             self.logs.undo_to(mark);
             let undone = self.execute("ROLLBACK TO job");
-            // SQLite gives the whole transaction up when the disk fails in the middle of it.
-            if self.connection().is_autocommit() || undone.is_err() {
+            // SQLite gives the whole transaction up when the disk fails in the middle of it. And
+            // what earlier jobs wrote into the search index is lost if this one flushed it.
+            let lost = self.logs.mark().0 < mark.0;
+            if self.connection().is_autocommit() || undone.is_err() || lost {
                 self.failed = result.as_ref().err().cloned();
                 return result;
             }

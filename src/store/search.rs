@@ -58,13 +58,14 @@ impl Core {
         if query.len() > MAX_QUERY_BYTES {
             return Err(StoreError::InvalidInput("The search is too long; use fewer words."));
         }
-        // What this group has written so far is to be found.
-        self.logs.flush_search()?;
         let number = match conversation {
             Some(id) => Some(self.logs.open(&id)?.state.number),
             None => None,
         };
         let Some(expression) = expression(query, number) else { return Ok(Vec::new()) };
+        // What this group has written so far is to be found. Last of what may fail for a reason
+        // of this job alone: see `in_savepoint`.
+        self.logs.flush_search()?;
         let mut search = self.connection().prepare_cached(
             "SELECT conversation.id, entry.id,
                     snippet(search, 1, char(0x2068), char(0x2069), '…', ?3)

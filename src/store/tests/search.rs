@@ -108,6 +108,50 @@ async fn a_failed_write_is_not_found() {
     assert_eq!(ann.found("zebra").await, 0);
 }
 
+/// Runs jobs in one group: keeps the thread until all of them are queued.
+async fn in_one_group<T>(who: &Person, jobs: impl Future<Output = T>) -> T {
+    let (go, wait) = std::sync::mpsc::channel();
+    let gate = who.store.call(move |_| {
+        wait.recv().unwrap();
+        Ok(())
+    });
+    let (_, done, ()) = tokio::join!(gate, jobs, async { go.send(()).unwrap() });
+    done
+}
+
+#[tokio::test]
+async fn a_search_that_fails_takes_nothing_out_of_the_index() {
+    let (ann, ben) = pair().await;
+    let body = Body::Text { text: "zebra".to_owned() };
+    let write = ann.store.write(ann.with(&ben), body, NOW);
+    let search = ann.store.search("x".to_owned(), Some(ConversationId([0; 32])), 50);
+    let both = async { tokio::join!(write, search) };
+    let (written, searched) = in_one_group(&ann, both).await;
+    let target = written.unwrap().entry.id;
+    assert_eq!(searched.unwrap_err(), StoreError::UnknownConversation);
+    assert_eq!(ann.found("zebra").await, 1);
+    let edit = Body::Edit { target, text: "yak".to_owned() };
+    ann.store.write(ann.with(&ben), edit, NOW).await.unwrap();
+    assert_eq!((ann.found("zebra").await, ann.found("yak").await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_job_that_fails_after_it_brought_the_index_up_to_date_undoes_its_group() {
+    let (ann, ben) = pair().await;
+    let body = Body::Text { text: "zebra".to_owned() };
+    let write = ann.store.write(ann.with(&ben), body, NOW);
+    let fails = ann.store.call(|core| {
+        core.logs.flush_search()?;
+        Err::<(), _>(StoreError::Storage("for a test".to_owned()))
+    });
+    let both = async { tokio::join!(write, fails) };
+    let (written, failed) = in_one_group(&ann, both).await;
+    assert_eq!(written.unwrap_err(), failed.unwrap_err(), "it was not written, and that is said");
+    assert!(ann.texts(&ben).await.is_empty());
+    ann.say(&ben, "yak").await;
+    assert_eq!((ann.found("zebra").await, ann.found("yak").await), (0, 1));
+}
+
 #[tokio::test]
 async fn deleted_words_leave_no_trace_in_the_decrypted_pages() {
     // The same store on a database in clear: what would lie in the pages once they are decrypted.
