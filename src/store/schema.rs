@@ -1,6 +1,6 @@
 //! The tables, their migrations, and what a connection is set to.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -43,6 +43,10 @@ pub(super) fn connect(path: &Path, key: &DatabaseKey, purpose: Purpose) -> Resul
     connection.execute_batch(&format!("PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{cache};"))?;
     let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
     if purpose == Purpose::Own {
+        // The only other connection is the integrity check's, which reads, and readers are in the
+        // way of nothing but a truncating checkpoint. That is tried again later, instead of making
+        // everybody wait for the 5 s that rusqlite would.
+        connection.busy_timeout(Duration::ZERO)?;
         connection.execute_batch(&format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
              PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;

@@ -7,8 +7,9 @@ use std::{
 
 use super::*;
 use crate::store::{
-    key::{Cost, DatabaseKey},
+    key::{Cost, DatabaseKey, Sealed},
     open::create_with_key,
+    schema::{Purpose, connect},
 };
 
 #[tokio::test]
@@ -177,16 +178,64 @@ async fn deleted_words_leave_no_trace_in_the_decrypted_pages() {
     ann.store.write(conversation, edit, NOW).await.unwrap();
     ann.store.write(conversation, Body::Delete { target }, NOW).await.unwrap();
     // The thread empties the write-ahead log as soon as nothing is queued.
-    let log = ann.directory.path().join("entrenous.db-wal");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while fs::metadata(&log).unwrap().len() > 0 {
-        assert!(Instant::now() < deadline, "the write-ahead log was never emptied");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    wait_for_empty_log(&ann).await;
     for word in [&b"xylophonist"[..], b"whispers", b"zitherist", b"murmurs"] {
         assert!(!contains(&ann, word), "{}", String::from_utf8_lossy(word));
     }
     assert!(contains(&ann, b"n 199"));
+}
+
+/// A second connection that reads, as the integrity check does.
+fn reader(who: &Person) -> rusqlite::Connection {
+    let sealed = Sealed::decode(&fs::read(who.directory.path().join("key")).unwrap()).unwrap();
+    let path = who.directory.path().join("entrenous.db");
+    let reader = connect(&path, &sealed.open(None).unwrap(), Purpose::Check).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
+    reader
+}
+
+fn log_bytes(who: &Person) -> u64 {
+    fs::metadata(who.directory.path().join("entrenous.db-wal")).unwrap().len()
+}
+
+async fn wait_for_empty_log(who: &Person) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while log_bytes(who) > 0 {
+        assert!(Instant::now() < deadline, "the write-ahead log was never emptied");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        who.store.profile().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn while_the_check_reads_nobody_waits_for_the_log_to_be_emptied() {
+    let (ann, ben) = pair().await;
+    let target = ann.say(&ben, "zebra").await.entry.id;
+    let reader = reader(&ann);
+    ann.store.write(ann.with(&ben), Body::Delete { target }, NOW).await.unwrap();
+    let start = Instant::now();
+    for _ in 0..3 {
+        ann.store.profile().await.unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(log_bytes(&ann) > 0, "else this test proves nothing");
+    reader.execute_batch("COMMIT").unwrap();
+    wait_for_empty_log(&ann).await;
+}
+
+#[tokio::test]
+async fn deleted_text_leaves_the_log_after_an_unclean_end_too() {
+    let (ann, ben) = pair().await;
+    let target = ann.say(&ben, "zebra").await.entry.id;
+    let _reader = reader(&ann);
+    ann.store.write(ann.with(&ben), Body::Delete { target }, NOW).await.unwrap();
+    // As it lies on the disk when the power goes.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["key", "entrenous.db", "entrenous.db-wal"] {
+        fs::copy(ann.directory.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let ann = Person::of(open_at(copy.path()).unwrap(), copy).await;
+    wait_for_empty_log(&ann).await;
 }
 
 /// Whether the database or its write-ahead log contains these bytes.
