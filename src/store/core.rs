@@ -42,8 +42,10 @@ impl Core {
         let Opened { connection, keys, has_passphrase, check } = opened;
         let me = FeedId { author: keys.identity_key.public(), device: keys.certificate.device };
         let mark_key = MarkKey::derive(&*keys.device_key.to_bytes());
+        // Whoever ended uncleanly may have left deleted text in the write-ahead log.
+        let unclean = check.is_some();
         Self {
-            logs: Logs::new(connection, me.author),
+            logs: Logs::new(connection, me.author, unclean),
             held: Held::default(),
             me,
             mark_key,

@@ -50,8 +50,9 @@ pub(in crate::store) struct State {
 }
 
 impl Logs {
-    pub(in crate::store) fn new(connection: Connection, me: Identity) -> Self {
-        Self { connection, me, cache: HashMap::new(), pending: Pending::default(), pruned: false }
+    /// `pruned`: whether content may have been pruned that the write-ahead log still has.
+    pub(in crate::store) fn new(connection: Connection, me: Identity, pruned: bool) -> Self {
+        Self { connection, me, cache: HashMap::new(), pending: Pending::default(), pruned }
     }
 
     /// The log of a conversation.
