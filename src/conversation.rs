@@ -38,7 +38,7 @@ pub mod memory;
 pub mod write;
 
 pub use accept::{Accepting, Added, Effect, Outcome, Refusal, accept};
-pub use body::{Body, Kind, MAX_BODY_BYTES};
+pub use body::{Body, Kind, MAX_BODY_BYTES, MAX_SMALL_BODY_BYTES};
 pub use entry::{ConversationId, Entry, EntryId, FeedId, Malformed};
 pub use fold::{Item, ItemReaction, Modifier, fold, refold};
 pub use header::{Header, MAX_DEPS, MAX_HEADER_BYTES, MarkKey, WireEntry};

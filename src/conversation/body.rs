@@ -13,6 +13,10 @@ use crate::{
 /// later versions.
 pub const MAX_BODY_BYTES: usize = MAX_TEXT_BYTES + 1024;
 
+/// The longest body in bytes of a delete, a reaction or a read mark: an emoji, and room for fields
+/// of later versions. Nobody sees these, nor what a peer hides in them, so they stay small.
+pub const MAX_SMALL_BODY_BYTES: usize = 1024;
+
 const TEXT: u64 = 1;
 
 /// What an entry is. The header says it, so that it is known of a pruned entry too.
@@ -69,6 +73,14 @@ impl Kind {
     /// Whether it changes how its target is shown.
     pub fn modifies(self) -> bool {
         matches!(self, Self::Edit | Self::Delete | Self::Reaction)
+    }
+
+    /// The longest body in bytes.
+    pub fn max_body_bytes(self) -> usize {
+        match self {
+            Self::Delete | Self::Reaction | Self::ReadMark => MAX_SMALL_BODY_BYTES,
+            Self::Text | Self::Reply | Self::Edit | Self::Unknown(_) => MAX_BODY_BYTES,
+        }
     }
 
     /// Whether it is an item of its own in the conversation that a person sees.

@@ -79,7 +79,7 @@ pub struct FeedId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Longer than [`MAX_HEADER_BYTES`](super::MAX_HEADER_BYTES) or
-    /// [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
+    /// [`Kind::max_body_bytes`].
     #[error("the entry is too large")]
     TooLarge,
     /// Not the CBOR that the protocol asks for: wrong type or length, fields missing, repeated
@@ -130,7 +130,7 @@ impl Entry {
         let body = match &wire.body {
             None => None,
             Some(bytes) => {
-                if bytes.len() > super::MAX_BODY_BYTES {
+                if bytes.len() > header.kind.max_body_bytes() {
                     return Err(Malformed::TooLarge);
                 }
                 if Body::hash(bytes) != header.body_hash {

@@ -3,10 +3,15 @@
 
 use super::{
     accept::MAX_BRANCHES_PER_MEMBER,
-    held::{HELD_FOR_MS, MAX_HELD, MAX_HELD_BYTES_PER_CONTACT, MAX_HELD_PER_CONTACT},
+    held::{
+        HELD_FOR_MS, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_BYTES_PER_CONTACT, MAX_HELD_PER_CONTACT,
+    },
     *,
 };
-use crate::{identity::Identity, text::MAX_TEXT_BYTES};
+use crate::{
+    identity::Identity,
+    text::{MAX_EMOJI_BYTES, MAX_TEXT_BYTES},
+};
 
 const ADA: Identity = Identity([1; 32]);
 const BOB: Identity = Identity([2; 32]);
@@ -249,6 +254,45 @@ fn an_oversize_text_is_refused_and_the_longest_is_not() {
     assert_eq!(Person::new(ADA).try_write(long), Err(WriteError::TextTooLong));
     let longest = forge_with(&text(&"x".repeat(MAX_TEXT_BYTES)).encode(), |_| {});
     assert!(matches!(Person::new(ADA).accept_from(BOB, longest), Outcome::Added(_)));
+}
+
+#[test]
+fn what_nobody_sees_is_small() {
+    // {9: bytes}, and for a reaction {1: "👍", 9: bytes}: hidden in a field that nobody reads.
+    let body = |kind, bytes: usize| {
+        let mut w = cbor::Writer::default();
+        match kind {
+            Kind::Reaction => w.map(2).uint(1).text("👍"),
+            _ => w.map(1),
+        };
+        let hidden = bytes - w.0.len() - 4;
+        w.uint(9).bytes(&vec![7; hidden]);
+        assert_eq!(w.0.len(), bytes);
+        w.0
+    };
+    for kind in [Kind::Delete, Kind::Reaction, Kind::ReadMark] {
+        let mut ada = Person::new(ADA);
+        let target = ada.write(text("hi")).id;
+        let forged =
+            |bytes| forge_with(&body(kind, bytes), |h| (h.kind, h.target) = (kind, Some(target)));
+        let outcome = ada.accept_from(BOB, forged(MAX_SMALL_BODY_BYTES + 1));
+        assert_eq!(outcome, Outcome::Refused(Malformed::TooLarge.into()), "{kind:?}");
+        let outcome = ada.accept_from(BOB, forged(MAX_SMALL_BODY_BYTES));
+        assert!(matches!(outcome, Outcome::Added(_)), "{kind:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_reaction_longer_than_any_emoji_is_refused() {
+    let mut ada = Person::new(ADA);
+    let target = ada.write(text("hi")).id;
+    for (emoji, refused) in [("x".repeat(MAX_EMOJI_BYTES + 1), true), ("👍".to_owned(), false)] {
+        let body = Body::Reaction { target, emoji }.encode();
+        let forged = forge_with(&body, |h| (h.kind, h.target) = (Kind::Reaction, Some(target)));
+        let outcome = ada.accept_from(BOB, forged);
+        let too_long = Outcome::Refused(Malformed::TooLong.into());
+        assert_eq!(outcome == too_long, refused, "{outcome:?}");
+    }
 }
 
 #[test]
@@ -500,6 +544,19 @@ fn early_entries_are_bounded_oldest_out_first() {
         assert!(held.len() <= MAX_HELD);
     }
     assert_eq!(held.len(), MAX_HELD);
+}
+
+#[test]
+fn the_bytes_of_early_entries_of_all_contacts_are_bounded() {
+    let mut held = Held::default();
+    for contact in 0..=255_u8 {
+        for n in 0..4_u8 {
+            let big = WireEntry { header: vec![contact, n], body: Some(vec![0; MAX_BODY_BYTES]) };
+            held.hold(Identity([contact; 32]), conversation(), big, EntryId([0; 32]), 0);
+            assert!(held.bytes() <= MAX_HELD_BYTES);
+        }
+    }
+    assert!(held.bytes() > MAX_HELD_BYTES - 2 * MAX_BODY_BYTES);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     conversation::{
-        Body, ConversationId, FeedId, MAX_BODY_BYTES, MAX_DEPS, MAX_HEADER_BYTES, MarkKey,
-        MemoryLog, accept::MAX_BRANCHES_PER_MEMBER, write,
+        Body, ConversationId, FeedId, MAX_BODY_BYTES, MAX_DEPS, MAX_HEADER_BYTES,
+        MAX_SMALL_BODY_BYTES, MarkKey, MemoryLog, accept::MAX_BRANCHES_PER_MEMBER, write,
     },
     identity::Identity,
     text::{MAX_EMOJI_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
@@ -29,6 +29,7 @@ fn the_limits_are_on_the_page() {
     for (name, value) in [
         ("MAX_HEADER_BYTES", MAX_HEADER_BYTES),
         ("MAX_BODY_BYTES", MAX_BODY_BYTES),
+        ("MAX_SMALL_BODY_BYTES", MAX_SMALL_BODY_BYTES),
         ("MAX_TEXT_BYTES", MAX_TEXT_BYTES),
         ("MAX_EMOJI_BYTES", MAX_EMOJI_BYTES),
         ("MAX_DEPS", MAX_DEPS),
