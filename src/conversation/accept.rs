@@ -269,6 +269,11 @@ pub(super) fn place<L: Log>(
 pub(super) fn insert<L: Log>(log: &mut L, entry: Entry, free: &Free) -> Result<Added, L::Error> {
     let Free { placed, branch, forked, target } = *free;
     log.insert(&entry, &placed, &branch)?;
+    // An edit of what is deleted goes alone: `prune` looks at the other edits of an item once.
+    let conversation = &entry.header.conversation;
+    if placed.kind == Kind::Edit && fold::is_deleted(log, conversation, &entry.id, &entry.header)? {
+        log.prune(conversation, &entry.id)?;
+    }
     let effect = match (placed.kind, target) {
         (Kind::Edit | Kind::Delete | Kind::Reaction, Some(target)) => Effect::Change(target.id),
         (Kind::ReadMark, Some(up_to)) => Effect::Read { by: placed.feed.author, up_to },

@@ -178,7 +178,8 @@ pub trait Log {
         branch: &Branch,
     ) -> Result<(), Self::Error>;
 
-    /// Forgets the content of an entry: its body, and those of all edits whose target it is.
+    /// Forgets the content of an entry: its body, and those of all edits whose target it is. If
+    /// it was forgotten before, those of edits that came since may stay: each is pruned itself.
     ///
     /// # Errors
     /// The log could not be written.

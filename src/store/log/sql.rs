@@ -278,12 +278,17 @@ impl Log for SqlLog<'_> {
 
     fn prune(&mut self, _: &ConversationId, id: &EntryId) -> Result<()> {
         self.set_text(id, None)?;
-        if let Some(row) = self.row(id)? {
-            self.prepare(
+        let Some(row) = self.row(id)? else { return Ok(()) };
+        let forget = |which: &str| -> Result<bool> {
+            let sql = format!(
                 "UPDATE entry SET body = NULL, lacks = 0
-                 WHERE (row = ?1 OR edits = ?1) AND (body IS NOT NULL OR lacks)",
-            )?
-            .execute([row])?;
+                 WHERE {which} = ?1 AND (body IS NOT NULL OR lacks)"
+            );
+            Ok(self.prepare(&sql)?.execute([row])? > 0)
+        };
+        // A peer can write any number of edits, and of what makes an item be folded again.
+        if forget("row")? {
+            forget("edits")?;
             self.pending.pruned = true;
         }
         Ok(())

@@ -238,6 +238,33 @@ async fn deleted_text_leaves_the_log_after_an_unclean_end_too() {
     wait_for_empty_log(&ann).await;
 }
 
+#[tokio::test]
+async fn what_comes_after_a_delete_is_forgotten_alone() {
+    let (ann, ben) = pair().await;
+    let conversation = ann.with(&ben);
+    let target = ann.say(&ben, "zebra").await.entry.id;
+    let edit = |text: &str| Body::Edit { target, text: text.to_owned() };
+    for body in [edit("yak"), Body::Delete { target }] {
+        ann.store.write(conversation, body, NOW).await.unwrap();
+    }
+    wait_for_empty_log(&ann).await;
+    // A reaction takes nothing away, so the log need not be emptied.
+    let reaction = Body::Reaction { target, emoji: "👍".to_owned() };
+    ann.store.write(conversation, reaction, NOW).await.unwrap();
+    ann.store.profile().await.unwrap();
+    assert!(log_bytes(&ann) > 0, "nothing was pruned");
+    ann.store.write(conversation, edit("gnu"), NOW).await.unwrap();
+    wait_for_empty_log(&ann).await;
+    let all = ann.store.missing(conversation, View::default(), BUDGET).await.unwrap().entries;
+    let bodies: Vec<_> = all.iter().map(|wire| wire.body.is_some()).collect();
+    // text, edit, delete, reaction, edit
+    assert_eq!(bodies, [false, false, true, true, false]);
+    // The same on the other side, to which none of the bodies is told.
+    push(&ann, &ben).await;
+    assert!(view(&ann, &ben).await.lacking.is_empty());
+    assert_eq!(ben.texts(&ann).await, ["-"]);
+}
+
 /// Whether the database or its write-ahead log contains these bytes.
 fn contains(who: &Person, bytes: &[u8]) -> bool {
     ["entrenous.db", "entrenous.db-wal"].into_iter().any(|name| {
