@@ -2,16 +2,18 @@
 
 use rusqlite::{OptionalExtension as _, Row};
 
-use super::{Contact, Core, Result, StoreError, core::short};
+use super::{Contact, Core, MAX_INVITES, Result, StoreError, core::short};
 use crate::{
     conversation::ConversationId,
     identity::{Certificate, Identity},
     node::api::UnixMillis,
+    session::MAX_TAGS,
     text,
 };
 
-/// The most contacts: far more than anybody has, and each costs tags in every hail.
-pub const MAX_CONTACTS: u32 = 10_000;
+/// The most contacts: 512, so that with all invites that are remembered there is a tag for
+/// everybody in every hail. An accepted invite takes two: its own, and one for its issuer's device.
+pub const MAX_CONTACTS: usize = MAX_TAGS - 2 * MAX_INVITES as usize;
 /// The most addresses kept of a contact: two families and two transports on two networks.
 pub const MAX_ADDRESSES: usize = 8;
 /// The longest address kept, in bytes; the longest that the network uses has about 120.
@@ -80,9 +82,9 @@ impl Core {
             self.contact_certificate(who, certificate)?;
             return self.known(who);
         }
-        let count: u32 =
+        let count: isize =
             self.connection().query_row("SELECT count(*) FROM contact", [], |row| row.get(0))?;
-        if count >= MAX_CONTACTS {
+        if count.cast_unsigned() >= MAX_CONTACTS {
             return Err(StoreError::ContactLimit);
         }
         self.connection()

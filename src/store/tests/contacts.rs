@@ -113,6 +113,52 @@ async fn accepted_invites_become_contacts_after_the_issuers_certificate() {
 }
 
 #[tokio::test]
+async fn there_is_a_tag_for_everybody() {
+    let (ann, ben) = pair().await;
+    let fill = |contacts: usize| {
+        ann.store.call(move |core| {
+            for n in 1..contacts {
+                core.connection()
+                    .prepare_cached(
+                        "INSERT INTO contact (identity, certificate)
+                         SELECT randomblob(32), certificate FROM contact LIMIT 1",
+                    )?
+                    .execute([])
+                    .unwrap_or_else(|error| panic!("{n}: {error}"));
+            }
+            Ok(())
+        })
+    };
+    fill(MAX_CONTACTS).await.unwrap();
+    assert_eq!(ann.store.contacts().await.unwrap().len(), MAX_CONTACTS);
+    let eve = Person::new("Eve").await;
+    let number = ann.store.issue_invite(invite(&ann.id, 1), 1, NOW).await.unwrap();
+    assert_eq!(complete(&ann, number, &eve).await.unwrap_err(), StoreError::ContactLimit);
+    let accepted = ann.store.accept_invite(invite(&eve.id, 1), NOW).await.unwrap();
+    ann.store.note_issuer(accepted, eve.certificate).await.unwrap();
+    let full = ann.store.complete_accepted(accepted, "Eve".to_owned(), NOW).await;
+    assert_eq!(full.unwrap_err(), StoreError::ContactLimit);
+    // Everything that may be met, with as many invites as there can be.
+    let most = MAX_CONTACTS + 2 * MAX_INVITES as usize;
+    assert!(most <= crate::session::MAX_TAGS, "{most} tags");
+    ann.store.remove_contact(ben.id).await.unwrap();
+    assert_eq!(complete(&ann, number, &eve).await.unwrap().identity, eve.id);
+}
+
+#[tokio::test]
+async fn so_many_issued_invites_are_open_at_once() {
+    let ann = Person::new("Ann").await;
+    let issue = |secret| ann.store.issue_invite(invite(&ann.id, secret), 1, NOW);
+    let mut last = 0;
+    for secret in 0..64 {
+        last = issue(secret).await.unwrap();
+    }
+    assert_eq!(issue(64).await.unwrap_err(), StoreError::InviteLimit);
+    ann.store.revoke_invite(last, NOW).await.unwrap();
+    issue(64).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_removed_contacts_conversation_can_be_read_and_not_written() {
     let (ann, ben) = pair().await;
     let first = ann.say(&ben, "hello").await;
