@@ -13,6 +13,7 @@
 pub mod address;
 pub mod dialer;
 pub mod links;
+pub mod quic;
 mod transport;
 
 use std::{
@@ -29,7 +30,7 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use tokio::time::sleep_until;
+use tokio::{sync::mpsc, time::sleep_until};
 
 use self::{
     dialer::{Dialer, Origin, Target},
@@ -136,7 +137,8 @@ impl Net {
     /// A sentence about the address that can't be listened on or linked to.
     pub fn start(config: &Config) -> Result<Self, String> {
         let mdns = config.mdns && config.scope != Scope::Offline;
-        let swarm = transport::swarm(config.scope, mdns)
+        let (others, _) = mpsc::channel(quic::MAX_DATAGRAMS);
+        let swarm = transport::swarm(config.scope, mdns, quic::Sockets::default(), others)
             .map_err(|error| format!("The network could not be set up: {error}."))?;
         let now = Instant::now();
         let mut net = Self {

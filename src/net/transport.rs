@@ -9,36 +9,23 @@ use libp2p::{
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
     dns,
     identity::Keypair,
-    mdns, noise, quic,
+    mdns, noise,
     swarm::{self, NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
 };
+use tokio::sync::mpsc;
 
-use super::links::Links;
+use super::{
+    links::Links,
+    quic::{self, MAX_STREAMS},
+};
 use crate::node::api::Scope;
 
-/// How long a dial may take; a cut link is noticed by the next dial instead.
+/// How long a dial over TCP may take; a cut link is noticed by the next dial instead.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Silence after which a QUIC connection is over. With [`KEEP_ALIVE`] it also outlives the
-/// shortest NAT mappings in use (30 s).
-const IDLE_TIMEOUT_MS: u32 = 10_000;
-
-/// A packet at least this often, so that the idle timeout tells of a dead link only.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// A connection without a stream is closed after this: nobody keeps a place by being silent.
 const STREAMLESS_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Streams that the other side may have open on a connection. A link needs one.
-const MAX_STREAMS: u32 = 16;
-
-/// What the other side may send on one stream before it is read: bounds what a stranger can make
-/// us hold, and still allows 50 MB/s at 10 ms.
-const STREAM_WINDOW: u32 = 512 * 1024;
-
-/// The same for all streams of a connection.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// Connections in the making that others began.
 const MAX_PENDING_INBOUND: u32 = 32;
@@ -76,7 +63,12 @@ pub struct Behaviour {
 ///
 /// When the system refuses DNS configuration or the cryptographic set-up; neither depends on a
 /// peer.
-pub fn swarm(scope: Scope, with_mdns: bool) -> io::Result<Swarm<Behaviour>> {
+pub fn swarm(
+    scope: Scope,
+    with_mdns: bool,
+    sockets: quic::Sockets,
+    others: mpsc::Sender<quic::Datagram>,
+) -> io::Result<Swarm<Behaviour>> {
     let key = Keypair::generate_ed25519();
     let peer = key.public().to_peer_id();
     let limits = ConnectionLimits::default()
@@ -93,7 +85,7 @@ pub fn swarm(scope: Scope, with_mdns: bool) -> io::Result<Swarm<Behaviour>> {
     let config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(STREAMLESS_TIMEOUT)
         .with_max_negotiating_inbound_streams(4);
-    Ok(Swarm::new(transport(&key, scope)?, behaviour, peer, config))
+    Ok(Swarm::new(transport(&key, scope, sockets, others)?, behaviour, peer, config))
 }
 
 /// mDNS for one IP version; off where the system does not allow it.
@@ -109,15 +101,13 @@ pub fn mdns_behaviour(peer: PeerId, ipv6: bool, wanted: bool) -> Toggle<mdns::to
     }
 }
 
-fn transport(key: &Keypair, scope: Scope) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
-    let mut quic = quic::Config::new(key);
-    quic.handshake_timeout = HANDSHAKE_TIMEOUT;
-    quic.max_idle_timeout = IDLE_TIMEOUT_MS;
-    quic.keep_alive_interval = KEEP_ALIVE;
-    quic.max_concurrent_stream_limit = MAX_STREAMS;
-    quic.max_stream_data = STREAM_WINDOW;
-    quic.max_connection_data = CONNECTION_WINDOW;
-    let quic = quic::tokio::Transport::new(quic)
+fn transport(
+    key: &Keypair,
+    scope: Scope,
+    sockets: quic::Sockets,
+    others: mpsc::Sender<quic::Datagram>,
+) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
+    let quic = quic::Transport::new(key, sockets, others)?
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
 
     let mut multiplexer = yamux::Config::default();

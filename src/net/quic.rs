@@ -1,0 +1,484 @@
+//! libp2p's QUIC transport, on quinn, with what libp2p-quic does not offer: its UDP sockets are
+//! shared ([`SharedSocket`]), it dials from sockets that others opened ([`Sockets::adopt`]), it
+//! prefers the cipher that the processor is fastest at, and its limits are ours. It speaks the
+//! same protocol: RFC 9000, and libp2p's TLS ([`tls`]).
+//!
+//! ```text
+//! Transport ── Listener ── quinn::Endpoint ── SharedSocket ── UDP socket
+//!     │            └─ interfaces                    └─▶ Datagram: what is not QUIC
+//!     └─ dials: from a listener, else from an adopted socket, else from one of its own
+//! ```
+
+mod muxer;
+mod socket;
+mod tls;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::SelectAll};
+use if_watch::{IfEvent, tokio::IfWatcher};
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{
+        Endpoint,
+        transport::{DialOpts, ListenerId, TransportError, TransportEvent},
+    },
+    identity::Keypair,
+    multiaddr::Protocol,
+};
+use quinn::{
+    ClientConfig, EndpointConfig, Runtime, ServerConfig, TokioRuntime, TransportConfig,
+    crypto::rustls::{QuicClientConfig, QuicServerConfig},
+};
+use rustls::pki_types::CertificateDer;
+use tokio::{sync::mpsc, time::timeout};
+
+pub use self::{
+    muxer::{Muxer, Stream},
+    socket::{Datagram, MAX_DATAGRAM, MAX_DATAGRAMS},
+};
+
+use self::socket::SharedSocket;
+
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Silence after which a connection is over. With [`KEEP_ALIVE`] it also outlives the shortest
+/// NAT mappings in use (30 s).
+const IDLE_TIMEOUT_MS: u32 = 10_000;
+
+/// A packet at least this often, so that the idle timeout tells of a dead link only.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Streams that the other side may have open on a connection. A link needs one.
+pub const MAX_STREAMS: u32 = 16;
+
+/// What the other side may send on one stream before it is read: bounds what a stranger can make
+/// us hold, and still allows 50 MB/s at 10 ms.
+const STREAM_WINDOW: u32 = 512 * 1024;
+
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Handshakes that others began and that nobody has taken yet; beyond it they are refused.
+const MAX_INCOMING: usize = 64;
+
+/// What those may send before they are taken, each and together.
+const INCOMING_BUFFER: u64 = 16 * 1024;
+const INCOMING_BUFFERS: u64 = 512 * 1024;
+
+/// The name in the dialer's first packet. Nobody looks at it, but TLS wants one.
+const SERVER_NAME: &str = "l";
+
+/// Sockets adopted and not dialed from yet: one a punch that came through.
+const MAX_ADOPTED: usize = 64;
+
+/// Why a connection did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused a socket.
+    #[error("socket: {0}")]
+    Io(#[from] io::Error),
+    /// The dial could not even begin.
+    #[error("dial: {0}")]
+    Dial(#[from] quinn::ConnectError),
+    /// It ended before it stood.
+    #[error(transparent)]
+    Connection(#[from] quinn::ConnectionError),
+    /// The other side did not prove a libp2p key.
+    #[error("certificate: {0}")]
+    Certificate(#[from] rustls::Error),
+    /// It took longer than five seconds.
+    #[error("the handshake took too long")]
+    TimedOut,
+}
+
+impl From<Error> for TransportError<Error> {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// A handshake under way.
+pub type Connecting = BoxFuture<'static, Result<(PeerId, Muxer), Error>>;
+
+/// What the owner of the transport shares with it, once the swarm has it.
+#[derive(Clone, Default)]
+pub struct Sockets(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    listening: HashMap<ListenerId, Arc<UdpSocket>>,
+    adopted: HashMap<SocketAddr, UdpSocket>,
+}
+
+impl Sockets {
+    fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The sockets that are listened on. What is sent from them leaves through the mappings that
+    /// QUIC uses.
+    pub fn listening(&self) -> Vec<Arc<UdpSocket>> {
+        self.with(|shared| shared.listening.values().cloned().collect())
+    }
+
+    /// The next dial to this address leaves from this socket. Of too many, any one is closed.
+    pub fn adopt(&self, socket: UdpSocket, remote: SocketAddr) {
+        self.with(|shared| {
+            if shared.adopted.len() >= MAX_ADOPTED
+                && let Some(any) = shared.adopted.keys().next().copied()
+            {
+                shared.adopted.remove(&any);
+            }
+            shared.adopted.insert(remote, socket);
+        });
+    }
+}
+
+/// See the module's documentation.
+pub struct Transport {
+    client: ClientConfig,
+    server: ServerConfig,
+    endpoint: EndpointConfig,
+    listeners: SelectAll<Listener>,
+    /// Without a listener of that IP version, dials leave from here.
+    dialers: HashMap<bool, quinn::Endpoint>,
+    sockets: Sockets,
+    others: mpsc::Sender<Datagram>,
+    waker: Option<Waker>,
+}
+
+impl Transport {
+    /// A transport under this key. What arrives on its listening sockets and is not QUIC goes to
+    /// `others`.
+    ///
+    /// # Errors
+    ///
+    /// When no certificate can be made; that does not depend on a peer.
+    pub fn new(
+        keypair: &Keypair,
+        sockets: Sockets,
+        others: mpsc::Sender<Datagram>,
+    ) -> io::Result<Self> {
+        let (client, server) = tls::configs(keypair).map_err(io::Error::other)?;
+        let client = QuicClientConfig::try_from(client).map_err(io::Error::other)?;
+        let server = QuicServerConfig::try_from(server).map_err(io::Error::other)?;
+
+        let mut transport = TransportConfig::default();
+        transport
+            .max_concurrent_uni_streams(0_u32.into())
+            .max_concurrent_bidi_streams(MAX_STREAMS.into())
+            .datagram_receive_buffer_size(None)
+            .keep_alive_interval(Some(KEEP_ALIVE))
+            .max_idle_timeout(Some(quinn::VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
+            .allow_spin(false)
+            .stream_receive_window(STREAM_WINDOW.into())
+            .receive_window(CONNECTION_WINDOW.into());
+        let transport = Arc::new(transport);
+        let mut client = ClientConfig::new(Arc::new(client));
+        client.transport_config(Arc::clone(&transport));
+        let mut server = ServerConfig::with_crypto(Arc::new(server));
+        server
+            .transport_config(transport)
+            .migration(false)
+            .max_incoming(MAX_INCOMING)
+            .incoming_buffer_size(INCOMING_BUFFER)
+            .incoming_buffer_size_total(INCOMING_BUFFERS);
+        let mut endpoint = EndpointConfig::default();
+        // RFC 9287 would clear the bit by which QUIC is told from the rest.
+        endpoint.supported_versions(vec![1]).grease_quic_bit(false);
+        Ok(Self {
+            client,
+            server,
+            endpoint,
+            listeners: SelectAll::new(),
+            dialers: HashMap::new(),
+            sockets,
+            others,
+            waker: None,
+        })
+    }
+
+    /// The endpoint that a dial leaves from.
+    fn endpoint_for(&mut self, remote: SocketAddr) -> io::Result<quinn::Endpoint> {
+        if let Some(socket) = self.sockets.with(|shared| shared.adopted.remove(&remote)) {
+            return quinn::Endpoint::new(self.endpoint.clone(), None, socket, runtime());
+        }
+        let mut listeners = self.listeners.iter().filter(|listener| listener.reaches(remote.ip()));
+        if let Some(listener) = listeners.next() {
+            return Ok(listener.endpoint.clone());
+        }
+        let ipv6 = remote.is_ipv6();
+        if let Some(endpoint) = self.dialers.get(&ipv6) {
+            return Ok(endpoint.clone());
+        }
+        let any = if ipv6 {
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+        } else {
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+        };
+        let socket = UdpSocket::bind(any)?;
+        let endpoint = quinn::Endpoint::new(self.endpoint.clone(), None, socket, runtime())?;
+        self.dialers.insert(ipv6, endpoint.clone());
+        Ok(endpoint)
+    }
+}
+
+fn runtime() -> Arc<dyn Runtime> {
+    Arc::new(TokioRuntime)
+}
+
+impl libp2p::core::Transport for Transport {
+    type Output = (PeerId, Muxer);
+    type Error = Error;
+    type ListenerUpgrade = Connecting;
+    type Dial = Connecting;
+
+    fn listen_on(
+        &mut self,
+        id: ListenerId,
+        address: Multiaddr,
+    ) -> Result<(), TransportError<Error>> {
+        let local = socket_address(&address)
+            .ok_or_else(|| TransportError::MultiaddrNotSupported(address.clone()))?;
+        let listener = Listener::new(self, id, local).map_err(Error::Io)?;
+        self.listeners.push(listener);
+        // What stands goes on; new dials leave from the listener.
+        self.dialers.remove(&local.is_ipv6());
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        match self.listeners.iter_mut().find(|listener| listener.id == id) {
+            Some(listener) => {
+                listener.endpoint.close(0_u32.into(), &[]);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn dial(
+        &mut self,
+        address: Multiaddr,
+        options: DialOpts,
+    ) -> Result<Connecting, TransportError<Error>> {
+        let remote = socket_address(&address).filter(|remote| {
+            // Whoever punches decides who dials; nobody dials as a listener.
+            remote.port() != 0 && !remote.ip().is_unspecified() && options.role == Endpoint::Dialer
+        });
+        let remote = remote.ok_or(TransportError::MultiaddrNotSupported(address))?;
+        let endpoint = self.endpoint_for(remote).map_err(Error::Io)?;
+        let connecting =
+            endpoint.connect_with(self.client.clone(), remote, SERVER_NAME).map_err(Error::Dial)?;
+        Ok(shake_hands(connecting))
+    }
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Connecting, Error>> {
+        if let Poll::Ready(Some(event)) = self.listeners.poll_next_unpin(context) {
+            return Poll::Ready(event);
+        }
+        self.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// Waits for the handshake, and learns who the other side is.
+fn shake_hands(connecting: quinn::Connecting) -> Connecting {
+    async move {
+        let connection =
+            timeout(HANDSHAKE_TIMEOUT, connecting).await.map_err(|_| Error::TimedOut)??;
+        let chain = connection
+            .peer_identity()
+            .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let peer = tls::peer_id(chain.as_deref().map_or(&[], Vec::as_slice))?;
+        Ok((peer, Muxer::new(connection)))
+    }
+    .boxed()
+}
+
+/// One socket that is listened on.
+struct Listener {
+    id: ListenerId,
+    endpoint: quinn::Endpoint,
+    local: SocketAddr,
+    sockets: Sockets,
+    accept: BoxFuture<'static, Option<quinn::Incoming>>,
+    /// None: it is bound to one address.
+    interfaces: Option<IfWatcher>,
+    /// Addresses under which it can be reached.
+    addresses: Vec<IpAddr>,
+    /// The one address it is bound to was not reported yet.
+    fresh: bool,
+    ended: bool,
+}
+
+impl Listener {
+    fn new(transport: &Transport, id: ListenerId, local: SocketAddr) -> io::Result<Self> {
+        let socket = bind(local)?;
+        let local = socket.local_addr()?;
+        let shared = Arc::new(socket.try_clone()?);
+        let inner = TokioRuntime.wrap_udp_socket(socket)?;
+        let socket = SharedSocket::new(inner, Arc::clone(&shared), transport.others.clone());
+        let endpoint = quinn::Endpoint::new_with_abstract_socket(
+            transport.endpoint.clone(),
+            Some(transport.server.clone()),
+            Arc::new(socket),
+            runtime(),
+        )?;
+        let any = local.ip().is_unspecified();
+        transport.sockets.with(|sockets| sockets.listening.insert(id, shared));
+        Ok(Self {
+            id,
+            accept: accept(endpoint.clone()),
+            endpoint,
+            local,
+            sockets: transport.sockets.clone(),
+            interfaces: any.then(IfWatcher::new).transpose()?,
+            addresses: if any { Vec::new() } else { vec![local.ip()] },
+            fresh: !any,
+            ended: false,
+        })
+    }
+
+    /// Whether a dial there can leave from here.
+    fn reaches(&self, remote: IpAddr) -> bool {
+        let loopback = remote.is_loopback();
+        remote.is_ipv6() == self.local.is_ipv6()
+            && !self.ended
+            && self.addresses.iter().any(|ip| !loopback || ip.is_loopback())
+    }
+
+    fn address(&self, ip: IpAddr) -> Multiaddr {
+        multiaddress(SocketAddr::new(ip, self.local.port()))
+    }
+
+    fn poll_interfaces(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Connecting, Error>> {
+        let Some(interfaces) = &mut self.interfaces else { return Poll::Pending };
+        loop {
+            let event = std::task::ready!(interfaces.poll_if_event(context));
+            let listener_id = self.id;
+            match event {
+                Ok(IfEvent::Up(net)) if net.addr().is_ipv6() == self.local.is_ipv6() => {
+                    self.addresses.push(net.addr());
+                    let listen_addr = self.address(net.addr());
+                    return Poll::Ready(TransportEvent::NewAddress { listener_id, listen_addr });
+                }
+                Ok(IfEvent::Down(net)) if net.addr().is_ipv6() == self.local.is_ipv6() => {
+                    self.addresses.retain(|ip| *ip != net.addr());
+                    let listen_addr = self.address(net.addr());
+                    return Poll::Ready(TransportEvent::AddressExpired {
+                        listener_id,
+                        listen_addr,
+                    });
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let error = Error::Io(error);
+                    return Poll::Ready(TransportEvent::ListenerError { listener_id, error });
+                }
+            }
+        }
+    }
+
+    fn handle_incoming(&self, incoming: quinn::Incoming) -> TransportEvent<Connecting, Error> {
+        let listener_id = self.id;
+        let send_back_addr = multiaddress(incoming.remote_address());
+        match incoming.accept() {
+            Ok(connecting) => TransportEvent::Incoming {
+                listener_id,
+                upgrade: shake_hands(connecting),
+                local_addr: multiaddress(self.local),
+                send_back_addr,
+            },
+            Err(error) => TransportEvent::ListenerError { listener_id, error: error.into() },
+        }
+    }
+}
+
+impl futures::Stream for Listener {
+    type Item = TransportEvent<Connecting, Error>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<TransportEvent<Connecting, Error>>> {
+        let listener_id = self.id;
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if std::mem::take(&mut self.fresh) {
+            let listen_addr = self.address(self.local.ip());
+            return Poll::Ready(Some(TransportEvent::NewAddress { listener_id, listen_addr }));
+        }
+        if let Poll::Ready(event) = self.poll_interfaces(context) {
+            return Poll::Ready(Some(event));
+        }
+        match std::task::ready!(self.accept.poll_unpin(context)) {
+            Some(incoming) => {
+                self.accept = accept(self.endpoint.clone());
+                Poll::Ready(Some(self.handle_incoming(incoming)))
+            }
+            None => {
+                self.ended = true;
+                self.sockets.with(|sockets| sockets.listening.remove(&listener_id));
+                Poll::Ready(Some(TransportEvent::ListenerClosed { listener_id, reason: Ok(()) }))
+            }
+        }
+    }
+}
+
+fn accept(endpoint: quinn::Endpoint) -> BoxFuture<'static, Option<quinn::Incoming>> {
+    async move { endpoint.accept().await }.boxed()
+}
+
+/// A socket of one IP version only: IPv6 ones would otherwise take IPv4's packets as well.
+fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, None)?;
+    if local.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&local.into())?;
+    Ok(socket.into())
+}
+
+/// The socket address of `/ip4/…/udp/…/quic-v1`, with or without `/p2p/…`.
+pub fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next()? {
+        Protocol::Ip4(ip) => ip.into(),
+        Protocol::Ip6(ip) => ip.into(),
+        _ => return None,
+    };
+    let Protocol::Udp(port) = parts.next()? else { return None };
+    let quic = parts.next()? == Protocol::QuicV1;
+    let rest = parts.all(|part| matches!(part, Protocol::P2p(_)));
+    (quic && rest).then_some(SocketAddr::new(ip, port))
+}
+
+/// The reverse of [`socket_address`].
+pub fn multiaddress(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Udp(address.port())).with(Protocol::QuicV1)
+}
+
+#[cfg(test)]
+mod tests;
