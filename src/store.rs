@@ -142,7 +142,8 @@ impl Store {
         self.call(move |core| core.rename_contact(&who, &name)).await
     }
 
-    /// Forgets a contact; the conversation stays, to be read.
+    /// Forgets a contact; the conversation stays, to be read. No invite issued before makes them
+    /// one again.
     ///
     /// # Errors
     /// [`StoreError::UnknownContact`].
@@ -257,7 +258,8 @@ impl Store {
     }
 
     /// Someone used an own invite: makes them a contact and consumes one use, in one transaction.
-    /// For one who used it before, it changes nothing but their name.
+    /// For one who used it before, it changes nothing but their name; for one who was a contact
+    /// and was removed since it was issued, it is used up.
     ///
     /// # Errors
     /// [`StoreError::UnknownInvite`], [`StoreError::InviteUsed`], [`StoreError::InviteExpired`],

@@ -112,9 +112,12 @@ impl Core {
         self.connection()
             .prepare_cached("DELETE FROM contact WHERE identity = ?1")?
             .execute([who.0])?;
-        // An invite that they used must not make them a contact again.
+        // No invite that is out already makes them a contact again: it counts as used by them.
         self.connection()
-            .prepare_cached("DELETE FROM invite_use WHERE identity = ?1")?
+            .prepare_cached(
+                "INSERT OR IGNORE INTO invite_use (invite, identity)
+                 SELECT number, ?1 FROM invite WHERE NOT accepted",
+            )?
             .execute([who.0])?;
         Ok(())
     }

@@ -208,7 +208,11 @@ impl Core {
             .prepare_cached("SELECT 1 FROM invite_use WHERE invite = ?1 AND identity = ?2")?
             .exists((number, who.0))?;
         if used {
-            return self.make_contact(who, certificate, name);
+            // Again, because the answer was lost; unless they were removed since.
+            return match self.is_contact(who)? {
+                true => self.make_contact(who, certificate, name),
+                false => Err(StoreError::InviteUsed),
+            };
         }
         match invitation.state {
             InviteState::Open => {}

@@ -181,6 +181,26 @@ async fn a_removed_contacts_conversation_can_be_read_and_not_written() {
 }
 
 #[tokio::test]
+async fn nobody_who_was_removed_comes_back_by_an_older_invite() {
+    let (ann, ben, eve) =
+        (Person::new("Ann").await, Person::new("Ben").await, Person::new("Eve").await);
+    let used = ann.store.issue_invite(invite(&ann.id, 1), 10, NOW).await.unwrap();
+    let other = ann.store.issue_invite(invite(&ann.id, 2), 10, NOW).await.unwrap();
+    complete(&ann, used, &ben).await.unwrap();
+    ann.store.remove_contact(ben.id).await.unwrap();
+    let ann = ann.reopen().await;
+    for number in [used, other] {
+        assert_eq!(complete(&ann, number, &ben).await.unwrap_err(), StoreError::InviteUsed);
+    }
+    assert!(ann.store.contacts().await.unwrap().is_empty());
+    // Others may use what is left, and one issued since is a new word.
+    complete(&ann, used, &eve).await.unwrap();
+    let new = ann.store.issue_invite(invite(&ann.id, 3), 1, NOW).await.unwrap();
+    complete(&ann, new, &ben).await.unwrap();
+    assert_eq!(complete(&ann, used, &ben).await.unwrap().identity, ben.id, "known again");
+}
+
+#[tokio::test]
 async fn what_is_known_of_a_contact_changes_and_stays_bounded() {
     let (ann, ben) = pair().await;
     let store = &ann.store;
