@@ -234,7 +234,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::InviteOwn`], [`StoreError::InviteKnown`], [`StoreError::InviteExpired`],
-    /// [`StoreError::InviteLimit`].
+    /// [`StoreError::InviteLimit`], [`StoreError::InvalidInput`] for one that was accepted before
+    /// with another expiry.
     pub async fn accept_invite(&self, invite: Invite, now: UnixMillis) -> Result<i64> {
         self.call(move |core| core.accept_invite(&invite, now)).await
     }

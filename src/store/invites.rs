@@ -146,17 +146,22 @@ impl Core {
         let known = self
             .connection()
             .prepare_cached(
-                "SELECT number, state FROM invite
-                 WHERE accepted = 1 AND issuer = ?1 AND secret = ?2 AND expires_at = ?3",
+                "SELECT number, state, expires_at FROM invite
+                 WHERE accepted = 1 AND issuer = ?1 AND secret = ?2",
             )?
-            .query_row(
-                (invite.identity.0, invite.secret.as_bytes(), invite.expires_at.cast_signed()),
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
+            .query_row((invite.identity.0, invite.secret.as_bytes()), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned()))
+            })
             .optional()?;
         match known {
-            Some((number, OPEN)) => Ok(number),
-            Some((number, _)) => {
+            Some((_, _, expires_at)) if expires_at != invite.expires_at => {
+                Err(StoreError::InvalidInput(
+                    "This invite was accepted before with another expiry, so somebody changed it; \
+                     ask for a new one.",
+                ))
+            }
+            Some((number, OPEN, _)) => Ok(number),
+            Some((number, ..)) => {
                 self.check_room(Direction::Accepted, now)?;
                 self.set_invite_state(number, OPEN)?;
                 Ok(number)

@@ -74,6 +74,18 @@ async fn accepting_own_known_expired_or_too_many_invites_fails() {
 }
 
 #[tokio::test]
+async fn an_accepted_invite_with_another_expiry_is_said_to_be_changed() {
+    let (ann, ben) = (Person::new("Ann").await, Person::new("Ben").await);
+    let number = ben.store.accept_invite(invite(&ann.id, 1), NOW).await.unwrap();
+    let mut changed = invite(&ann.id, 1);
+    changed.expires_at += 1;
+    let refused = ben.store.accept_invite(changed, NOW).await.unwrap_err();
+    assert!(matches!(refused, StoreError::InvalidInput(_)), "{refused}");
+    assert!(refused.to_string().contains("expiry"), "{refused}");
+    assert_eq!(ben.store.accept_invite(invite(&ann.id, 1), NOW).await.unwrap(), number);
+}
+
+#[tokio::test]
 async fn only_so_many_invites_are_remembered() {
     let ann = Person::new("Ann").await;
     for secret in 0..=255 {
