@@ -106,25 +106,6 @@ async fn only_so_many_invites_are_remembered() {
 }
 
 #[tokio::test]
-async fn accepted_invites_become_contacts_after_the_issuers_certificate() {
-    let (ann, ben) = (Person::new("Ann").await, Person::new("Ben").await);
-    let number = ben.store.accept_invite(invite(&ann.id, 1), NOW).await.unwrap();
-    let ben = ben.reopen().await;
-    let open = ben.store.open_invites(NOW).await.unwrap();
-    assert_eq!((open[0].number, open[0].direction), (number, Direction::Accepted));
-    let early = ben.store.complete_accepted(number, "Ann".to_owned(), NOW).await;
-    assert_eq!(early.unwrap_err(), StoreError::UnknownInvite);
-    ben.store.note_issuer(number, ann.certificate).await.unwrap();
-    let contact = ben.store.complete_accepted(number, "Ann".to_owned(), NOW).await.unwrap();
-    assert_eq!((contact.identity, contact.name.as_str()), (ann.id, "Ann"));
-    let again = ben.store.complete_accepted(number, "Ann".to_owned(), NOW).await.unwrap();
-    assert_eq!(again, contact);
-    assert!(ben.store.open_invites(NOW).await.unwrap().is_empty());
-    let list = ben.store.conversations().await.unwrap();
-    assert_eq!((list[0].id, list[0].name.as_str()), (contact.conversation, "Ann"));
-}
-
-#[tokio::test]
 async fn there_is_a_tag_for_everybody() {
     let (ann, ben) = pair().await;
     let fill = |contacts: usize| {
@@ -168,6 +149,25 @@ async fn so_many_issued_invites_are_open_at_once() {
     assert_eq!(issue(64).await.unwrap_err(), StoreError::InviteLimit);
     ann.store.revoke_invite(last, NOW).await.unwrap();
     issue(64).await.unwrap();
+}
+
+#[tokio::test]
+async fn accepted_invites_become_contacts_after_the_issuers_certificate() {
+    let (ann, ben) = (Person::new("Ann").await, Person::new("Ben").await);
+    let number = ben.store.accept_invite(invite(&ann.id, 1), NOW).await.unwrap();
+    let ben = ben.reopen().await;
+    let open = ben.store.open_invites(NOW).await.unwrap();
+    assert_eq!((open[0].number, open[0].direction), (number, Direction::Accepted));
+    let early = ben.store.complete_accepted(number, "Ann".to_owned(), NOW).await;
+    assert_eq!(early.unwrap_err(), StoreError::UnknownInvite);
+    ben.store.note_issuer(number, ann.certificate).await.unwrap();
+    let contact = ben.store.complete_accepted(number, "Ann".to_owned(), NOW).await.unwrap();
+    assert_eq!((contact.identity, contact.name.as_str()), (ann.id, "Ann"));
+    let again = ben.store.complete_accepted(number, "Ann".to_owned(), NOW).await.unwrap();
+    assert_eq!(again, contact);
+    assert!(ben.store.open_invites(NOW).await.unwrap().is_empty());
+    let list = ben.store.conversations().await.unwrap();
+    assert_eq!((list[0].id, list[0].name.as_str()), (contact.conversation, "Ann"));
 }
 
 #[tokio::test]
