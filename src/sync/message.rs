@@ -4,6 +4,7 @@ use crate::{
     conversation::{
         ConversationId, Entry, EntryId, FeedId, MAX_BODY_BYTES, MAX_HEADER_BYTES, WireEntry,
         cbor::{Invalid, Reader, Writer},
+        header::NUMBER_LIMIT,
     },
     identity::Identity,
     text,
@@ -299,7 +300,7 @@ fn holding(r: &mut Reader<'_>) -> Result<Holding, Invalid> {
         }
         let author = Identity(r.bytes_of()?);
         let device = u32::try_from(r.uint()?).map_err(|_| Invalid)?;
-        leaves.push(Leaf { feed: FeedId { author, device }, seq: r.uint()?, id: id(r)? });
+        leaves.push(Leaf { feed: FeedId { author, device }, seq: seq(r)?, id: id(r)? });
     }
     let count = r.array(MAX_LACKING, 34)?;
     let lacking = (0..count).map(|_| id(r)).collect::<Result<_, _>>()?;
@@ -358,7 +359,7 @@ fn located(r: &mut Reader<'_>) -> Result<Message, NotAMessage> {
                     if r.array(2, 1)? != 2 {
                         return Err(NotAMessage);
                     }
-                    entries.push((r.uint()?, id(r)?));
+                    entries.push((seq(r)?, id(r)?));
                 }
             }
             _ => return Ok(false),
@@ -379,6 +380,12 @@ fn refused(r: &mut Reader<'_>) -> Result<Message, NotAMessage> {
         Ok::<_, NotAMessage>(key == 1)
     })?;
     Ok(Message::Refused { reason: reason.ok_or(NotAMessage)? })
+}
+
+/// A number that an entry can have.
+fn seq(r: &mut Reader<'_>) -> Result<u64, Invalid> {
+    let seq = r.uint()?;
+    if (1..NUMBER_LIMIT).contains(&seq) { Ok(seq) } else { Err(Invalid) }
 }
 
 fn id(r: &mut Reader<'_>) -> Result<EntryId, Invalid> {

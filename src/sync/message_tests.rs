@@ -106,7 +106,7 @@ fn a_million_items_claimed_are_not_believed() {
 
 #[test]
 fn every_list_is_bounded() {
-    let over = |most: usize| (0..=most as u64).map(leaf).collect::<Vec<_>>();
+    let over = |most: usize| (1..=most as u64 + 1).map(leaf).collect::<Vec<_>>();
     let holding = |leaves, lacking| Holding { conversation: conversation(), leaves, lacking };
     let have = |conversations| Message::Have { received: 0, conversations };
     let ids = |count| vec![EntryId([1; 32]); count];
@@ -135,7 +135,31 @@ fn every_list_is_bounded() {
     ] {
         assert_eq!(Message::decode(&message.encode()), Err(NotAMessage));
     }
-    assert_eq!(Message::decode(&vec![0; MAX_MESSAGE_BYTES + 1]), Err(NotAMessage));
+    // Of a later version, and right but for its length.
+    let unknown = |bytes: usize| {
+        let mut w = Writer::default();
+        w.array(2).uint(1000).bytes(&vec![0; bytes - 9]);
+        assert_eq!(w.0.len(), bytes);
+        Message::decode(&w.0)
+    };
+    assert_eq!(unknown(MAX_MESSAGE_BYTES), Ok(Message::Unknown(1000)));
+    assert_eq!(unknown(MAX_MESSAGE_BYTES + 1), Err(NotAMessage));
+}
+
+#[test]
+fn numbers_that_no_entry_has_are_refused() {
+    for (seq, good) in
+        [(0, false), (1, true), ((1 << 48) - 1, true), (1 << 48, false), (u64::MAX, false)]
+    {
+        let holding =
+            Holding { conversation: conversation(), leaves: vec![leaf(seq)], lacking: vec![] };
+        let have = Message::Have { received: 0, conversations: vec![holding] };
+        let entries = vec![(seq, EntryId([1; 32]))];
+        let locate = Message::Locate { conversation: conversation(), feed: feed(), entries };
+        for message in [have, locate] {
+            assert_eq!(Message::decode(&message.encode()).is_ok(), good, "{seq}");
+        }
+    }
 }
 
 #[test]
