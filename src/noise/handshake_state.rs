@@ -62,8 +62,7 @@ pub enum Role {
     Responder,
 }
 
-/// What a handshake begins with.
-#[derive(Debug)]
+/// What a handshake begins with. Its keys are never printed.
 pub struct Setup<'a> {
     /// The pattern.
     pub pattern: &'static Pattern,
@@ -77,6 +76,15 @@ pub struct Setup<'a> {
     pub remote_static: Option<[u8; LEN]>,
     /// The pre-shared keys, one for each `psk` of the pattern, in order.
     pub psks: &'a [[u8; LEN]],
+}
+
+impl fmt::Debug for Setup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("pattern", &self.pattern.name)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
 }
 
 /// "A `HandshakeState` object contains a `SymmetricState` plus DH variables `(s, e, rs, re)` and

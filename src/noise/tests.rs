@@ -443,8 +443,16 @@ fn what_is_too_short_for_a_tag_is_refused() {
 fn secrets_do_not_show() {
     let pair = Keypair::from_secret(&[0xab; 32]);
     let keys = Keys::random(Pattern::KK, 6);
+    let setup = Setup {
+        pattern: Pattern::XX_PSK3,
+        role: Role::Initiator,
+        prologue: b"",
+        local_static: Some(pair.clone()),
+        remote_static: None,
+        psks: &[[0xab; 32]],
+    };
     let shown = format!(
-        "{pair:?} {:?} {:?}",
+        "{pair:?} {setup:?} {:?} {:?}",
         CipherState::new(Some([0xab; 32].into())),
         keys.ours(Pattern::KK, Role::Initiator)
     );
