@@ -174,7 +174,9 @@ impl Invite {
     fn parse_at(text: &str) -> Result<Self, InviteError> {
         // Up to the first character that is neither letter nor digit: the invite, unless it was
         // broken over lines.
-        let run: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
+        let run = text.chars().take_while(char::is_ascii_alphanumeric);
+        // One more than there may be, so that it is seen to be too long.
+        let run: String = run.take(MAX_TEXT_LEN + 1).collect();
         let broken = run.len() < TEXT_LEN;
         if broken {
             let joined: String = text

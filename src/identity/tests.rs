@@ -204,6 +204,25 @@ fn something_attached_to_an_invite_is_said_to_be_too_much() {
 }
 
 #[test]
+fn a_paste_full_of_beginnings_takes_linear_time() {
+    let start = std::time::Instant::now();
+    for unit in ["entrenous1", "entrenous1 ", "ENTRENOUS1", "entrenous1q\n"] {
+        let paste = unit.repeat(64 * 1024 / unit.len());
+        let error = Invite::parse(&paste).unwrap_err();
+        if unit == "entrenous1" {
+            // That many are too long, and the last are not.
+            assert_eq!(error, InviteError::Several);
+        }
+    }
+    // The whole rest at each of 6,553 beginnings would be more than 10 s.
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    let long = "entrenous1".repeat(103);
+    assert_eq!(error(&long[..1030]), InviteError::Several);
+    let attached = format!("{}{}", invite().to_text(), "1".repeat(1000));
+    assert_eq!(error(&attached), InviteError::TooLong, "not that no invite contains a 1");
+}
+
+#[test]
 fn mixed_case_is_said_to_be_mixed() {
     let text = invite().to_text();
     let mixed = format!("{}{}", &text[..50], text[50..].to_uppercase());
