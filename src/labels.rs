@@ -14,6 +14,12 @@ pub const INVITE_PAIR_SECRET: &str = "entrenous 1 invite pair secret";
 pub const INVITE_PSK: &str = "entrenous 1 invite psk";
 /// The key of hail tags, from a pair secret.
 pub const HAIL_KEY: &str = "entrenous 1 hail key";
+/// The key under whose name a rendezvous record lies, from a pair secret.
+pub const RENDEZVOUS_NAME: &str = "entrenous 1 rendezvous name";
+/// The key that seals a rendezvous record, from a pair secret.
+pub const RENDEZVOUS_SEAL: &str = "entrenous 1 rendezvous seal";
+/// The key of probes, from a pair secret.
+pub const PROBE_KEY: &str = "entrenous 1 probe key";
 /// The prologue of every handshake.
 pub const PROLOGUE: &str = "entrenous 1 prologue";
 /// The traffic keys of a session, from the handshake hash, both Noise keys and the ML-KEM secret.

@@ -14,6 +14,7 @@ pub mod address;
 pub mod dialer;
 pub mod links;
 pub mod quic;
+pub mod rendezvous;
 mod transport;
 
 use std::{

@@ -149,6 +149,27 @@ impl<'b> Reader<'b> {
         }
         Ok(())
     }
+
+    /// The same for a map whose keys are texts, in the order of DAG-CBOR: the shorter first, then
+    /// by their bytes.
+    pub(crate) fn text_map(
+        &mut self,
+        mut field: impl FnMut(&str, &mut Self) -> Result<bool, Invalid>,
+    ) -> Result<(), Invalid> {
+        let pairs = self.0.map()?.ok_or(Invalid)?;
+        let mut last: Option<&str> = None;
+        for _ in 0..pairs {
+            let key = self.text()?;
+            if last.is_some_and(|last| (key.len(), key) <= (last.len(), last)) {
+                return Err(Invalid);
+            }
+            last = Some(key);
+            if !field(key, self)? {
+                self.skip()?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -204,5 +225,9 @@ mod tests {
             assert_eq!(Reader::new(map).map(|_, _| Ok::<_, Invalid>(false)), Err(Invalid));
         }
         assert_eq!(Reader::new(&[0xa2, 1, 0, 2, 0]).map(|_, _| Ok::<_, Invalid>(false)), Ok(()));
+        for map in [&b"\xa2\x61a\x00\x61a\x00"[..], b"\xa2\x62aa\x00\x61b\x00"] {
+            assert_eq!(Reader::new(map).text_map(|_, _| Ok(false)), Err(Invalid));
+        }
+        assert_eq!(Reader::new(b"\xa2\x61b\x00\x62aa\x00").text_map(|_, _| Ok(false)), Ok(()));
     }
 }

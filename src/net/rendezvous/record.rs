@@ -1,0 +1,166 @@
+//! What one side tells the other: where it is, and how far the two have come.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{RECORD_LEN, Unusable};
+use crate::{
+    conversation::cbor::{Invalid, Reader, Writer},
+    node::api::UnixMillis,
+};
+
+/// Addresses of each kind in a record: all of them fit into it.
+pub const MAX_ADDRESSES: usize = 5;
+
+/// How a NAT chooses the outside port (RFC 4787, section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mapping {
+    /// It is not known.
+    #[default]
+    Unknown,
+    /// One port for all destinations, or there is no NAT.
+    Independent,
+    /// Another one for each destination.
+    Dependent {
+        /// How far each is from the one before, where that is always the same; else 0.
+        step: i16,
+    },
+    /// UDP does not get out.
+    Blocked,
+}
+
+/// See the module's documentation. Sent sealed, so it says nothing to anybody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// When it was written: of two, the later counts.
+    pub time: UnixMillis,
+    /// This run of the program, by a random number.
+    pub run: u64,
+    /// The run of the other side that was seen; 0: none.
+    pub seen: u64,
+    /// The throwaway Ed25519 key of libp2p, from which the PeerId follows.
+    pub peer: [u8; 32],
+    /// Addresses of UDP as others see them, and mapped ones.
+    pub external: Vec<SocketAddr>,
+    /// Addresses of UDP in the local network.
+    pub local: Vec<SocketAddr>,
+    /// Addresses of TCP as others see them.
+    pub tcp: Vec<SocketAddr>,
+    /// How ports are chosen.
+    pub mapping: Mapping,
+}
+
+/// ```text
+/// | length of what follows, 2 | CBOR map | zeros |
+/// ```
+///
+/// Keys of the map: 1 time, 2 run, 3 seen, 4 peer, 5 external, 6 local, 7 tcp, 8 mapping, 9 step
+/// plus 32,768. An address is its 4 or 16 bytes and 2 of the port. Unknown keys are skipped.
+impl Record {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::with_capacity(RECORD_LEN);
+        w.map(9);
+        w.uint(1).uint(self.time).uint(2).uint(self.run).uint(3).uint(self.seen);
+        w.uint(4).bytes(&self.peer);
+        for (key, addresses) in [(5, &self.external), (6, &self.local), (7, &self.tcp)] {
+            w.uint(key).array(addresses.len().min(MAX_ADDRESSES));
+            for address in addresses.iter().take(MAX_ADDRESSES) {
+                w.bytes(&address_bytes(*address));
+            }
+        }
+        let (mapping, step) = match self.mapping {
+            Mapping::Unknown => (0, 0),
+            Mapping::Independent => (1, 0),
+            Mapping::Dependent { step } => (2, step),
+            Mapping::Blocked => (3, 0),
+        };
+        w.uint(8).uint(mapping).uint(9).uint(u64::from(step.cast_unsigned() ^ 0x8000));
+        let length = u16::try_from(w.0.len()).unwrap_or(u16::MAX);
+        let mut bytes = length.to_be_bytes().to_vec();
+        bytes.extend(w.0);
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unusable> {
+        let (length, rest) = bytes.split_first_chunk().ok_or(Unusable)?;
+        let map = rest.get(..usize::from(u16::from_be_bytes(*length))).ok_or(Unusable)?;
+        let mut reader = Reader::new(map);
+        let mut record = Self {
+            time: 0,
+            run: 0,
+            seen: 0,
+            peer: [0; 32],
+            external: Vec::new(),
+            local: Vec::new(),
+            tcp: Vec::new(),
+            mapping: Mapping::Unknown,
+        };
+        let (mut mapping, mut step) = (0, 0x8000);
+        reader
+            .map(|key, r| {
+                match key {
+                    1 => record.time = r.uint()?,
+                    2 => record.run = r.uint()?,
+                    3 => record.seen = r.uint()?,
+                    4 => record.peer = r.bytes_of()?,
+                    5 => record.external = addresses(r)?,
+                    6 => record.local = addresses(r)?,
+                    7 => record.tcp = addresses(r)?,
+                    8 => mapping = r.uint()?,
+                    9 => step = r.uint()?,
+                    _ => return Ok(false),
+                }
+                Ok::<_, Invalid>(true)
+            })
+            .and_then(|()| reader.end())
+            .map_err(|_| Unusable)?;
+        let step = u16::try_from(step).map_err(|_| Unusable)? ^ 0x8000;
+        record.mapping = match mapping {
+            1 => Mapping::Independent,
+            2 => Mapping::Dependent { step: step.cast_signed() },
+            3 => Mapping::Blocked,
+            _ => Mapping::Unknown,
+        };
+        // 0 says "none" where a run is named.
+        if record.run == 0 { Err(Unusable) } else { Ok(record) }
+    }
+}
+
+fn address_bytes(address: SocketAddr) -> Vec<u8> {
+    let mut bytes = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    bytes.extend(address.port().to_be_bytes());
+    bytes
+}
+
+/// Those that can be sent to: a record is another's word, and must not aim at anything but them.
+fn addresses(r: &mut Reader<'_>) -> Result<Vec<SocketAddr>, Invalid> {
+    let count = r.array(MAX_ADDRESSES, 7)?;
+    let mut addresses = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (ip, port) = r.bytes()?.split_last_chunk::<2>().ok_or(Invalid)?;
+        let ip: IpAddr = match ip.len() {
+            4 => <[u8; 4]>::try_from(ip).map_err(|_| Invalid)?.into(),
+            16 => <[u8; 16]>::try_from(ip).map_err(|_| Invalid)?.into(),
+            _ => return Err(Invalid),
+        };
+        let address = SocketAddr::new(ip, u16::from_be_bytes(*port));
+        if is_sendable(address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+/// Whether an address may be that of somebody elsewhere: no port below 1024 belongs to a messenger
+/// behind a NAT, and a group, the broadcast address or this machine is nobody else's.
+fn is_sendable(address: SocketAddr) -> bool {
+    let ip = address.ip();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    address.port() >= 1024
+        && !ip.is_unspecified()
+        && !ip.is_multicast()
+        && !ip.is_loopback()
+        && !broadcast
+}
