@@ -7,6 +7,8 @@
 //! |---|---|
 //! | line feed, tab | in a [`message`]; CR, CRLF, U+2028 and U+2029 become a line feed |
 //! | combining marks | up to [`MAX_MARKS`] on one base; none without a base |
+//! | vowels and final consonants of Hangul (U+1160–11FF, U+D7B0–D7FB) | as combining marks, but on Hangul alone |
+//! | characters that belong to the next one (Arabic number signs, some of India) | up to [`MAX_MARKS`] in a row |
 //! | zero-width joiner | between two emoji, up to [`MAX_JOINS`] in a row; or as below |
 //! | zero-width joiner, non-joiner | between two characters of a script that is shaped by them (Arabic and its relatives, the scripts of India and South-East Asia, Mongolian) |
 //! | variation selectors 15, 16 | one, right after an emoji, or in a keycap (`1` U+FE0F U+20E3) |

@@ -31,6 +31,8 @@ enum Last {
     Shaped,
     /// A digit, `#` or `*`: a keycap may follow.
     Key,
+    /// Hangul; the vowels and final consonants of a decomposed syllable may follow.
+    Hangul,
     /// Anything else with a body.
     Base,
 }
@@ -55,6 +57,7 @@ pub(super) fn clean(text: &str) -> String {
         pending: Pending::None,
         marks: 0,
         joins: 0,
+        prepended: 0,
     };
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -70,7 +73,9 @@ pub(super) fn clean(text: &str) -> String {
             ZWJ | ZWNJ => pass.joiner(c),
             VS15 | VS16 => pass.selector(c),
             _ if is_dropped(c) => {}
-            _ if is_combining_mark(c) || is_modifier(c) => pass.mark(c),
+            _ if is_prepended(c) && pass.prepended >= MAX_MARKS => {}
+            _ if is_jamo(c) && pass.last != Last::Hangul => {}
+            _ if is_combining_mark(c) || is_modifier(c) || is_jamo(c) => pass.mark(c),
             BLACK_FLAG => {
                 pass.base(c);
                 let tags = flag_tags(chars.as_str());
@@ -94,12 +99,15 @@ struct Pass {
     marks: usize,
     /// Joiners in the last emoji.
     joins: usize,
+    /// Characters kept last that belong to the one after them.
+    prepended: usize,
 }
 
 impl Pass {
     fn space(&mut self, c: char) {
         self.pending = Pending::None;
         self.last = Last::Start;
+        self.prepended = 0;
         self.out.push(c);
     }
 
@@ -118,6 +126,7 @@ impl Pass {
             self.joins = 0;
         }
         self.marks = 0;
+        self.prepended = if is_prepended(c) { self.prepended + 1 } else { 0 };
         self.last = kind;
         self.out.push(c);
     }
@@ -137,6 +146,7 @@ impl Pass {
         self.out.push(c);
         self.last = match self.last {
             Last::Emoji | Last::Selected if is_modifier(c) || c == KEYCAP => Last::Selected,
+            Last::Hangul if is_jamo(c) => Last::Hangul,
             _ if shaped => Last::Shaped,
             _ => Last::Base,
         };
@@ -185,6 +195,7 @@ fn kind(c: char) -> Last {
     match c {
         '0'..='9' | '#' | '*' => Last::Key,
         _ if is_emoji(c) => Last::Emoji,
+        '\u{1100}'..='\u{115e}' | '\u{a960}'..='\u{a97c}' | '\u{ac00}'..='\u{d7a3}' => Last::Hangul,
         '\u{600}'..='\u{8ff}'        // Arabic, Syriac, Thaana, N'Ko, Samaritan, Mandaic
         | '\u{900}'..='\u{dff}'      // Devanagari to Sinhala
         | '\u{1000}'..='\u{109f}'    // Myanmar
@@ -213,6 +224,21 @@ fn is_modifier(c: char) -> bool {
     matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
 }
 
+/// A vowel or final consonant of a decomposed syllable of Hangul: a letter to Unicode, but drawn
+/// into the cell of the one before it, as a mark is, and nowhere without it.
+fn is_jamo(c: char) -> bool {
+    matches!(c, '\u{1160}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7c6}' | '\u{d7cb}'..='\u{d7fb}')
+}
+
+/// `Grapheme_Cluster_Break=Prepend` (UAX 29), and the caret of Devanagari: drawn with the
+/// character after it, and many take no cell of their own.
+fn is_prepended(c: char) -> bool {
+    matches!(c,
+        '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{d4e}'
+        | '\u{a8fa}' | '\u{110bd}' | '\u{110cd}' | '\u{111c2}' | '\u{111c3}' | '\u{113d1}'
+        | '\u{1193f}' | '\u{11941}' | '\u{11a84}'..='\u{11a89}' | '\u{11d46}' | '\u{11f02}')
+}
+
 /// What a terminal obeys, or nobody sees.
 fn is_dropped(c: char) -> bool {
     c.is_control()
@@ -236,12 +262,24 @@ fn is_default_ignorable(c: char) -> bool {
 /// Whether a character of a sanitised text shows anything by itself.
 pub(super) fn is_visible(c: char) -> bool {
     // U+2800, the empty Braille pattern, is a symbol that looks like a space.
-    !(c.is_whitespace() || is_combining_mark(c) || matches!(c, '\u{2800}' | ZWJ | ZWNJ))
+    !(c.is_whitespace()
+        || is_combining_mark(c)
+        || is_jamo(c)
+        || is_prepended(c)
+        || matches!(c, '\u{2800}' | ZWJ | ZWNJ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_no_cell_is_not_seen() {
+        use unicode_width::UnicodeWidthChar as _;
+        let none = (char::MIN..=char::MAX).filter(|c| c.width() == Some(0) && !is_dropped(*c));
+        let seen: Vec<_> = none.filter(|c| is_visible(*c)).collect();
+        assert!(seen.is_empty(), "{seen:x?}");
+    }
 
     #[test]
     fn the_tables_agree_with_those_of_the_segmentation_crate() {

@@ -102,6 +102,29 @@ fn ten_thousand_combining_marks_become_eight() {
 }
 
 #[test]
+fn jamo_that_take_no_cell_stand_on_hangul_alone_and_have_an_end() {
+    same("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"); // 한글, decomposed
+    same("한글 \u{ac00}\u{11a8}");
+    same("\u{a960}\u{d7b0}\u{d7cb}"); // of older texts
+    for jamo in ["\u{1161}", "\u{11a8}", "\u{d7b0}", "\u{d7fb}"] {
+        assert_eq!(message(&format!("ad{jamo}min {jamo}\n{jamo}")), "admin \n");
+        assert_eq!(message(&format!("ㅋ{jamo}👍{jamo}")), "ㅋ👍");
+        let endless = format!("\u{1100}{}", jamo.repeat(20_000));
+        assert_eq!(message(&endless).chars().count(), 1 + MAX_MARKS);
+    }
+}
+
+#[test]
+fn what_stands_before_a_character_has_an_end() {
+    same("\u{600}١٢٣ \u{d4e}ക");
+    for before in ["\u{605}", "\u{d4e}", "\u{11f02}"] {
+        let endless = message(&format!("{}a", before.repeat(20_000)));
+        assert_eq!(endless.chars().count(), MAX_MARKS + 1);
+        assert_eq!(name(before), None);
+    }
+}
+
+#[test]
 fn marks_without_a_base_are_dropped() {
     assert_eq!(message("\u{301}\u{20dd}a\n\u{301}b\t\u{301}"), "a\nb\t");
 }
@@ -137,6 +160,8 @@ fn names_are_one_line_and_never_look_empty() {
         "\u{a0}\u{3000}",
         "\x1b",
         " \u{301}",
+        "\u{1161}",
+        "\u{11a8}\u{d7b0}\u{d7cb}",
     ] {
         assert_eq!(name(empty), None, "{empty:?}");
     }
