@@ -13,6 +13,7 @@
 pub mod address;
 pub mod dialer;
 pub mod links;
+pub mod punch;
 pub mod quic;
 pub mod rendezvous;
 mod transport;

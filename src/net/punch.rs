@@ -1,0 +1,546 @@
+//! Opening two NATs by sending from both sides, for one pair. Pure: `now` and what arrived come
+//! in, packets and events come out.
+//!
+//! Call [`Punch::set_own`] and [`Punch::handle_record`] as either is learned,
+//! [`Punch::handle_probe`] for what arrives, [`Punch::handle_timeout`] when
+//! [`Punch::poll_timeout`] is due, and after any of these [`Punch::poll_transmit`] and
+//! [`Punch::poll_event`] until they yield nothing.
+//!
+//! # How
+//!
+//! 1. *Openers.* Once the other's record is known, a packet leaves that opens the own NAT but
+//!    dies before it reaches theirs: a router that sees a stranger's packet too early may take the
+//!    port for it, and map the own packets to another one. Then the own record says that theirs
+//!    was seen.
+//! 2. *Probes* that go all the way start when theirs says the same, or when one of theirs arrives.
+//! 3. The side that will dial decides: a probe arrives → it answers *select* → the other answers
+//!    *done* → it dials QUIC on that very path. It is the one whose port can't be foreseen; else
+//!    the [`Side::First`].
+//! 4. Whose port can't be foreseen opens [`SOCKETS`] sockets that each send to the other's one
+//!    port, while the other sprays over all ports of its address: by the birthday paradox two soon
+//!    meet.
+
+mod probe;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use self::probe::{Keys, Kind};
+use super::rendezvous::{Mapping, Record, Side};
+use crate::identity::PairSecret;
+
+pub use self::probe::PROBE_LEN;
+
+/// Sockets of the side whose port can't be foreseen, with the listening one. With as many, 400
+/// probes a second meet one in 0.6 s on average.
+pub const SOCKETS: usize = 256;
+
+/// Hops after which an opener dies: beyond a carrier's NAT, and before the other's router.
+pub const OPENER_TTL: u8 = 4;
+
+/// Between openers, while the other has not answered yet.
+const OPENER_PAUSE: Duration = Duration::from_secs(2);
+
+/// An other side that writes no new record may have been open for long: then probes start anyway.
+const OPENERS_AT_MOST: Duration = Duration::from_secs(12);
+
+/// How often there is something to do while probes are sent.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Ticks between two probes to a known address.
+const DIRECT_TICKS: u64 = 5;
+
+/// Probes a tick over ports that are guessed: 400 a second, each of 25 bytes.
+const SPRAY_PER_TICK: usize = 4;
+
+/// Sockets opened a tick, so that a router's table is not filled at once.
+const OPEN_PER_TICK: usize = 8;
+
+/// Ports tried first after the last known one, where a NAT counts upwards or downwards.
+const PREDICTED: u16 = 600;
+
+/// A step between two ports that still is counting.
+const MAX_STEP: i16 = 16;
+
+/// The mappings of the many sockets are renewed within this: NATs keep silent ones 30 s or more.
+const REFRESH_TICKS: usize = 1000;
+
+/// Between two *select*s on one path, and how many are sent before it counts as one-way.
+const SELECT_PAUSE: Duration = Duration::from_millis(60);
+const MAX_SELECTS: u32 = 10;
+
+/// Answers on one path, and paths that are answered: a flood of genuine probes costs no more.
+const MAX_ANSWERS: u32 = 5;
+const MAX_PATHS: usize = 8;
+
+/// How long all of it may take. The slowest of 350 measured runs took 14 s.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// A packet to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// From which socket: 0 is the listening one, the others were opened for this punch.
+    pub socket: usize,
+    /// Where to.
+    pub to: SocketAddr,
+    /// After how many hops it is to die; none: the system's default.
+    pub ttl: Option<u8>,
+    /// What.
+    pub bytes: [u8; PROBE_LEN],
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// So many sockets are wanted, the listening one included.
+    Sockets(usize),
+    /// The other's run is another one: the own record is to say so.
+    Seen(u64),
+    /// There is a way through.
+    Open {
+        /// The own socket.
+        socket: usize,
+        /// The other's address, as seen from it.
+        remote: SocketAddr,
+        /// Whether this side dials; else the other does.
+        dials: bool,
+    },
+    /// There is none.
+    Failed(Failure),
+}
+
+/// Why there is no way through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Neither port can be foreseen.
+    BothUnforeseeable,
+    /// One side's network lets no UDP out.
+    Blocked,
+    /// Nothing came through in [`PATIENCE`].
+    TimedOut,
+}
+
+/// See the module's documentation.
+pub struct Punch {
+    secret: PairSecret,
+    side: Side,
+    run: u64,
+    own: Own,
+    their: Option<Record>,
+    keys: Option<Keys>,
+    stage: Stage,
+    sockets: usize,
+    ticks: u64,
+    due: Option<Instant>,
+    /// Ports to try, the next last.
+    ports: Vec<u16>,
+    answered: HashMap<(usize, SocketAddr), u32>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    rng: StdRng,
+}
+
+/// What is known of the own NAT.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Own {
+    external: Vec<SocketAddr>,
+    mapping: Mapping,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// The other's record, or the own address, is not known.
+    Waiting,
+    /// Openers leave.
+    Opening { since: Instant },
+    /// Probes leave.
+    Probing { since: Instant, chosen: Option<Chosen> },
+    /// A way was found, or none. The other's *select* is still answered: the answer may be lost.
+    Over,
+}
+
+/// The path that the dialing side tries.
+#[derive(Debug, Clone, Copy)]
+struct Chosen {
+    path: (usize, SocketAddr),
+    selects: u32,
+    due: Instant,
+}
+
+/// What is sent where, by the two mappings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To the other's addresses.
+    Direct,
+    /// From many sockets to the other's one port.
+    ManySockets,
+    /// To many ports of the other.
+    ManyPorts,
+    /// Both count: the same number of packets from each side.
+    Counting,
+}
+
+impl Punch {
+    /// A punch of a pair. `run` is this run of the program, by a random number other than 0.
+    pub fn new(secret: PairSecret, side: Side, run: u64, seed: u64) -> Self {
+        Self {
+            secret,
+            side,
+            run,
+            own: Own::default(),
+            their: None,
+            keys: None,
+            stage: Stage::Waiting,
+            sockets: 1,
+            ticks: 0,
+            due: None,
+            ports: Vec::new(),
+            answered: HashMap::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            rng: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// What is known of the own NAT now.
+    pub fn set_own(&mut self, now: Instant, external: &[SocketAddr], mapping: Mapping) {
+        let own = Own { external: external.to_vec(), mapping };
+        if own != self.own {
+            self.own = own;
+            if matches!(self.stage, Stage::Waiting | Stage::Opening { .. }) {
+                self.begin(now);
+            }
+        }
+    }
+
+    /// The other's newest record.
+    pub fn handle_record(&mut self, now: Instant, record: Record) {
+        let before = self.their.as_ref().map(|their| (their.run, their.external.clone()));
+        let other_run = before.as_ref().is_none_or(|(run, _)| *run != record.run);
+        if other_run {
+            // Their program was started anew: nothing before counts.
+            self.keys = Some(Keys::new(&self.secret, self.side, self.run, record.run));
+            self.answered.clear();
+            self.events.push_back(Event::Seen(record.run));
+        }
+        let moved = before.is_some_and(|(_, external)| external != record.external);
+        let mutual = record.seen == self.run;
+        self.their = Some(record);
+        match self.stage {
+            _ if other_run || moved => self.begin(now),
+            Stage::Waiting => self.begin(now),
+            Stage::Opening { .. } if mutual => self.start_probing(now),
+            _ => {}
+        }
+    }
+
+    /// Whether these bytes may be a probe for this punch: a cheap look before any other.
+    pub fn is_for(&self, bytes: &[u8]) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.is_theirs(bytes))
+    }
+
+    /// Something arrived on a socket. Returns whether it was a genuine probe.
+    pub fn handle_probe(
+        &mut self,
+        now: Instant,
+        socket: usize,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> bool {
+        let Some(kind) = self.keys.as_ref().and_then(|keys| keys.open(bytes)) else {
+            return false;
+        };
+        // It proves the same as their record: they know this run, and are open for it.
+        if matches!(self.stage, Stage::Waiting | Stage::Opening { .. }) {
+            self.start_probing(now);
+        }
+        let path = (socket, from);
+        match (kind, self.dials()) {
+            (Kind::Probe, true) => {
+                if let Stage::Probing { chosen: chosen @ None, .. } = &mut self.stage {
+                    *chosen = Some(Chosen { path, selects: 0, due: now });
+                    self.due = Some(now);
+                }
+            }
+            (Kind::Probe, false) => self.answer(path),
+            (Kind::Select, false) => {
+                // Lost answers would cost the other a whole pause.
+                for _ in 0..2 {
+                    self.send(path.0, path.1, None, Kind::Done);
+                }
+                if matches!(self.stage, Stage::Probing { .. }) {
+                    self.found(path, false);
+                }
+            }
+            (Kind::Done, true) => {
+                if let Stage::Probing { chosen: Some(chosen), .. } = self.stage
+                    && chosen.path == path
+                {
+                    self.found(path, true);
+                }
+            }
+            (Kind::Select, true) | (Kind::Done, false) => {}
+        }
+        true
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Something may be due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.due.is_none_or(|due| due > now) {
+            return;
+        }
+        match self.stage {
+            Stage::Waiting | Stage::Over => self.due = None,
+            Stage::Opening { since } => {
+                if now - since >= OPENERS_AT_MOST {
+                    self.start_probing(now);
+                } else {
+                    self.send_openers();
+                    self.due = Some(now + OPENER_PAUSE);
+                }
+            }
+            Stage::Probing { since, .. } if now - since >= PATIENCE => {
+                self.fail(Failure::TimedOut);
+            }
+            Stage::Probing { .. } => self.tick(now),
+        }
+    }
+
+    /// The next packet to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// What happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whether this side is the one to dial.
+    fn dials(&self) -> bool {
+        let their = self.their.as_ref().map(|their| their.mapping).unwrap_or_default();
+        match (is_unforeseeable(self.own.mapping), is_unforeseeable(their)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => self.side == Side::First,
+        }
+    }
+
+    /// Begins, or begins again, if enough is known.
+    fn begin(&mut self, now: Instant) {
+        self.stage = Stage::Waiting;
+        self.due = None;
+        self.ports.clear();
+        let Some(their) = &self.their else { return };
+        if their.mapping == Mapping::Blocked || self.own.mapping == Mapping::Blocked {
+            return self.fail(Failure::Blocked);
+        }
+        if self.own.external.is_empty() || their.external.is_empty() {
+            return;
+        }
+        let mutual = their.seen == self.run;
+        if way(self.own.mapping, their.mapping).is_none() {
+            return self.fail(Failure::BothUnforeseeable);
+        }
+        self.send_openers();
+        if mutual {
+            self.start_probing(now);
+        } else {
+            self.stage = Stage::Opening { since: now };
+            self.due = Some(now + OPENER_PAUSE);
+        }
+    }
+
+    fn send_openers(&mut self) {
+        // From a NAT that gives each destination another port it would only use one up.
+        if is_unforeseeable(self.own.mapping) {
+            return;
+        }
+        for to in self.their.iter().flat_map(|their| their.external.clone()).collect::<Vec<_>>() {
+            self.send(0, to, Some(OPENER_TTL), Kind::Probe);
+        }
+    }
+
+    fn start_probing(&mut self, now: Instant) {
+        self.stage = Stage::Probing { since: now, chosen: None };
+        self.ticks = 0;
+        self.due = Some(now);
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.due = Some(now + TICK);
+        self.ticks += 1;
+        if self.go_on_selecting(now) {
+            return;
+        }
+        let Some(their) = &self.their else { return };
+        let Some(way) = way(self.own.mapping, their.mapping) else { return };
+        let external = their.external.clone();
+        let Some(first) = external.last().copied() else { return };
+        let step = match their.mapping {
+            Mapping::Dependent { step } => step,
+            _ => 0,
+        };
+        match way {
+            Way::Direct => self.tick_direct(),
+            Way::ManySockets => self.tick_many_sockets(first),
+            Way::ManyPorts => self.tick_many_ports(first, step),
+            Way::Counting => self.tick_counting(first, step),
+        }
+    }
+
+    fn tick_direct(&mut self) {
+        if self.ticks % DIRECT_TICKS != 1 {
+            return;
+        }
+        let Some(their) = &self.their else { return };
+        let mut to = their.external.clone();
+        // Behind one NAT they are in one network, perhaps.
+        let same = to.iter().any(|their| self.own.external.iter().any(|o| o.ip() == their.ip()));
+        if same {
+            to.extend(their.local.iter().copied());
+        }
+        for to in to {
+            self.send(0, to, None, Kind::Probe);
+        }
+    }
+
+    /// The listening socket alone first, then more of them; each sends once, and again before its
+    /// mapping is forgotten. Openers only: the other's probes come in by them.
+    fn tick_many_sockets(&mut self, to: SocketAddr) {
+        if self.ticks % 50 == 1 {
+            self.send(0, to, None, Kind::Probe);
+        }
+        if self.sockets < SOCKETS {
+            let before = self.sockets;
+            self.sockets = (before + OPEN_PER_TICK).min(SOCKETS);
+            self.events.push_back(Event::Sockets(self.sockets));
+            for socket in before..self.sockets {
+                self.send(socket, to, Some(OPENER_TTL), Kind::Probe);
+            }
+        } else {
+            let slot = usize::try_from(self.ticks).unwrap_or_default() % REFRESH_TICKS;
+            if (1..self.sockets).contains(&slot) {
+                self.send(slot, to, Some(OPENER_TTL), Kind::Probe);
+            }
+        }
+    }
+
+    fn tick_many_ports(&mut self, last: SocketAddr, step: i16) {
+        for _ in 0..SPRAY_PER_TICK {
+            if self.ports.is_empty() {
+                self.ports = (1024..=u16::MAX).collect();
+                self.ports.shuffle(&mut self.rng);
+                if is_counting(step) {
+                    let next = (1..=PREDICTED).rev();
+                    self.ports.extend(
+                        next.map(|n| {
+                            last.port().wrapping_add_signed(step.signum() * n.cast_signed())
+                        }),
+                    );
+                }
+            }
+            if let Some(port) = self.ports.pop() {
+                self.send(0, SocketAddr::new(last.ip(), port), None, Kind::Probe);
+            }
+        }
+    }
+
+    /// The n-th packet of each side uses the n-th next port of its own, so it is sent to the n-th
+    /// next port of the other.
+    fn tick_counting(&mut self, last: SocketAddr, step: i16) {
+        let next =
+            |n: i16| SocketAddr::new(last.ip(), last.port().wrapping_add_signed(step.signum() * n));
+        let n = i16::try_from(self.ticks / 4).unwrap_or(i16::MAX);
+        if self.ticks % 4 == 1 && n < 40 {
+            self.send(0, next(n + 1), None, Kind::Probe);
+        } else if self.ticks % 50 == 0 {
+            for n in 1..=n.min(40) {
+                self.send(0, next(n), None, Kind::Probe);
+            }
+        }
+    }
+
+    /// Whether a path is being tried; then nothing else is sent.
+    fn go_on_selecting(&mut self, now: Instant) -> bool {
+        let Stage::Probing { chosen, .. } = &mut self.stage else { return false };
+        let Some(trying) = chosen else { return false };
+        if trying.due > now {
+            return true;
+        }
+        if trying.selects >= MAX_SELECTS {
+            *chosen = None;
+            return false;
+        }
+        trying.selects += 1;
+        trying.due = now + SELECT_PAUSE;
+        let (socket, to) = trying.path;
+        self.send(socket, to, None, Kind::Select);
+        true
+    }
+
+    /// The way in works; the dialing side learns so from an answer, and can choose it.
+    fn answer(&mut self, path: (usize, SocketAddr)) {
+        if self.answered.len() >= MAX_PATHS && !self.answered.contains_key(&path) {
+            return;
+        }
+        let answers = self.answered.entry(path).or_default();
+        if *answers < MAX_ANSWERS {
+            *answers += 1;
+            self.send(path.0, path.1, None, Kind::Probe);
+        }
+    }
+
+    fn found(&mut self, path: (usize, SocketAddr), dials: bool) {
+        self.stage = Stage::Over;
+        self.due = None;
+        self.events.push_back(Event::Open { socket: path.0, remote: path.1, dials });
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.stage = Stage::Over;
+        self.due = None;
+        self.events.push_back(Event::Failed(failure));
+    }
+
+    fn send(&mut self, socket: usize, to: SocketAddr, ttl: Option<u8>, kind: Kind) {
+        if let Some(keys) = &self.keys {
+            let bytes = keys.seal(kind, self.rng.random());
+            self.transmits.push_back(Transmit { socket, to, ttl, bytes });
+        }
+    }
+}
+
+fn is_unforeseeable(mapping: Mapping) -> bool {
+    matches!(mapping, Mapping::Dependent { .. })
+}
+
+fn is_counting(step: i16) -> bool {
+    step != 0 && step.abs() <= MAX_STEP
+}
+
+/// How two mappings are got through, from the first one's side.
+fn way(own: Mapping, their: Mapping) -> Option<Way> {
+    match (own, their) {
+        (Mapping::Blocked, _) | (_, Mapping::Blocked) => None,
+        (Mapping::Dependent { step: a }, Mapping::Dependent { step: b }) => {
+            (is_counting(a) && is_counting(b)).then_some(Way::Counting)
+        }
+        (Mapping::Dependent { .. }, _) => Some(Way::ManySockets),
+        (_, Mapping::Dependent { .. }) => Some(Way::ManyPorts),
+        _ => Some(Way::Direct),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,443 @@
+//! Two punches through two modelled NATs, with a fake clock, loss and latency.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashSet},
+    net::IpAddr,
+};
+
+use super::*;
+
+/// How far the two routers are apart.
+const HOPS: u8 = 10;
+
+/// How a router maps (RFC 4787 §4.1) and filters (§5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maps {
+    /// No NAT.
+    None,
+    Independent,
+    Random,
+    Counting(i16),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filters {
+    Nothing,
+    Address,
+    AddressAndPort,
+}
+
+struct Router {
+    maps: Maps,
+    filters: Filters,
+    ip: IpAddr,
+    /// Outside port to socket; and what the inside sent to from there.
+    inside: HashMap<u16, usize>,
+    outside: HashMap<(usize, Option<SocketAddr>), u16>,
+    sent: HashSet<(u16, SocketAddr)>,
+    next: u16,
+}
+
+impl Router {
+    fn new(maps: Maps, filters: Filters, ip: &str, rng: &mut StdRng) -> Self {
+        Self {
+            maps,
+            filters,
+            ip: ip.parse().unwrap(),
+            inside: HashMap::new(),
+            outside: HashMap::new(),
+            sent: HashSet::new(),
+            next: rng.random_range(20_000..40_000),
+        }
+    }
+
+    /// A packet leaves; yields its address outside.
+    fn out(&mut self, socket: usize, to: SocketAddr, rng: &mut StdRng) -> SocketAddr {
+        let key = match self.maps {
+            Maps::None | Maps::Independent => (socket, None),
+            Maps::Random | Maps::Counting(_) => (socket, Some(to)),
+        };
+        let (maps, inside, next) = (self.maps, &mut self.inside, &mut self.next);
+        let port = *self.outside.entry(key).or_insert_with(|| {
+            loop {
+                let port = match maps {
+                    Maps::Counting(step) => {
+                        *next = next.wrapping_add_signed(step);
+                        *next
+                    }
+                    _ => rng.random_range(1024..=u16::MAX),
+                };
+                if !inside.contains_key(&port) {
+                    break port;
+                }
+            }
+        });
+        inside.insert(port, socket);
+        self.sent.insert((port, to));
+        SocketAddr::new(self.ip, port)
+    }
+
+    /// A packet arrives; yields the socket behind.
+    fn in_(&self, from: SocketAddr, port: u16) -> Option<usize> {
+        let mut sent = self.sent.iter().filter(|(p, _)| *p == port);
+        let passes = match self.filters {
+            Filters::Nothing => true,
+            Filters::Address => sent.any(|(_, to)| to.ip() == from.ip()),
+            Filters::AddressAndPort => sent.any(|(_, to)| *to == from),
+        };
+        self.inside.get(&port).copied().filter(|_| passes)
+    }
+}
+
+struct Host {
+    punch: Punch,
+    router: Router,
+    run: u64,
+    seen: u64,
+    external: Vec<SocketAddr>,
+    mapping: Mapping,
+    open: Option<(usize, SocketAddr, bool)>,
+    failed: Option<Failure>,
+    sent: usize,
+}
+
+/// What the two meet in.
+#[derive(Debug, Clone, Copy)]
+struct Weather {
+    loss: f64,
+    latency: Duration,
+    /// How long a record takes from one to the other.
+    record: Duration,
+}
+
+const FAIR: Weather =
+    Weather { loss: 0.0, latency: Duration::from_millis(20), record: Duration::from_millis(1100) };
+
+struct World {
+    hosts: [Host; 2],
+    rng: StdRng,
+    weather: Weather,
+    now: Instant,
+    began: Instant,
+    order: u64,
+    packets: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    flying: HashMap<u64, (SocketAddr, SocketAddr, [u8; PROBE_LEN])>,
+    next_record: [Instant; 2],
+}
+
+impl World {
+    fn new(kinds: [(Maps, Filters); 2], weather: Weather, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let now = Instant::now();
+        let mut hosts = kinds.into_iter().enumerate().map(|(index, (maps, filters))| {
+            let ip = ["198.51.100.1", "203.0.113.1"][index];
+            let mut router = Router::new(maps, filters, ip, &mut rng);
+            // What two observers have seen.
+            let external: Vec<_> = ["192.0.2.1:4001", "192.0.2.2:4001"]
+                .map(|observer| router.out(0, observer.parse().unwrap(), &mut rng))
+                .to_vec();
+            let mapping = match maps {
+                Maps::None | Maps::Independent => Mapping::Independent,
+                Maps::Random => Mapping::Dependent { step: 0 },
+                Maps::Counting(step) => Mapping::Dependent { step },
+            };
+            let external = if is_unforeseeable(mapping) { external } else { vec![external[0]] };
+            let side = [Side::First, Side::Second][index];
+            let run = rng.random_range(1..u64::MAX);
+            let punch = Punch::new(PairSecret::from_bytes([3; 32]), side, run, rng.random());
+            let (open, failed) = (None, None);
+            Host { punch, router, run, seen: 0, external, mapping, open, failed, sent: 0 }
+        });
+        let hosts = [hosts.next().unwrap(), hosts.next().unwrap()];
+        // They don't start at the same time.
+        let start = now + Duration::from_millis(rng.random_range(0..800));
+        Self {
+            hosts,
+            rng,
+            weather,
+            now,
+            began: now,
+            order: 0,
+            packets: BinaryHeap::new(),
+            flying: HashMap::new(),
+            next_record: [now, start],
+        }
+    }
+
+    fn record_of(&self, index: usize) -> Record {
+        let host = &self.hosts[index];
+        Record {
+            time: 0,
+            run: host.run,
+            seen: host.seen,
+            peer: [0; 32],
+            external: host.external.clone(),
+            local: Vec::new(),
+            tcp: Vec::new(),
+            mapping: host.mapping,
+        }
+    }
+
+    fn pump(&mut self, index: usize) {
+        while let Some(event) = self.hosts[index].punch.poll_event() {
+            let host = &mut self.hosts[index];
+            match event {
+                Event::Seen(run) => host.seen = run,
+                Event::Open { socket, remote, dials } => host.open = Some((socket, remote, dials)),
+                Event::Failed(failure) => host.failed = Some(failure),
+                Event::Sockets(wanted) => assert!(wanted <= SOCKETS),
+            }
+        }
+        while let Some(transmit) = self.hosts[index].punch.poll_transmit() {
+            let host = &mut self.hosts[index];
+            host.sent += 1;
+            let from = host.router.out(transmit.socket, transmit.to, &mut self.rng);
+            let arrives = transmit.ttl.is_none_or(|ttl| ttl >= HOPS);
+            if arrives && !self.rng.random_bool(self.weather.loss) {
+                self.order += 1;
+                self.flying.insert(self.order, (from, transmit.to, transmit.bytes));
+                let at = self.now + self.weather.latency;
+                self.packets.push(Reverse((at, self.order, 1 - index)));
+            }
+        }
+    }
+
+    /// Runs until both know a way, or one knows that there is none.
+    fn run(&mut self) {
+        let end = self.now + Duration::from_secs(120);
+        while self.now < end {
+            if self.hosts.iter().all(|host| host.open.is_some())
+                || self.hosts.iter().any(|host| host.failed.is_some())
+            {
+                return;
+            }
+            let packet = self.packets.peek().map(|Reverse((at, ..))| *at);
+            let timers = self.hosts.iter().filter_map(|host| host.punch.poll_timeout());
+            let next = timers.chain(packet).chain(self.next_record).min().unwrap();
+            self.now = self.now.max(next);
+            while let Some(Reverse((at, order, to))) = self.packets.peek().copied()
+                && at <= self.now
+            {
+                self.packets.pop();
+                let (from, address, bytes) = self.flying.remove(&order).unwrap();
+                let host = &mut self.hosts[to];
+                if host.router.ip == address.ip()
+                    && let Some(socket) = host.router.in_(from, address.port())
+                {
+                    assert!(host.punch.handle_probe(self.now, socket, from, &bytes));
+                    self.pump(to);
+                }
+            }
+            for index in 0..2 {
+                if self.next_record[index] <= self.now {
+                    self.next_record[index] = self.now + self.weather.record;
+                    let (record, now) = (self.record_of(1 - index), self.now);
+                    let host = &mut self.hosts[index];
+                    host.punch.set_own(now, &host.external, host.mapping);
+                    host.punch.handle_record(now, record);
+                    self.pump(index);
+                }
+                self.hosts[index].punch.handle_timeout(self.now);
+                self.pump(index);
+            }
+        }
+    }
+
+    /// Both know a way, and QUIC's packets get through it, there and back.
+    #[track_caller]
+    fn is_open(&mut self) {
+        let [first, second] = &self.hosts;
+        let (one, two) = (first.open.expect("first"), second.open.expect("second"));
+        assert_ne!(one.2, two.2, "one dials");
+        let dialer = usize::from(two.2);
+        let (socket, remote, _) = self.hosts[dialer].open.unwrap();
+        let from = self.hosts[dialer].router.out(socket, remote, &mut self.rng);
+        let listener = &self.hosts[1 - dialer].router;
+        assert_eq!(listener.ip, remote.ip());
+        assert_eq!(listener.in_(from, remote.port()), Some(0), "QUIC listens on the first socket");
+        let back = self.hosts[1 - dialer].router.out(0, from, &mut self.rng);
+        assert_eq!(back, remote);
+        assert_eq!(self.hosts[dialer].router.in_(back, from.port()), Some(socket));
+    }
+}
+
+const FILTERS: [Filters; 3] = [Filters::Nothing, Filters::Address, Filters::AddressAndPort];
+
+fn foreseeable() -> impl Iterator<Item = (Maps, Filters)> {
+    let with = |maps| FILTERS.map(|filters| (maps, filters));
+    with(Maps::None).into_iter().chain(with(Maps::Independent))
+}
+
+fn run(kinds: [(Maps, Filters); 2], weather: Weather, seed: u64) -> World {
+    let mut world = World::new(kinds, weather, seed);
+    world.run();
+    world
+}
+
+#[test]
+fn foreseeable_ports_are_got_through_at_once() {
+    for one in foreseeable() {
+        for two in foreseeable() {
+            for seed in 0..30 {
+                let mut world = run([one, two], FAIR, seed);
+                world.is_open();
+                let took = world.now - world.began;
+                assert!(took < Duration::from_secs(4), "{one:?} {two:?} {seed}: {took:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_unforeseeable_port_is_met_by_the_birthday_paradox() {
+    for maps in [Maps::Random, Maps::Counting(1), Maps::Counting(-2)] {
+        let hard = (maps, Filters::AddressAndPort);
+        for other in [(Maps::Independent, Filters::AddressAndPort), (Maps::None, Filters::Nothing)]
+        {
+            for seed in 0..20 {
+                for kinds in [[hard, other], [other, hard]] {
+                    let mut world = run(kinds, FAIR, seed);
+                    world.is_open();
+                    let took = world.now - world.began;
+                    assert!(took < Duration::from_secs(15), "{kinds:?} {seed}: {took:?}");
+                    let dialer = world.hosts.iter().find(|host| host.open.unwrap().2).unwrap();
+                    assert!(is_unforeseeable(dialer.mapping));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn two_that_count_meet() {
+    let counting = |step| (Maps::Counting(step), Filters::AddressAndPort);
+    let met = (0..50).filter(|seed| {
+        let mut world = run([counting(1), counting(1)], FAIR, *seed);
+        let open = world.hosts.iter().all(|host| host.open.is_some());
+        if open {
+            world.is_open();
+        }
+        open
+    });
+    assert!(met.count() >= 40);
+}
+
+#[test]
+fn two_unforeseeable_ports_are_given_up_at_once() {
+    let random = (Maps::Random, Filters::AddressAndPort);
+    let world = run([random, random], FAIR, 1);
+    let failed: Vec<_> = world.hosts.iter().filter_map(|host| host.failed).collect();
+    assert!(failed.contains(&Failure::BothUnforeseeable), "{failed:?}");
+    assert!(world.now - world.began < Duration::from_secs(3));
+    assert!(world.hosts.iter().all(|host| host.sent == 0));
+}
+
+#[test]
+fn loss_and_distance_are_borne() {
+    for (loss, latency) in [(0.2, 20), (0.36, 20), (0.0, 200), (0.2, 200)] {
+        let weather = Weather { loss, latency: Duration::from_millis(latency), ..FAIR };
+        for two in
+            [(Maps::Independent, Filters::AddressAndPort), (Maps::Random, Filters::AddressAndPort)]
+        {
+            for seed in 0..50 {
+                let mut world =
+                    run([(Maps::Independent, Filters::AddressAndPort), two], weather, seed);
+                world.is_open();
+                let took = world.now - world.began;
+                assert!(took < Duration::from_secs(30), "{weather:?} {two:?} {seed}: {took:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn blocked_udp_is_given_up_at_once() {
+    let mut world = World::new(
+        [(Maps::Independent, Filters::Nothing), (Maps::Independent, Filters::Nothing)],
+        FAIR,
+        1,
+    );
+    world.hosts[1].mapping = Mapping::Blocked;
+    world.run();
+    assert!(world.hosts.iter().any(|host| host.failed == Some(Failure::Blocked)));
+}
+
+#[test]
+fn another_run_of_the_other_begins_anew() {
+    let kinds = [(Maps::Independent, Filters::AddressAndPort); 2];
+    let mut world = run(kinds, FAIR, 5);
+    world.is_open();
+    let now = world.now;
+    let record = Record { run: 99, seen: 0, ..world.record_of(1) };
+    let host = &mut world.hosts[0];
+    host.punch.handle_record(now, record);
+    assert_eq!(host.punch.poll_event(), Some(Event::Seen(99)));
+    let opener = host.punch.poll_transmit().unwrap();
+    assert_eq!((opener.ttl, opener.socket), (Some(OPENER_TTL), 0));
+    assert!(host.punch.poll_timeout().is_some());
+}
+
+#[test]
+fn forged_and_reflected_probes_do_nothing() {
+    let kinds = [(Maps::Independent, Filters::Nothing); 2];
+    let mut world = World::new(kinds, FAIR, 5);
+    let (now, record) = (world.now, world.record_of(1));
+    let host = &mut world.hosts[0];
+    host.punch.set_own(now, &host.external, host.mapping);
+    host.punch.handle_record(now, record);
+    let own = host.punch.poll_transmit().unwrap().bytes;
+    let from = "203.0.113.9:4000".parse().unwrap();
+    assert!(!host.punch.is_for(&own));
+    assert!(!host.punch.handle_probe(now, 0, from, &own), "one's own, sent back");
+    // A genuine one, bent.
+    let keys = Keys::new(
+        &PairSecret::from_bytes([3; 32]),
+        Side::Second,
+        world.hosts[1].run,
+        world.hosts[0].run,
+    );
+    let genuine = keys.seal(Kind::Probe, [1; 4]);
+    let host = &mut world.hosts[0];
+    for at in 0..PROBE_LEN {
+        let mut bent = genuine;
+        bent[at] ^= 1;
+        assert!(!host.punch.handle_probe(now, 0, from, &bent), "byte {at}");
+    }
+    for length in 0..PROBE_LEN {
+        assert!(!host.punch.handle_probe(now, 0, from, &genuine[..length]));
+    }
+    assert!(host.punch.poll_transmit().is_none());
+    assert!(host.punch.handle_probe(now, 0, from, &genuine));
+}
+
+#[test]
+fn a_flood_of_genuine_probes_is_answered_a_few_times() {
+    let kinds = [(Maps::Independent, Filters::Nothing); 2];
+    let mut world = World::new(kinds, FAIR, 5);
+    let (now, record) = (world.now, world.record_of(0));
+    let (run, other) = (world.hosts[1].run, world.hosts[0].run);
+    let host = &mut world.hosts[1];
+    host.punch.set_own(now, &host.external, host.mapping);
+    host.punch.handle_record(now, record);
+    while host.punch.poll_transmit().is_some() {}
+    let keys = Keys::new(&PairSecret::from_bytes([3; 32]), Side::First, other, run);
+    for port in 0..5000 {
+        let from = SocketAddr::new("203.0.113.9".parse().unwrap(), 1024 + port % 1000);
+        assert!(host.punch.handle_probe(now, 0, from, &keys.seal(Kind::Probe, [0; 4])));
+    }
+    let mut answers = 0;
+    while host.punch.poll_transmit().is_some() {
+        answers += 1;
+    }
+    assert_eq!(answers, MAX_PATHS * MAX_ANSWERS as usize);
+    assert_eq!(host.punch.answered.len(), MAX_PATHS);
+}
+
+#[test]
+fn no_probe_looks_like_quic() {
+    for n in 0..200_u8 {
+        let keys = Keys::new(&PairSecret::from_bytes([n; 32]), Side::First, 1, 2);
+        assert_eq!(keys.seal(Kind::Probe, [0xff; 4])[0] & 0xc0, 0);
+    }
+}
