@@ -115,8 +115,46 @@ impl<'b> Reader<'b> {
         Ok(null)
     }
 
+    /// Passes over any item whose lengths are definite (those of later versions must be so too),
+    /// without recursion: a peer decides how deep it is.
     pub(crate) fn skip(&mut self) -> Result<(), Invalid> {
-        Ok(self.0.skip()?)
+        let mut items: u64 = 1;
+        while items > 0 {
+            items -= 1;
+            let inside = match self.0.datatype()? {
+                Type::Array => self.0.array()?.ok_or(Invalid)?,
+                Type::Map => {
+                    let pairs = self.0.map()?.ok_or(Invalid)?;
+                    pairs.checked_mul(2).ok_or(Invalid)?
+                }
+                Type::Tag => {
+                    self.0.tag()?;
+                    1
+                }
+                Type::ArrayIndef
+                | Type::MapIndef
+                | Type::BytesIndef
+                | Type::StringIndef
+                | Type::Break
+                | Type::Unknown(_) => return Err(Invalid),
+                Type::Bytes => {
+                    self.0.bytes()?;
+                    0
+                }
+                Type::String => {
+                    self.0.str()?;
+                    0
+                }
+                _ => {
+                    self.0.skip()?;
+                    0
+                }
+            };
+            // Each takes a byte at least.
+            items =
+                items.checked_add(inside).filter(|n| *n <= self.left() as u64).ok_or(Invalid)?;
+        }
+        Ok(())
     }
 
     /// The length of an array of at most `most` items, none shorter than `least_bytes`: no more
@@ -217,6 +255,44 @@ mod tests {
         assert_eq!(Reader::new(&[0x9f, 0xff]).array(10, 0), Err(Invalid));
         assert_eq!(Reader::new(&[0x5f, 0xff]).bytes(), Err(Invalid));
         assert_eq!(Reader::new(&[0xbf, 0xff]).map(|_, _| Ok::<_, Invalid>(false)), Err(Invalid));
+    }
+
+    #[test]
+    fn what_is_skipped_keeps_to_the_same_rules() {
+        let skip = |bytes: &[u8]| {
+            let mut r = Reader::new(bytes);
+            r.skip().and_then(|()| r.end())
+        };
+        for good in [
+            &[0x00][..],
+            &[0x38, 0x63],                   // -100
+            &[0x82, 0x01, 0x81, 0xf6],       // [1, [null]]
+            &[0xa1, 0x61, b'a', 0x42, 1, 2], // {"a": 2 bytes}
+            &[0xc1, 0x1a, 0, 0, 0, 1],       // a time
+            &[0xf9, 0x3c, 0x00],             // 1.0
+            &[0xf5],
+            &[0xf0], // a simple value
+        ] {
+            assert_eq!(skip(good), Ok(()), "{good:x?}");
+            assert_eq!(skip(&good[..good.len() - 1]), Err(Invalid), "{good:x?}, cut");
+        }
+        for bad in [
+            &[0x9f, 0xff][..],
+            &[0xbf, 0xff],
+            &[0x5f, 0x41, 0x00, 0xff],
+            &[0x7f, 0x61, b'a', 0xff],
+            &[0x81, 0x9f, 0xff],       // within an array
+            &[0xa1, 0x01, 0x5f, 0xff], // and a map
+            &[0xc1, 0x9f, 0xff],       // and behind a tag
+            &[0xff],
+            &[0x61, 0xff], // no UTF-8
+            &[0xbb, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1],
+            &[0x9b, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1],
+        ] {
+            assert_eq!(skip(bad), Err(Invalid), "{bad:x?}");
+        }
+        // 100,000 arrays within each other.
+        assert_eq!(skip(&[vec![0x81; 100_000], vec![0x00]].concat()), Ok(()));
     }
 
     #[test]
