@@ -172,9 +172,10 @@ pub fn missing<L: Log>(
     let known = Known::of(log, conversation, view)?;
     let lacking = |b: &BranchOfOther| !b.perhaps_all && b.up_to < b.branch.tip.seq;
     let mut runs: Vec<Run> = known.branches.iter().filter(|b| lacking(b)).map(Run::new).collect();
-    let alone = runs.len() == 1;
+    let ahead = read_ahead(budget, runs.len());
     let unclear = known.branches.iter().any(|b| b.perhaps_all && b.up_to < b.branch.tip.seq);
-    let mut batch = Batch { entries: Vec::new(), view: view.clone(), more: false, all: !unclear };
+    let view = View { located: known.located, ..view.clone() };
+    let mut batch = Batch { entries: Vec::new(), view, more: false, all: !unclear };
     let mut bytes = 0;
     for id in std::mem::take(&mut batch.view.lacking) {
         if let Some(stored) = log.entry(conversation, &id)?.filter(|s| !s.placed.pruned) {
@@ -188,11 +189,7 @@ pub fn missing<L: Log>(
     loop {
         let mut first: Option<usize> = None;
         for index in 0..runs.len() {
-            let left = Budget {
-                entries: if alone { budget.entries } else { budget.entries.min(READ_AHEAD) },
-                bytes: budget.bytes,
-            };
-            runs[index].fill(log, conversation, left)?;
+            runs[index].fill(log, conversation, ahead)?;
             if let Some(position) = runs[index].position()
                 && first.is_none_or(|f| runs[f].position().is_none_or(|p| position < p))
             {
@@ -224,6 +221,14 @@ pub fn missing<L: Log>(
 
 /// How many entries are read ahead of each branch while several are merged.
 const READ_AHEAD: usize = 32;
+
+/// What is read at once of each of so many branches: together no more bytes than are sent.
+pub(super) fn read_ahead(budget: Budget, branches: usize) -> Budget {
+    match branches {
+        0 | 1 => budget,
+        _ => Budget { entries: budget.entries.min(READ_AHEAD), bytes: budget.bytes / branches },
+    }
+}
 
 /// A branch being read from where the other's knowledge ends.
 struct Run {
