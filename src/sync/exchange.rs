@@ -122,7 +122,11 @@ impl Exchange {
         for leaf in since.leaves {
             state.view.catch_up(leaf);
         }
-        state.current = batch.all && !std::mem::take(&mut state.behind);
+        let behind = std::mem::take(&mut state.behind);
+        if behind {
+            state.view.located = since.located;
+        }
+        state.current = batch.all && !behind;
         self.entries(conversation, batch.entries)
     }
 

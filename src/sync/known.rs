@@ -47,6 +47,8 @@ impl View {
 pub struct Known {
     branches: Vec<BranchOfOther>,
     forked: Vec<FeedId>,
+    /// Of what the other located, all that matters: see [`Known::locate`].
+    located: Vec<Leaf>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,8 +74,8 @@ impl Known {
     ) -> Result<Self, L::Error> {
         let branches = log.branches(conversation)?;
         let of_other = |branch| BranchOfOther { branch, up_to: 0, leaf: false, perhaps_all: false };
-        let mut known =
-            Self { branches: branches.into_iter().map(of_other).collect(), forked: Vec::new() };
+        let branches = branches.into_iter().map(of_other).collect();
+        let mut known = Self { branches, forked: Vec::new(), located: Vec::new() };
         let mut lacking: Vec<Leaf> = Vec::new();
         for leaf in &view.leaves {
             match known.point(log, conversation, leaf)? {
@@ -81,11 +83,7 @@ impl Known {
                 None => lacking.push(*leaf),
             }
         }
-        for leaf in &view.located {
-            if let Some(point) = known.point(log, conversation, leaf)? {
-                known.mark(point, false);
-            }
-        }
+        known.locate(log, conversation, &view.located)?;
         for leaf in lacking {
             let located = view.located.iter().any(|l| l.feed == leaf.feed);
             let mut own_last = 0;
@@ -98,6 +96,37 @@ impl Known {
             }
         }
         Ok(known)
+    }
+
+    /// Notes what the other located. What is kept of it is, of each branch, the last entry; and of
+    /// a feed none of whose located entries this log has, one of them: that it was located at all.
+    /// Everything else says nothing more, and would be looked for again each time.
+    fn locate<L: Log>(
+        &mut self,
+        log: &L,
+        conversation: &ConversationId,
+        located: &[Leaf],
+    ) -> Result<(), L::Error> {
+        let mut last: Vec<(u32, Leaf)> = Vec::new();
+        for leaf in located {
+            if let Some(point) = self.point(log, conversation, leaf)? {
+                self.mark(point, false);
+                let leaf = Leaf { seq: point.seq, ..*leaf };
+                match last.iter_mut().find(|(branch, _)| *branch == point.branch) {
+                    Some((_, last)) if last.seq < leaf.seq => *last = leaf,
+                    Some(_) => {}
+                    None => last.push((point.branch, leaf)),
+                }
+            }
+        }
+        self.located = last.into_iter().map(|(_, leaf)| leaf).collect();
+        for leaf in located {
+            let is_here = self.branches.iter().any(|b| b.branch.feed == leaf.feed);
+            if is_here && !self.located.iter().any(|l| l.feed == leaf.feed) {
+                self.located.push(*leaf);
+            }
+        }
+        Ok(())
     }
 
     fn point<L: Log>(
