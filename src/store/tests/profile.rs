@@ -137,6 +137,39 @@ async fn every_flipped_byte_of_the_key_file_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_key_file_may_cost_only_so_much() {
+    let mut rng = rand::rng();
+    let cost = super::super::key::Cost::LEAST;
+    let good = Sealed::encode(&DatabaseKey::generate(&mut rng), Some("x"), cost, &mut rng).unwrap();
+    // Memory in KiB, passes, lanes: from byte 15 on, 4 each.
+    for (field, most) in [1024 * 1024_u32, 16, 16].into_iter().enumerate() {
+        for (number, allowed) in [(most, true), (most + 1, false), (u32::MAX, false)] {
+            let mut file = good.to_vec();
+            let at = 15 + 4 * field;
+            file[at..at + 4].copy_from_slice(&number.to_be_bytes());
+            let content = file.len() - 16;
+            let check = blake3::hash(&file[..content]);
+            file[content..].copy_from_slice(&check.as_bytes()[..16]);
+            assert_eq!(Sealed::decode(&file).is_ok(), allowed, "{field}: {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_key_file_only_so_much_is_read() {
+    let directory = closed().await;
+    let locked = lock(directory.path()).unwrap();
+    let whole = locked.read_key().unwrap();
+    let key = fs::OpenOptions::new().write(true).open(file(&directory, "key")).unwrap();
+    key.set_len(256 * 1024 * 1024).unwrap();
+    let read = locked.read_key().unwrap();
+    assert_eq!(read.len(), 1024);
+    assert!(read.starts_with(&whole));
+    drop(locked);
+    assert!(matches!(failure(&directory, None), StoreError::Damaged(_)));
+}
+
+#[tokio::test]
 async fn a_newer_database_is_refused_and_left_alone() {
     let directory = closed().await;
     let sealed = Sealed::decode(&fs::read(file(&directory, "key")).unwrap()).unwrap();
