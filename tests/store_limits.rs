@@ -11,7 +11,7 @@ use entrenous::{
     conversation::{Body, ConversationId},
     identity::{Invite, InviteSecret},
     node::api::FailureKind,
-    store::{self, Store},
+    store::{self, Presence, Store},
 };
 use libtest_mimic::{Arguments, Trial};
 
@@ -124,13 +124,24 @@ fn full() {
 
 fn no_room() {
     run(async {
-        let mount = Mount::new("size=16k").unwrap();
-        let locked = store::lock(&mount.profile()).unwrap();
-        let error = store::create(locked, "Ann", None).unwrap_err();
-        assert_eq!(error.kind(), FailureKind::DiskFull, "{error}");
-        mount.remount("size=8m");
-        let store = store::create(store::lock(&mount.profile()).unwrap(), "Ann", None).unwrap();
-        store.close().await.unwrap();
+        // Wherever it gets too tight, in the last step too.
+        for kib in (16..512).step_by(8) {
+            let mount = Mount::new(&format!("size={kib}k")).unwrap();
+            let locked = store::lock(&mount.profile()).unwrap();
+            match store::create(locked, "Ann", None) {
+                Ok(_) => assert!(kib > 16),
+                Err(error) => assert_eq!(error.kind(), FailureKind::DiskFull, "{kib}: {error}"),
+            }
+            mount.remount("size=8m");
+            let locked = store::lock(&mount.profile()).unwrap();
+            let store = if locked.presence() == Presence::Fresh {
+                store::create(locked, "Ann", None).unwrap()
+            } else {
+                store::open(locked, None).map_err(|(_, error)| error).unwrap()
+            };
+            assert_eq!(store.profile().await.unwrap().name, "Ann", "{kib}");
+            store.close().await.unwrap();
+        }
     });
 }
 

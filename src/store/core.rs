@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::{Directory, Profile, Result, StoreError, check::Check, log::Logs};
+use super::{Directory, Profile, Result, StoreError, check::Check, log::Logs, schema};
 use crate::{
     conversation::{FeedId, Held, MarkKey},
     identity::{Certificate, DeviceKey, Identity, IdentityKey},
@@ -122,11 +122,8 @@ impl Core {
     /// Nothing is queued: takes deleted text out of the write-ahead log too.
     pub(super) fn rest(&mut self) {
         if self.logs.pruned {
-            let busy = self
-                .connection()
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-            // Busy: the integrity check reads; it is done after the next group.
-            self.logs.pruned = !matches!(busy, Ok(false));
+            // If the integrity check reads, it is done after the next group.
+            self.logs.pruned = !matches!(schema::empty_log(self.connection()), Ok(true));
         }
     }
 
@@ -136,12 +133,11 @@ impl Core {
         if let Some(check) = check {
             check.stop();
         }
-        let checkpoint =
-            logs.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let emptied = schema::empty_log(&logs.connection);
         logs.connection.flush_prepared_statement_cache();
         let closed = logs.connection.close().map_err(|(_, error)| error);
         drop(directory);
-        checkpoint?;
+        emptied?;
         closed?;
         Ok(())
     }

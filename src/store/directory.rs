@@ -128,6 +128,9 @@ impl Directory {
         file.write_all(key)?;
         file.sync_all()?;
         fs::rename(new_key, self.path.join(KEY))?;
+        // A cut between the two leaves a key without a database, which is known to be unfinished;
+        // never the other way round.
+        sync_directory(&self.path)?;
         fs::rename(self.new_database(), self.database())?;
         sync_directory(&self.path)?;
         self.look()

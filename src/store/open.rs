@@ -62,6 +62,11 @@ pub(super) fn create_with_key(
     let certificate = Certificate::issue(&identity_key, device_key.public(), 1, 1);
     let name = own_name(name, &identity_key.public());
     Keys { identity_key, device_key, certificate, name }.write(&connection)?;
+    // Closing says that all is well even if what is in the log could not be moved; and it is the
+    // database alone that is put in its place.
+    if !schema::empty_log(&connection)? {
+        return Err(StoreError::Storage("the new database is being read".to_owned()));
+    }
     connection.close().map_err(|(_, error)| error)?;
     directory.finish(&key_file)
 }

@@ -59,6 +59,17 @@ pub(super) fn connect(path: &Path, key: &DatabaseKey, purpose: Purpose) -> Resul
     Ok(connection)
 }
 
+/// Moves everything from the write-ahead log into the database, and empties it. Whether that was
+/// done: not while another connection reads.
+///
+/// # Errors
+/// The disk; then the log still has what was committed.
+pub(super) fn empty_log(connection: &Connection) -> Result<bool> {
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let busy: bool = connection.query_row(checkpoint, [], |row| row.get(0))?;
+    Ok(!busy)
+}
+
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
