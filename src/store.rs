@@ -301,7 +301,7 @@ impl Store {
 
 /// Conversations and their logs.
 impl Store {
-    /// All conversations, the one with the newest entry first.
+    /// All conversations, the one to which an item came last first.
     ///
     /// # Errors
     /// Only those of every method.

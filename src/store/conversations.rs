@@ -7,12 +7,12 @@ use rusqlite::OptionalExtension as _;
 use super::{
     Acknowledged, Core, Received, Result, StoreError, WrittenEntry,
     core::short,
-    log::{SqlLog, id_of},
+    log::{LAST_SHOWN, SqlLog, id_of},
 };
 use crate::{
     conversation::{
-        self, Accepting, Added, Body, Budget, ConversationId, Effect, EntryId, Item, Kind, Outcome,
-        Placed, Position, WireEntry, WriteError, refold,
+        self, Accepting, Added, Body, Budget, ConversationId, Effect, EntryId, Header, Item, Kind,
+        Outcome, Placed, Position, WireEntry, WriteError, refold,
     },
     identity::Identity,
     node::api::{self, ConversationKind, EntryState, EntryView, UnixMillis},
@@ -35,21 +35,24 @@ impl Core {
         for (id, name) in ids {
             let me = self.me.author;
             let log = self.logs.open(&id)?;
-            let (unread, newest) = log.unread()?;
+            let unread = log.unread()?;
+            let last = log.last_to_arrive()?;
             let other = log.state.members.iter().find(|who| **who != me);
-            conversations.push(api::Conversation {
+            let conversation = api::Conversation {
                 id,
                 kind: ConversationKind::Direct,
                 name: other.and_then(|who| names.get(who)).cloned().unwrap_or(name),
                 members: log.state.members.clone(),
                 unread,
                 read_up_to: log.state.read.get(&me).map(|position| position.id),
-                last_entry_at: newest.map(|position| position.time),
+                last_entry_at: last.map(|(_, sent_at)| sent_at),
                 forked: log.state.forked,
-            });
+            };
+            conversations.push((last.map(|(row, _)| row), conversation));
         }
-        conversations.sort_by_key(|c| std::cmp::Reverse(c.last_entry_at));
-        Ok(conversations)
+        // By arrival: by the clocks of others, one of them could be the first for ever.
+        conversations.sort_by_key(|(row, _)| std::cmp::Reverse(*row));
+        Ok(conversations.into_iter().map(|(_, conversation)| conversation).collect())
     }
 
     /// Makes the direct conversation with somebody, if there is none.
@@ -257,6 +260,25 @@ impl Core {
 }
 
 impl SqlLog<'_> {
+    /// The item that arrived last, among the last 10,000 entries of each branch: its row, and when
+    /// it was written by its author's clock.
+    fn last_to_arrive(&self) -> Result<Option<(i64, UnixMillis)>> {
+        let mut last = None;
+        let mut of_branch = self.connection.prepare_cached(LAST_SHOWN)?;
+        for branch in &self.state.branches {
+            let found: Option<(i64, Vec<u8>)> = of_branch
+                .query_row((self.state.number, branch.number), |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            if let Some((row, header)) = found
+                && last.is_none_or(|(later, _)| later < row)
+                && let Ok(header) = Header::decode(&header)
+            {
+                last = Some((row, header.time));
+            }
+        }
+        Ok(last)
+    }
+
     /// An item that has just been added: nothing can have changed it yet.
     fn new_view(&self, added: &Added) -> EntryView {
         let Added { entry, placed, .. } = added;

@@ -113,20 +113,9 @@ impl SqlLog<'_> {
         }
     }
 
-    /// How many items by others, and which is the newest of all: `(unread, newest)`.
-    pub(super) fn unread(&self) -> Result<(u32, Option<Position>)> {
+    /// How many items by others stand after the read mark.
+    pub(super) fn unread(&self) -> Result<u32> {
         let number = self.state.number;
-        let newest = self
-            .connection
-            .prepare_cached(
-                "SELECT time, id FROM entry WHERE shown AND conversation = ?1
-                 ORDER BY time DESC, id DESC LIMIT 1",
-            )?
-            .query_row([number], |row| {
-                let time: i64 = row.get(0)?;
-                Ok(Position { time: time.cast_unsigned(), id: EntryId(row.get(1)?) })
-            })
-            .optional()?;
         let read = self.read_up_to(&self.me);
         // `LIMIT` bounds what is counted, and what is looked at: own items are counted out after.
         let unread = self
@@ -140,7 +129,7 @@ impl SqlLog<'_> {
                  )",
             )?
             .query_row((number, read.time.cast_signed(), read.id.0), |row| row.get(0))?;
-        Ok((unread, newest))
+        Ok(unread)
     }
 
     /// How far somebody has read; before everything if they have not.

@@ -6,5 +6,5 @@ mod sql;
 
 pub(super) use self::{
     cache::{Logs, State},
-    sql::{NAMED, SqlLog, id_of, prefix},
+    sql::{LAST_SHOWN, NAMED, SqlLog, id_of, prefix},
 };

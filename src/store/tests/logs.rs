@@ -140,6 +140,52 @@ async fn early_entries_wait_in_any_order() {
 }
 
 #[tokio::test]
+async fn a_clock_far_ahead_keeps_nobody_on_top() {
+    let (ann, ben) = pair().await;
+    let eve = Person::new("Eve").await;
+    introduce(&eve, &ann).await;
+    let first = async || ann.store.conversations().await.unwrap().remove(0);
+    let body = Body::Text { text: "from the future".to_owned() };
+    let far = ben.store.write(ben.with(&ann), body, u64::MAX).await.unwrap();
+    push(&ben, &ann).await;
+    let shown = first().await;
+    assert_eq!(shown.id, ann.with(&ben));
+    assert_eq!(shown.last_entry_at, Some(far.entry.header.time));
+    eve.say(&ann, "now").await;
+    push(&eve, &ann).await;
+    assert_eq!(first().await.id, ann.with(&eve));
+    // What is no item moves nothing.
+    let react = Body::Reaction { target: far.entry.id, emoji: "👍".to_owned() };
+    ann.store.write(ann.with(&ben), react, NOW).await.unwrap();
+    assert_eq!(first().await.id, ann.with(&eve));
+    ann.say(&ben, "and on").await;
+    let shown = first().await;
+    assert_eq!((shown.id, shown.last_entry_at), (ann.with(&ben), Some(NOW)));
+}
+
+#[tokio::test]
+async fn a_page_has_an_end() {
+    let (ann, ben) = pair().await;
+    let conversation = ann.with(&ben);
+    let more = MAX_PAGE as usize + 1;
+    let writes = (0..more)
+        .map(|_| ann.store.write(conversation, Body::Text { text: "tea".to_owned() }, NOW));
+    futures::future::try_join_all(writes).await.unwrap();
+    let first = ann.store.history(conversation, None, None, 1).await.unwrap().remove(0).entry;
+    for (before, after) in [(None, None), (Some(first), None)] {
+        let page = ann.store.history(conversation, before, after, u32::MAX).await.unwrap();
+        assert_eq!(page.len(), MAX_PAGE as usize);
+    }
+    let page = ann.store.history(conversation, None, None, u32::MAX).await.unwrap();
+    let oldest = page[0].entry;
+    let page = ann.store.history(conversation, Some(oldest), None, u32::MAX).await.unwrap();
+    let after = ann.store.history(conversation, None, Some(page[0].entry), u32::MAX).await;
+    assert_eq!(after.unwrap().len(), MAX_PAGE as usize);
+    let hits = ann.store.search("tea".to_owned(), None, u32::MAX).await.unwrap();
+    assert_eq!(hits.len(), MAX_PAGE as usize);
+}
+
+#[tokio::test]
 async fn garbage_is_refused_and_nothing_else_is() {
     let (ann, ben) = pair().await;
     let good = ann.say(&ben, "hello").await.entry.wire;
