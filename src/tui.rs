@@ -47,7 +47,7 @@ mod layout;
 pub mod model;
 pub mod qr;
 mod runner;
-mod terminal;
+pub mod terminal;
 pub mod theme;
 pub mod timeline;
 mod update;

@@ -6,7 +6,7 @@
 #[path = "support/support.rs"]
 mod support;
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use serde_json::json;
 use support::{at_most, figure, lab::wait_for, profile::Profile, pty::Screen, required};
@@ -61,6 +61,30 @@ fn signals_leave_the_terminal_as_it_was() {
         screen.ended_in_order();
         assert!(!String::from_utf8_lossy(&screen.output()).contains("panicked"), "{signal}");
     }
+}
+
+/// Says to this test program that it is the one on the pseudo-terminal.
+const TO_PANIC: &str = "ENTRENOUS_TEST_TO_PANIC";
+
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was_and_is_readable() {
+    if std::env::var_os(TO_PANIC).is_some() {
+        let _screen = entrenous::tui::terminal::Screen::enter().unwrap();
+        panic!("what went wrong");
+    }
+    if !possible() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let program = Command::new(std::env::current_exe().unwrap());
+    let name = "a_panic_leaves_the_terminal_as_it_was_and_is_readable";
+    let arguments = [name, "--exact", "--nocapture"].map(str::to_owned);
+    let environment = [(TO_PANIC, "1")];
+    let mut screen = Screen::run(&program, &arguments, directory.path(), (80, 24), &environment);
+    assert_ne!(screen.ended_in_order(), 0);
+    let output = String::from_utf8_lossy(&screen.output()).into_owned();
+    assert!(output.contains("\u{1b}[?1049h"), "it never had the screen: {output}");
+    assert!(screen.text().contains("what went wrong"), "{}", screen.text());
 }
 
 #[test]

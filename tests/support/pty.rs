@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -32,15 +32,27 @@ impl Screen {
 
     /// Opens the profile's screen on a terminal of this size (columns, rows).
     pub fn open(profile: &Profile, size: (u16, u16), environment: &[(&str, &str)]) -> Self {
-        let program = profile.command();
-        let directory = profile.outside().to_owned();
+        let arguments = profile.arguments();
+        Self::run(&profile.command(), &arguments, profile.outside(), size, environment)
+    }
+
+    /// Runs any program, by its path and environment, on a terminal of this size. `directory` is
+    /// for what is learned of it.
+    pub fn run(
+        program: &Command,
+        arguments: &[String],
+        directory: &Path,
+        size: (u16, u16),
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let directory = directory.to_owned();
         let (columns, rows) = size;
         // The program's own process id, and the terminal's settings before and after.
         let shell = format!(
             "stty rows {rows} cols {columns}; stty -a > before; \
              sh -c 'echo $$ > pid; exec \"$PROGRAM\" \"$@\"' sh {}; \
              echo $? > code; stty -a > after",
-            profile.arguments().join(" ")
+            arguments.join(" ")
         );
         let mut command = Command::new("script");
         command.args(["-qfc", &shell, "/dev/null"]).current_dir(&directory);
