@@ -214,9 +214,10 @@ impl Core {
             .exists((number, who.0))?;
         if used {
             // Again, because the answer was lost; unless they were removed since.
-            return match self.is_contact(who)? {
-                true => self.make_contact(who, certificate, name),
-                false => Err(StoreError::InviteUsed),
+            return if self.is_contact(who)? {
+                self.make_contact(who, certificate, name)
+            } else {
+                Err(StoreError::InviteUsed)
             };
         }
         match invitation.state {

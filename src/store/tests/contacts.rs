@@ -108,7 +108,7 @@ async fn only_so_many_invites_are_remembered() {
 #[tokio::test]
 async fn there_is_a_tag_for_everybody() {
     let (ann, ben) = pair().await;
-    let fill = |contacts: usize| {
+    let fill_up = |contacts: usize| {
         ann.store.call(move |core| {
             for n in 1..contacts {
                 core.connection()
@@ -122,15 +122,15 @@ async fn there_is_a_tag_for_everybody() {
             Ok(())
         })
     };
-    fill(MAX_CONTACTS).await.unwrap();
+    fill_up(MAX_CONTACTS).await.unwrap();
     assert_eq!(ann.store.contacts().await.unwrap().len(), MAX_CONTACTS);
     let eve = Person::new("Eve").await;
     let number = ann.store.issue_invite(invite(&ann.id, 1), 1, NOW).await.unwrap();
     assert_eq!(complete(&ann, number, &eve).await.unwrap_err(), StoreError::ContactLimit);
     let accepted = ann.store.accept_invite(invite(&eve.id, 1), NOW).await.unwrap();
     ann.store.note_issuer(accepted, eve.certificate).await.unwrap();
-    let full = ann.store.complete_accepted(accepted, "Eve".to_owned(), NOW).await;
-    assert_eq!(full.unwrap_err(), StoreError::ContactLimit);
+    let refused = ann.store.complete_accepted(accepted, "Eve".to_owned(), NOW).await;
+    assert_eq!(refused.unwrap_err(), StoreError::ContactLimit);
     // Everything that may be met, with as many invites as there can be.
     let most = MAX_CONTACTS + 2 * MAX_INVITES as usize;
     assert!(most <= crate::session::MAX_TAGS, "{most} tags");
