@@ -74,9 +74,10 @@ impl Place {
         let mut seed = derive(labels::RENDEZVOUS_NAME);
         // Any 32 bytes are a seed; those that were read are wiped.
         let secret = ed25519::SecretKey::try_from_bytes(&mut *seed);
-        let name = secret.map_or_else(|_| Keypair::generate_ed25519(), |secret| {
-            ed25519::Keypair::from(secret).into()
-        });
+        let name = secret.map_or_else(
+            |_| Keypair::generate_ed25519(),
+            |secret| ed25519::Keypair::from(secret).into(),
+        );
         Self { name, seal: derive(labels::RENDEZVOUS_SEAL) }
     }
 

@@ -80,8 +80,7 @@ pub fn write(name: &Keypair, payload: &[u8], now: UnixMillis) -> Result<Vec<u8>,
     w.text("Validity").bytes(validity.as_bytes());
     w.text("ValidityType").uint(0);
     let data = w.0;
-    let signature =
-        name.sign(&[SIGNATURE_PREFIX, &data].concat()).map_err(|_| Unusable)?;
+    let signature = name.sign(&[SIGNATURE_PREFIX, &data].concat()).map_err(|_| Unusable)?;
     let mut record = Vec::with_capacity(data.len() + signature.len() + 6);
     for (tag, bytes) in [(SIGNATURE_TAG, &signature), (DATA_TAG, &data)] {
         record.push(tag);

@@ -75,13 +75,8 @@ fn a_record_of_more_addresses_than_fit_is_cut() {
 
 #[test]
 fn addresses_that_are_nobodys_are_left_out() {
-    let bad = [
-        "127.0.0.1:4001",
-        "0.0.0.0:4001",
-        "224.0.0.1:4001",
-        "203.0.113.1:0",
-        "203.0.113.1:53",
-    ];
+    let bad =
+        ["127.0.0.1:4001", "0.0.0.0:4001", "224.0.0.1:4001", "203.0.113.1:0", "203.0.113.1:53"];
     let aimed = Record { external: bad.map(|a| a.parse().unwrap()).to_vec(), ..record() };
     let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();
     assert_eq!(read.external, []);
