@@ -11,14 +11,11 @@
 //! is, and says so by [`Net::known`] or [`Net::stranger`].
 
 pub mod address;
-pub mod dht;
 pub mod dialer;
 pub mod links;
-pub mod observed;
 pub mod punch;
 pub mod quic;
 pub mod rendezvous;
-pub mod seek;
 mod transport;
 
 use std::{
@@ -28,7 +25,7 @@ use std::{
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Stream, Swarm, identify, kad, mdns,
+    Multiaddr, PeerId, Stream, Swarm, mdns,
     swarm::{
         ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent,
         behaviour::NewListenAddr,
@@ -40,8 +37,6 @@ use tokio::{sync::mpsc, time::sleep_until};
 use self::{
     dialer::{Dialer, Origin, Target},
     links::Opened,
-    observed::Observed,
-    seek::Seeks,
     transport::{Behaviour, BehaviourEvent},
 };
 use crate::node::api::{Path, Scope};
@@ -57,8 +52,6 @@ pub struct Config {
     pub bootstrap: Vec<Multiaddr>,
     /// Whether to look for others, and be found, on the LAN.
     pub mdns: bool,
-    /// Whether to serve the project's own DHT; without [`Scope::Everywhere`] there is none.
-    pub serve_dht: bool,
 }
 
 /// Names a link while it stands.
@@ -101,9 +94,6 @@ pub struct Link {
 /// discover, so without a flood they would stay.)
 const MAX_DISCOVERED: usize = 1024;
 
-/// Nodes of the DHT whose connection is kept, and by that the NAT's mapping.
-const MAX_NODES: usize = 8;
-
 /// Where a program listens that was not told where.
 const DEFAULT_LISTEN: [&str; 4] =
     ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
@@ -122,14 +112,6 @@ pub struct Net {
     /// Links that were closed here, until their connections are.
     closing: HashSet<ConnectionId>,
     listen: Vec<Multiaddr>,
-    serves_dht: bool,
-    sockets: quic::Sockets,
-    /// What arrives on the listening sockets and is not QUIC.
-    datagrams: mpsc::Receiver<quic::Datagram>,
-    /// Connections with nodes of the DHT.
-    nodes: HashMap<ConnectionId, PeerId>,
-    observed: Observed,
-    seeks: Seeks,
 }
 
 /// A connection that stands.
@@ -156,9 +138,9 @@ impl Net {
     ///
     /// A sentence about the address that can't be listened on or linked to.
     pub fn start(config: &Config) -> Result<Self, String> {
-        let (others, datagrams) = mpsc::channel(quic::MAX_DATAGRAMS);
-        let sockets = quic::Sockets::default();
-        let swarm = transport::swarm(config, sockets.clone(), others)
+        let mdns = config.mdns && config.scope != Scope::Offline;
+        let (others, _) = mpsc::channel(quic::MAX_DATAGRAMS);
+        let swarm = transport::swarm(config.scope, mdns, quic::Sockets::default(), others)
             .map_err(|error| format!("The network could not be set up: {error}."))?;
         let now = Instant::now();
         let mut net = Self {
@@ -169,12 +151,6 @@ impl Net {
             standing: HashMap::new(),
             closing: HashSet::new(),
             listen: Vec::new(),
-            serves_dht: config.serve_dht,
-            sockets,
-            datagrams,
-            nodes: HashMap::new(),
-            observed: Observed::default(),
-            seeks: Seeks::default(),
         };
         if config.scope == Scope::Offline {
             return Ok(net);
@@ -244,19 +220,12 @@ impl Net {
         }
     }
 
-    /// The hail has found nobody at the other side of this link. The connection stays where it
-    /// may serve the DHT; it ends when that has no use for it.
+    /// The hail has found nobody at the other side of this link.
     pub fn stranger(&mut self, id: LinkId) {
-        let of_dht = self.swarm.behaviour().kad.is_enabled();
-        let address = self.swarm.behaviour().links.address(id);
-        let stays = of_dht && address.is_some_and(|(_, dialed)| *dialed || self.serves_dht);
         if let Some(standing) = self.standing.get_mut(&id) {
             standing.who = Who::Stranger;
-            standing.opened &= !stays;
         }
-        if !stays {
-            self.close(id);
-        }
+        self.close(id);
     }
 
     /// Close a link. Its targets are dialed again at once, later, or not, by who was there.
@@ -335,17 +304,13 @@ impl Net {
     pub async fn next(&mut self) -> Event {
         loop {
             self.dial_due();
-            self.seek_due();
-            let due = [self.dialer.poll_timeout(), self.poll_seek_timeout()];
-            let due = due.into_iter().flatten().min();
+            let due = self.dialer.poll_timeout();
             tokio::select! {
                 event = self.swarm.select_next_some() => {
                     if let Some(event) = self.handle(event) {
                         return event;
                     }
                 }
-                Some(datagram) = self.datagrams.recv() => self.handle_datagram(&datagram),
-                Some(arrived) = self.seeks.arrived.recv() => self.handle_arrived(arrived),
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
             }
         }
@@ -365,12 +330,10 @@ impl Net {
                 }
             };
             let id = options.connection_id();
-            self.swarm.behaviour_mut().links.expect(id);
             match self.swarm.dial(options) {
                 Ok(()) => drop(self.dials.insert(id, dial.target)),
                 Err(error) => {
                     tracing::debug!(%error, "dial refused");
-                    self.swarm.behaviour_mut().links.failed(id);
                     self.dialer.failed(&dial.target);
                 }
             }
@@ -382,18 +345,6 @@ impl Net {
             SwarmEvent::Behaviour(BehaviourEvent::Links(opened)) => self.opened(opened),
             SwarmEvent::Behaviour(BehaviourEvent::Mdns4(event) | BehaviourEvent::Mdns6(event)) => {
                 self.handle_mdns(event);
-                None
-            }
-            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
-                connection_id,
-                peer_id,
-                info,
-            })) => {
-                self.handle_identify(connection_id, peer_id, &info);
-                None
-            }
-            SwarmEvent::Behaviour(BehaviourEvent::Kad(event)) => {
-                self.handle_kad(event);
                 None
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
@@ -411,13 +362,11 @@ impl Net {
             }
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 tracing::debug!(?connection_id, ?cause, "closed");
-                self.nodes.remove(&connection_id);
                 let opened = self.ended(connection_id) || self.closing.remove(&connection_id);
                 opened.then_some(Event::Closed(connection_id))
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "dial failed");
-                self.swarm.behaviour_mut().links.failed(connection_id);
                 let target = self.dials.remove(&connection_id)?;
                 self.dialer.failed(&target);
                 Some(Event::DialsChanged)
@@ -440,56 +389,11 @@ impl Net {
         }
     }
 
-    /// Another program says what it speaks, and how it sees us.
-    fn handle_identify(&mut self, id: ConnectionId, peer: PeerId, info: &identify::Info) {
-        let Some((address, dialed)) = self.swarm.behaviour().links.address(id).cloned() else {
-            return;
-        };
-        // Who dialed us by a mapped port sees another one than those whom we dial.
-        if dialed
-            && let Some(observer) = address::ip(&address)
-            && let Some(seen) = address::socket(&info.observed_addr)
-        {
-            self.observed.handle(Instant::now(), observer, seen, address::is_quic(&address));
-        }
-        if !info.protocols.contains(&dht::PROTOCOL) {
-            return;
-        }
-        let (plain, _) = address::split_peer(address);
-        let behaviour = self.swarm.behaviour_mut();
-        if let Some(kad) = behaviour.kad.as_mut()
-            && dialed
-        {
-            kad.add_address(&peer, plain);
-            self.nodes.insert(id, peer);
-            if self.nodes.len() <= MAX_NODES {
-                behaviour.links.keep(id, peer);
-            }
-        }
-    }
-
-    fn handle_kad(&mut self, event: kad::Event) {
-        match event {
-            kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
-                self.handle_query(id, result, step.last);
-            }
-            kad::Event::InboundRequest {
-                request: kad::InboundRequest::PutRecord { record: Some(record), .. },
-            } => {
-                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-                    dht::store(kad, record);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn opened(&mut self, opened: Opened) -> Option<Event> {
         let Opened { connection, peer, address, dialed, stream } = opened;
         self.standing.get_mut(&connection)?.opened = true;
         let (address, _) = address::split_peer(address);
-        let punched = quic::socket_address(&address).is_some_and(|at| self.seeks.is_punched(at));
-        let path = if punched { Path::Punched } else { address::path(&address) };
+        let path = address::path(&address);
         let link = Link { id: connection, peer, address, path, dialed, stream };
         Some(Event::Opened(Box::new(link)))
     }
@@ -554,7 +458,6 @@ mod tests {
             ],
             bootstrap: Vec::new(),
             mdns: false,
-            serve_dht: false,
         }
     }
 

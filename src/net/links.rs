@@ -2,7 +2,7 @@
 //! opened by the dialer. It also keeps strangers few.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     task::{Context, Poll, Waker},
 };
@@ -12,7 +12,7 @@ use libp2p::{
     core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
     swarm::{
         CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionHandler,
-        ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, SubstreamProtocol,
+        ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, SubstreamProtocol,
         THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
         handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound},
     },
@@ -51,10 +51,8 @@ pub struct Opened {
 pub struct Links {
     scope: Scope,
     addresses: HashMap<ConnectionId, (Multiaddr, bool)>,
-    /// Dials that are to become links; others dial for reasons of their own.
-    expected: HashSet<ConnectionId>,
     strangers: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
-    events: VecDeque<ToSwarm<Opened, Keep>>,
+    events: VecDeque<ToSwarm<Opened, std::convert::Infallible>>,
     waker: Option<Waker>,
 }
 
@@ -64,7 +62,6 @@ impl Links {
         Self {
             scope,
             addresses: HashMap::new(),
-            expected: HashSet::new(),
             strangers: VecDeque::new(),
             events: VecDeque::new(),
             waker: None,
@@ -75,37 +72,6 @@ impl Links {
     /// the strangers.
     pub fn known(&mut self, connection: ConnectionId) {
         self.strangers.retain(|(id, ..)| *id != connection);
-    }
-
-    /// A dial under this name is to become a link.
-    pub fn expect(&mut self, connection: ConnectionId) {
-        self.expected.insert(connection);
-    }
-
-    /// A dial under this name failed.
-    pub fn failed(&mut self, connection: ConnectionId) {
-        self.expected.remove(&connection);
-    }
-
-    /// The other side's address, and whether this side dialed it.
-    pub fn address(&self, connection: ConnectionId) -> Option<&(Multiaddr, bool)> {
-        self.addresses.get(&connection)
-    }
-
-    /// This connection is to stay, whether there is a stream on it or not.
-    pub fn keep(&mut self, connection: ConnectionId, peer_id: PeerId) {
-        self.push(ToSwarm::NotifyHandler {
-            peer_id,
-            handler: NotifyHandler::One(connection),
-            event: Keep,
-        });
-    }
-
-    fn push(&mut self, event: ToSwarm<Opened, Keep>) {
-        self.events.push_back(event);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
     }
 
     fn admit(
@@ -122,8 +88,13 @@ impl Links {
         if self.strangers.len() >= MAX_STRANGERS
             && let Some((oldest, peer_id, _)) = self.strangers.pop_front()
         {
-            let connection = CloseConnection::One(oldest);
-            self.push(ToSwarm::CloseConnection { peer_id, connection });
+            self.events.push_back(ToSwarm::CloseConnection {
+                peer_id,
+                connection: CloseConnection::One(oldest),
+            });
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
         }
         self.strangers.push_back((connection, peer, ip));
         Ok(())
@@ -163,7 +134,7 @@ impl NetworkBehaviour for Links {
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.admit(connection, peer, remote)?;
         self.addresses.insert(connection, (remote.clone(), false));
-        Ok(Handler { open: false, used: false, kept: false, stream: None })
+        Ok(Handler { open: false, used: false, stream: None })
     }
 
     fn handle_established_outbound_connection(
@@ -175,8 +146,7 @@ impl NetworkBehaviour for Links {
         _port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.addresses.insert(connection, (address.clone(), true));
-        let open = self.expected.remove(&connection);
-        Ok(Handler { open, used: false, kept: false, stream: None })
+        Ok(Handler { open: true, used: false, stream: None })
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
@@ -219,16 +189,11 @@ impl NetworkBehaviour for Links {
 pub struct Handler {
     open: bool,
     used: bool,
-    kept: bool,
     stream: Option<Stream>,
 }
 
-/// Told to a connection that is to stay.
-#[derive(Debug)]
-pub struct Keep;
-
 impl ConnectionHandler for Handler {
-    type FromBehaviour = Keep;
+    type FromBehaviour = std::convert::Infallible;
     type ToBehaviour = Stream;
     type InboundProtocol = ReadyUpgrade<StreamProtocol>;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
@@ -254,12 +219,8 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn on_behaviour_event(&mut self, Keep: Keep) {
-        self.kept = true;
-    }
-
-    fn connection_keep_alive(&self) -> bool {
-        self.kept
+    fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
+        match event {}
     }
 
     fn on_connection_event(
