@@ -3,16 +3,21 @@
 //! ```text
 //! Net ── Swarm ── Links      one stream on each connection
 //!   │       ├──── mdns4/6    who is on this LAN
-//!   │       └──── limits
+//!   │       ├──── limits
+//!   │       └──── quic, TCP  transports
 //!   └── Dialer               whom to dial, and when
 //! ```
+//!
+//! Not in use yet, for crossing NATs: [`rendezvous`], [`punch`], [`observed`] and [`dht`].
 //!
 //! [`Net`] knows PeerIds and addresses, never people. Its owner learns by hail with whom a link
 //! is, and says so by [`Net::known`] or [`Net::stranger`].
 
 pub mod address;
+pub mod dht;
 pub mod dialer;
 pub mod links;
+pub mod observed;
 pub mod punch;
 pub mod quic;
 pub mod rendezvous;

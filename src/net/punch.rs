@@ -46,7 +46,7 @@ pub const OPENER_TTL: u8 = 4;
 /// Between openers, while the other has not answered yet.
 const OPENER_PAUSE: Duration = Duration::from_secs(2);
 
-/// An other side that writes no new record may have been open for long: then probes start anyway.
+/// For how long openers leave for a record: the program that wrote it may have ended.
 const OPENERS_AT_MOST: Duration = Duration::from_secs(12);
 
 /// How often there is something to do while probes are sent.
@@ -303,7 +303,9 @@ impl Punch {
             Stage::Waiting | Stage::Over => self.due = None,
             Stage::Opening { since } => {
                 if now - since >= OPENERS_AT_MOST {
-                    self.start_probing(now);
+                    // Their next record tells whether they are there.
+                    self.stage = Stage::Waiting;
+                    self.due = None;
                 } else {
                     self.send_openers();
                     self.due = Some(now + OPENER_PAUSE);

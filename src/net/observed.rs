@@ -1,0 +1,176 @@
+//! What others see of us: our addresses outside of the NAT, and how it chooses ports. From what
+//! the nodes of the DHT say by identify, of connections that left from the listening socket.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use super::{
+    address::is_local,
+    rendezvous::{MAX_ADDRESSES, Mapping},
+};
+
+/// Observers remembered; the oldest goes.
+pub const MAX_OBSERVERS: usize = 8;
+
+/// With one observer only, so long is waited for another.
+const SECOND_OBSERVER: Duration = Duration::from_millis(700);
+
+/// See the module's documentation. Pure.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Of each observer, by its IP address, what it last saw; in the order of the connections.
+    udp: VecDeque<(IpAddr, SocketAddr)>,
+    tcp: VecDeque<(IpAddr, SocketAddr)>,
+    since: Option<Instant>,
+}
+
+impl Observed {
+    /// An observer says what it sees.
+    pub fn handle(&mut self, now: Instant, observer: IpAddr, seen: SocketAddr, quic: bool) {
+        // One in our own network does not see us from outside.
+        if is_local(observer) || seen.ip().is_unspecified() || seen.port() == 0 {
+            return;
+        }
+        self.since.get_or_insert(now);
+        let list = if quic { &mut self.udp } else { &mut self.tcp };
+        list.retain(|(known, _)| *known != observer);
+        list.push_back((observer, seen));
+        if list.len() > MAX_OBSERVERS {
+            list.pop_front();
+        }
+    }
+
+    /// The network changed: nothing counts any more.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// When [`Self::is_settled`] may have become true.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.since.map(|since| since + SECOND_OBSERVER)
+    }
+
+    /// Whether enough was heard to rely on.
+    pub fn is_settled(&self, now: Instant) -> bool {
+        self.udp.len() >= 2 || self.poll_timeout().is_some_and(|due| due <= now)
+    }
+
+    /// UDP addresses as others see them; where the port differs by destination, the last observed
+    /// is the last.
+    pub fn external(&self) -> Vec<SocketAddr> {
+        distinct(&self.udp)
+    }
+
+    /// TCP addresses as others see them.
+    pub fn tcp(&self) -> Vec<SocketAddr> {
+        distinct(&self.tcp)
+    }
+
+    /// How the NAT chooses ports for UDP over IPv4, as far as two observers can tell.
+    pub fn mapping(&self) -> Mapping {
+        let seen: Vec<_> = self.udp.iter().map(|(_, seen)| seen).filter(|s| s.is_ipv4()).collect();
+        match seen.as_slice() {
+            [] if self.udp.is_empty() && !self.tcp.is_empty() => Mapping::Blocked,
+            [] | [_] => Mapping::Unknown,
+            [first, rest @ ..] if rest.iter().all(|seen| seen == first) => Mapping::Independent,
+            _ => {
+                let ports = seen.iter().map(|seen| seen.port());
+                let steps: Vec<_> = ports
+                    .clone()
+                    .zip(ports.skip(1))
+                    .map(|(before, after)| after.wrapping_sub(before).cast_signed())
+                    .collect();
+                // Other connections may have taken ports in between, so the least counts.
+                let same_way = steps.iter().all(|step| step.signum() == steps[0].signum());
+                let step = steps.iter().copied().min_by_key(|step| step.unsigned_abs());
+                Mapping::Dependent { step: step.filter(|_| same_way).unwrap_or(0) }
+            }
+        }
+    }
+}
+
+fn distinct(list: &VecDeque<(IpAddr, SocketAddr)>) -> Vec<SocketAddr> {
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for (_, seen) in list {
+        all.retain(|known| known != seen);
+        all.push(*seen);
+    }
+    let surplus = all.len().saturating_sub(MAX_ADDRESSES);
+    all.split_off(surplus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(seen: &[(&str, &str)]) -> Observed {
+        let mut observed = Observed::default();
+        for (observer, seen) in seen {
+            observed.handle(Instant::now(), observer.parse().unwrap(), seen.parse().unwrap(), true);
+        }
+        observed
+    }
+
+    #[test]
+    fn two_observers_tell_the_mapping() {
+        let of = |ports: [u16; 3]| {
+            let seen = ports.map(|port| format!("198.51.100.1:{port}"));
+            observed(&[
+                ("203.0.113.1", &seen[0]),
+                ("203.0.113.2", &seen[1]),
+                ("203.0.113.3", &seen[2]),
+            ])
+            .mapping()
+        };
+        assert_eq!(of([4000, 4000, 4000]), Mapping::Independent);
+        assert_eq!(of([4000, 4001, 4002]), Mapping::Dependent { step: 1 });
+        assert_eq!(of([4000, 4001, 4004]), Mapping::Dependent { step: 1 });
+        assert_eq!(of([4004, 4002, 4000]), Mapping::Dependent { step: -2 });
+        assert_eq!(of([4000, 61_000, 9000]), Mapping::Dependent { step: 0 });
+        assert_eq!(observed(&[]).mapping(), Mapping::Unknown);
+        assert_eq!(observed(&[("203.0.113.1", "198.51.100.1:4000")]).mapping(), Mapping::Unknown);
+    }
+
+    #[test]
+    fn one_observer_twice_is_one() {
+        let observed =
+            observed(&[("203.0.113.1", "198.51.100.1:4000"), ("203.0.113.1", "198.51.100.1:5000")]);
+        assert_eq!(observed.mapping(), Mapping::Unknown);
+        assert_eq!(observed.external(), ["198.51.100.1:5000".parse().unwrap()]);
+    }
+
+    #[test]
+    fn observers_in_the_own_network_are_not_asked() {
+        let observed = observed(&[("192.168.1.1", "192.168.1.7:4000")]);
+        assert!(observed.external().is_empty());
+        assert!(!observed.is_settled(Instant::now() + SECOND_OBSERVER));
+    }
+
+    #[test]
+    fn tcp_alone_says_that_udp_is_blocked() {
+        let (mut observed, now) = (Observed::default(), Instant::now());
+        let seen = "198.51.100.1:4000".parse().unwrap();
+        observed.handle(now, "203.0.113.1".parse().unwrap(), seen, false);
+        assert_eq!(observed.mapping(), Mapping::Blocked);
+        assert!(!observed.is_settled(now));
+        assert!(observed.is_settled(now + SECOND_OBSERVER));
+        observed.clear();
+        assert_eq!(observed.mapping(), Mapping::Unknown);
+    }
+
+    #[test]
+    fn observers_and_addresses_are_bounded() {
+        let (mut observed, now) = (Observed::default(), Instant::now());
+        for n in 0..100_u8 {
+            let observer = IpAddr::from([203, 0, 113, n]);
+            let seen = SocketAddr::from(([198, 51, 100, 1], 4000 + u16::from(n)));
+            observed.handle(now, observer, seen, true);
+        }
+        assert_eq!(observed.udp.len(), MAX_OBSERVERS);
+        assert_eq!(observed.external().len(), MAX_ADDRESSES);
+        assert_eq!(observed.external().last().map(SocketAddr::port), Some(4099));
+    }
+}
