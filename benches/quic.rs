@@ -138,7 +138,8 @@ async fn main() {
         rates[2].push(through_quinn(bytes).await);
     }
     let median = |rates: &mut Vec<f64>| {
-        println!("  {}", rates.iter().map(|rate| format!("{rate:.0} ")).collect::<String>());
+        let all: Vec<_> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
+        println!("  {}", all.join(" "));
         rates.sort_by(f64::total_cmp);
         rates[rates.len() / 2]
     };

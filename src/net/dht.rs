@@ -2,6 +2,7 @@
 //! It stores nothing but IPNS records that prove themselves, of at most a kilobyte each.
 
 use std::{
+    borrow::Cow,
     num::NonZeroUsize,
     time::{Duration, Instant, SystemTime},
 };
@@ -84,7 +85,7 @@ pub fn store(behaviour: &mut Behaviour<MemoryStore>, mut record: Record) -> bool
         return false;
     }
     let store = behaviour.store_mut();
-    let known = store.get(&record.key).map(|known| known.into_owned());
+    let known = store.get(&record.key).map(Cow::into_owned);
     if let Some(known) = &known
         && let Ok(known) = ipns::read(known.key.as_ref(), &known.value)
         && known.sequence >= new.sequence

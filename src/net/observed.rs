@@ -165,9 +165,9 @@ mod tests {
     fn observers_and_addresses_are_bounded() {
         let (mut observed, now) = (Observed::default(), Instant::now());
         for n in 0..100_u8 {
-            let observer = IpAddr::from([203, 0, 113, n]);
+            let by = IpAddr::from([203, 0, 113, n]);
             let seen = SocketAddr::from(([198, 51, 100, 1], 4000 + u16::from(n)));
-            observed.handle(now, observer, seen, true);
+            observed.handle(now, by, seen, true);
         }
         assert_eq!(observed.udp.len(), MAX_OBSERVERS);
         assert_eq!(observed.external().len(), MAX_ADDRESSES);

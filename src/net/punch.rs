@@ -466,7 +466,7 @@ impl Punch {
         let n = i16::try_from(self.ticks / 4).unwrap_or(i16::MAX);
         if self.ticks % 4 == 1 && n < 40 {
             self.send(0, next(n + 1), None, Kind::Probe);
-        } else if self.ticks % 50 == 0 {
+        } else if self.ticks.is_multiple_of(50) {
             for n in 1..=n.min(40) {
                 self.send(0, next(n), None, Kind::Probe);
             }

@@ -432,17 +432,13 @@ impl futures::Stream for Listener {
         if let Poll::Ready(event) = self.poll_interfaces(context) {
             return Poll::Ready(Some(event));
         }
-        match std::task::ready!(self.accept.poll_unpin(context)) {
-            Some(incoming) => {
-                self.accept = accept(self.endpoint.clone());
-                Poll::Ready(Some(self.handle_incoming(incoming)))
-            }
-            None => {
-                self.ended = true;
-                self.sockets.with(|sockets| sockets.listening.remove(&listener_id));
-                Poll::Ready(Some(TransportEvent::ListenerClosed { listener_id, reason: Ok(()) }))
-            }
+        if let Some(incoming) = std::task::ready!(self.accept.poll_unpin(context)) {
+            self.accept = accept(self.endpoint.clone());
+            return Poll::Ready(Some(self.handle_incoming(incoming)));
         }
+        self.ended = true;
+        self.sockets.with(|sockets| sockets.listening.remove(&listener_id));
+        Poll::Ready(Some(TransportEvent::ListenerClosed { listener_id, reason: Ok(()) }))
     }
 }
 

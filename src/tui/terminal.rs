@@ -42,6 +42,9 @@ pub struct Screen {
 
 impl Screen {
     /// Enters the modes.
+    ///
+    /// # Errors
+    /// Input or output is no terminal, or it refuses.
     pub fn enter() -> io::Result<Self> {
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             return Err(io::Error::other(
@@ -62,12 +65,18 @@ impl Screen {
     }
 
     /// Columns and rows.
+    ///
+    /// # Errors
+    /// The terminal is gone.
     pub fn size(&self) -> io::Result<(u16, u16)> {
         let size = self.terminal.size()?;
         Ok((size.width, size.height))
     }
 
     /// Draws the model, in one go where the terminal knows how.
+    ///
+    /// # Errors
+    /// The terminal is gone.
     pub fn draw(&mut self, model: &Model) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| view(model, frame))?;
@@ -75,16 +84,25 @@ impl Screen {
     }
 
     /// Makes the next frame draw everything.
+    ///
+    /// # Errors
+    /// The terminal is gone.
     pub fn redraw(&mut self) -> io::Result<()> {
         self.terminal.clear()
     }
 
     /// Rings the bell.
+    ///
+    /// # Errors
+    /// The terminal is gone.
     pub fn bell(&mut self) -> io::Result<()> {
         execute!(self.terminal.backend_mut(), Print('\x07'))
     }
 
     /// Sets the window's title.
+    ///
+    /// # Errors
+    /// The terminal is gone.
     pub fn title(&mut self, title: &str) -> io::Result<()> {
         execute!(self.terminal.backend_mut(), SetTitle(title))
     }
@@ -92,6 +110,9 @@ impl Screen {
     /// Gives the terminal back, stops this process as Ctrl-Z would have, and comes back when the
     /// shell continues it. The whole group of processes is stopped, as the terminal does: a shell
     /// that waits for a parent of this one would not notice otherwise.
+    ///
+    /// # Errors
+    /// The terminal is gone, or the process cannot be stopped.
     pub fn suspend(&mut self) -> io::Result<()> {
         leave();
         kill_current_process_group(Signal::TSTP)?;
@@ -99,6 +120,9 @@ impl Screen {
     }
 
     /// Enters the modes again after somebody else had the terminal.
+    ///
+    /// # Errors
+    /// The terminal is gone.
     pub fn resume(&mut self) -> io::Result<()> {
         enter()?;
         self.redraw()
