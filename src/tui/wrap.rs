@@ -105,7 +105,7 @@ fn wrap_line(line: &str, offset: usize, cells: usize, rows: &mut Vec<Range<usize
     for (at, grapheme) in graphemes(line) {
         let step = grapheme_width(grapheme, column);
         let is_space = matches!(grapheme, " " | "\t");
-        let is_wide = step == 2;
+        let is_wide = step >= 2;
         if (is_wide || was_wide) && at > start {
             last_break = Some((at, at, column));
         }
@@ -120,7 +120,8 @@ fn wrap_line(line: &str, offset: usize, cells: usize, rows: &mut Vec<Range<usize
             last_break = Some((end, at + grapheme.len(), column));
             continue;
         }
-        if column + step > cells && at > start {
+        // Once more where what the break leaves is still too much for a wide one.
+        while column + step > cells && at > start {
             let (end, next, reached) = match last_break.take() {
                 Some(place) if place.1 > start => place,
                 _ => (at, at, column),
@@ -181,6 +182,9 @@ mod tests {
     fn wide_characters_break_between_each_other() {
         assert_eq!(wrapped("日本語テスト", 5), ["日本", "語テ", "スト"]);
         assert_eq!(wrapped("ab日本", 3), ["ab", "日", "本"]);
+        // One cluster of four cells.
+        let thumbs = "👍\u{301}\u{200d}👍";
+        assert_eq!(wrapped(&format!("本aa{thumbs}"), 4), ["本aa", thumbs]);
     }
 
     #[test]

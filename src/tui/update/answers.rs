@@ -30,7 +30,6 @@ impl Model {
             (Pending::Contacts, Answer::Contacts(contacts)) => self.contacts = contacts,
             (Pending::Conversations, Answer::Conversations(conversations)) => {
                 self.conversations = conversations;
-                self.sort_conversations();
                 if let (None, Some(first)) = (self.open, self.conversations.first()) {
                     let (id, window) = (first.id, self.window.take());
                     self.open(id);
@@ -249,10 +248,7 @@ impl Model {
             timeline.push(view, true);
             timeline.mark_unread(UnreadLine::Nowhere);
         }
-        if let Some(conversation) = self.conversation_mut(id) {
-            conversation.last_entry_at = conversation.last_entry_at.max(Some(sent_at));
-        }
-        self.sort_conversations();
+        self.bring_forward(id, sent_at);
     }
 
     /// A request did not work.

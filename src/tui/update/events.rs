@@ -3,7 +3,7 @@
 use crate::{
     conversation::ConversationId,
     identity::Identity,
-    node::api::{Command, Contact, ContactState, EntryView, Event},
+    node::api::{Command, Contact, ContactState, EntryView, Event, UnixMillis},
     tui::{
         model::{Effect, Model, Pending, Phase, Tone},
         timeline::{PAGE, Placement},
@@ -112,11 +112,10 @@ impl Model {
         {
             self.refresh(id);
         }
+        self.bring_forward(id, sent_at);
         match self.conversation_mut(id) {
             Some(conversation) => {
                 conversation.unread = conversation.unread.saturating_add(u32::from(!is_own));
-                conversation.last_entry_at = conversation.last_entry_at.max(Some(sent_at));
-                self.sort_conversations();
             }
             None => {
                 if !self.is_pending(|pending| matches!(pending, Pending::Conversations)) {
@@ -144,8 +143,12 @@ impl Model {
         }
     }
 
-    /// The newest conversation first.
-    pub(super) fn sort_conversations(&mut self) {
-        self.conversations.sort_by_key(|c| std::cmp::Reverse(c.last_entry_at));
+    /// The conversation in which something came last is the first; a clock that is ahead keeps
+    /// nobody there.
+    pub(super) fn bring_forward(&mut self, id: ConversationId, sent_at: UnixMillis) {
+        if let Some(at) = self.conversations.iter().position(|c| c.id == id) {
+            self.conversations[at].last_entry_at = Some(sent_at);
+            self.conversations[..=at].rotate_right(1);
+        }
     }
 }
