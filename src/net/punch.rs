@@ -121,7 +121,7 @@ pub enum Failure {
     BothUnforeseeable,
     /// One side's network lets no UDP out.
     Blocked,
-    /// Nothing came through in [`PATIENCE`].
+    /// Nothing came through within 45 s.
     TimedOut,
 }
 

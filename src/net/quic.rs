@@ -1,7 +1,7 @@
 //! libp2p's QUIC transport, on quinn, with what libp2p-quic does not offer: its UDP sockets are
-//! shared ([`SharedSocket`]), it dials from sockets that others opened ([`Sockets::adopt`]), it
+//! shared (`SharedSocket`), it dials from sockets that others opened ([`Sockets::adopt`]), it
 //! prefers the cipher that the processor is fastest at, and its limits are ours. It speaks the
-//! same protocol: RFC 9000, and libp2p's TLS ([`tls`]).
+//! same protocol: RFC 9000, and libp2p's TLS (`tls`).
 //!
 //! ```text
 //! Transport ── Listener ── quinn::Endpoint ── SharedSocket ── UDP socket
