@@ -174,13 +174,21 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Ends it, once this was seen in it, and gives the bytes.
-    pub fn finish(mut self, marker: &[u8]) -> Vec<u8> {
+    /// Waits until this is in it, and gives the bytes so far.
+    #[track_caller]
+    pub fn shows(&self, marker: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        wait_for("the capture has everything", || {
+        wait_for("the capture shows it", || {
             bytes = std::fs::read(&self.file).unwrap();
             contains(&bytes, marker)
         });
+        bytes
+    }
+
+    /// Ends it, once this was seen in it, and gives the bytes.
+    #[track_caller]
+    pub fn finish(mut self, marker: &[u8]) -> Vec<u8> {
+        let bytes = self.shows(marker);
         let _ = self.child.kill();
         let _ = self.child.wait();
         bytes
