@@ -111,6 +111,7 @@ impl Profile {
             listen: either(&options.listen, config.listen),
             bootstrap: either(&options.bootstrap, config.bootstrap),
             mdns: !options.no_mdns && config.mdns,
+            serve_dht: options.serve_dht,
         };
         let passphrase = options.passphrase_fd.map(read_passphrase).transpose()?;
         Ok(Self { node: node::Config { directory, network, passphrase }, screen: config.screen })

@@ -4,11 +4,11 @@
 //! Net ── Swarm ── Links      one stream on each connection
 //!   │       ├──── mdns4/6    who is on this LAN
 //!   │       ├──── limits
-//!   │       └──── quic, TCP  transports
-//!   └── Dialer               whom to dial, and when
+//!   │       ├──── quic, TCP  transports
+//!   │       └──── kad        records that one leaves for the other
+//!   ├── Dialer               whom to dial, and when
+//!   └── Seeks                whom to find across NATs
 //! ```
-//!
-//! Not in use yet, for crossing NATs: [`rendezvous`], [`punch`], [`observed`] and [`dht`].
 //!
 //! [`Net`] knows PeerIds and addresses, never people. Its owner learns by hail with whom a link
 //! is, and says so by [`Net::known`] or [`Net::stranger`].
@@ -21,16 +21,18 @@ pub mod observed;
 pub mod punch;
 pub mod quic;
 pub mod rendezvous;
+pub mod seek;
 mod transport;
 
 use std::{
     collections::{HashMap, HashSet},
+    net::SocketAddr,
     time::Instant,
 };
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Stream, Swarm, mdns,
+    Multiaddr, PeerId, Stream, Swarm, identify, kad, mdns,
     swarm::{
         ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent,
         behaviour::NewListenAddr,
@@ -42,6 +44,9 @@ use tokio::{sync::mpsc, time::sleep_until};
 use self::{
     dialer::{Dialer, Origin, Target},
     links::Opened,
+    observed::Observed,
+    rendezvous::Mapping,
+    seek::Seeks,
     transport::{Behaviour, BehaviourEvent},
 };
 use crate::node::api::{Path, Scope};
@@ -57,6 +62,8 @@ pub struct Config {
     pub bootstrap: Vec<Multiaddr>,
     /// Whether to look for others, and be found, on the LAN.
     pub mdns: bool,
+    /// Whether to serve the project's own DHT; without [`Scope::Everywhere`] there is none.
+    pub serve_dht: bool,
 }
 
 /// Names a link while it stands.
@@ -99,6 +106,12 @@ pub struct Link {
 /// discover, so without a flood they would stay.)
 const MAX_DISCOVERED: usize = 1024;
 
+/// Hails on one connection: who knows nobody here does not go on asking.
+const MAX_HAILS: u8 = 16;
+
+/// Nodes of the DHT whose connection is kept, and by that the NAT's mapping.
+const MAX_NODES: usize = 8;
+
 /// Where a program listens that was not told where.
 const DEFAULT_LISTEN: [&str; 4] =
     ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
@@ -117,6 +130,14 @@ pub struct Net {
     /// Links that were closed here, until their connections are.
     closing: HashSet<ConnectionId>,
     listen: Vec<Multiaddr>,
+    serves_dht: bool,
+    sockets: quic::Sockets,
+    /// What arrives on the listening sockets and is not QUIC.
+    datagrams: mpsc::Receiver<quic::Datagram>,
+    /// Connections with nodes of the DHT.
+    nodes: HashMap<ConnectionId, PeerId>,
+    observed: Observed,
+    seeks: Seeks,
 }
 
 /// A connection that stands.
@@ -125,6 +146,8 @@ struct Standing {
     /// The targets that it serves: that which was dialed, and the PeerId.
     targets: Vec<Target>,
     opened: bool,
+    /// How often it was asked who is there.
+    hails: u8,
     who: Who,
 }
 
@@ -143,9 +166,9 @@ impl Net {
     ///
     /// A sentence about the address that can't be listened on or linked to.
     pub fn start(config: &Config) -> Result<Self, String> {
-        let mdns = config.mdns && config.scope != Scope::Offline;
-        let (others, _) = mpsc::channel(quic::MAX_DATAGRAMS);
-        let swarm = transport::swarm(config.scope, mdns, quic::Sockets::default(), others)
+        let (others, datagrams) = mpsc::channel(quic::MAX_DATAGRAMS);
+        let sockets = quic::Sockets::default();
+        let swarm = transport::swarm(config, sockets.clone(), others)
             .map_err(|error| format!("The network could not be set up: {error}."))?;
         let now = Instant::now();
         let mut net = Self {
@@ -156,6 +179,12 @@ impl Net {
             standing: HashMap::new(),
             closing: HashSet::new(),
             listen: Vec::new(),
+            serves_dht: config.serve_dht,
+            sockets,
+            datagrams,
+            nodes: HashMap::new(),
+            observed: Observed::default(),
+            seeks: Seeks::default(),
         };
         if config.scope == Scope::Offline {
             return Ok(net);
@@ -225,12 +254,19 @@ impl Net {
         }
     }
 
-    /// The hail has found nobody at the other side of this link.
+    /// The hail has found nobody at the other side of this link. The connection stays where it
+    /// may serve the DHT; it ends when that has no use for it.
     pub fn stranger(&mut self, id: LinkId) {
+        let of_dht = self.swarm.behaviour().kad.is_enabled();
+        let address = self.swarm.behaviour().links.address(id);
+        let stays = of_dht && address.is_some_and(|(_, dialed)| *dialed || self.serves_dht);
         if let Some(standing) = self.standing.get_mut(&id) {
             standing.who = Who::Stranger;
+            standing.opened &= !stays;
         }
-        self.close(id);
+        if !stays {
+            self.close(id);
+        }
     }
 
     /// Close a link. Its targets are dialed again at once, later, or not, by who was there.
@@ -244,7 +280,7 @@ impl Net {
 
     /// Returns whether a link stood there.
     fn ended(&mut self, id: LinkId) -> bool {
-        let Some(Standing { peer, targets, opened, who }) = self.standing.remove(&id) else {
+        let Some(Standing { peer, targets, opened, who, .. }) = self.standing.remove(&id) else {
             return false;
         };
         if let Some(other) = self.standing.values_mut().find(|other| other.peer == peer) {
@@ -287,6 +323,14 @@ impl Net {
     /// Who one knows changed: ask strangers again.
     pub fn reconsider(&mut self) {
         self.dialer.reconsider(Instant::now());
+        let links = &mut self.swarm.behaviour_mut().links;
+        for (id, standing) in &mut self.standing {
+            let dialed = links.address(*id).is_some_and(|(_, dialed)| *dialed);
+            if dialed && standing.who == Who::Stranger && !standing.opened {
+                standing.who = Who::Unknown;
+                links.open(*id, standing.peer);
+            }
+        }
     }
 
     /// This target is of no use any more.
@@ -299,6 +343,22 @@ impl Net {
         self.dialer.is_trying(Instant::now(), target)
     }
 
+    /// The addresses at which nodes of the DHT see this program.
+    pub fn external(&self) -> Vec<SocketAddr> {
+        self.observed.external()
+    }
+
+    /// How the NAT chooses ports, as far as that is known.
+    pub fn mapping(&self) -> Mapping {
+        self.observed.mapping()
+    }
+
+    /// Nodes of the DHT that are connected.
+    pub fn dht_nodes(&self) -> u32 {
+        let nodes: HashSet<_> = self.nodes.values().collect();
+        u32::try_from(nodes.len()).unwrap_or(u32::MAX)
+    }
+
     /// Links that stand, known or not.
     pub fn links(&self) -> u32 {
         u32::try_from(self.standing.values().filter(|standing| standing.opened).count())
@@ -309,13 +369,17 @@ impl Net {
     pub async fn next(&mut self) -> Event {
         loop {
             self.dial_due();
-            let due = self.dialer.poll_timeout();
+            self.seek_due();
+            let due = [self.dialer.poll_timeout(), self.poll_seek_timeout()];
+            let due = due.into_iter().flatten().min();
             tokio::select! {
                 event = self.swarm.select_next_some() => {
                     if let Some(event) = self.handle(event) {
                         return event;
                     }
                 }
+                Some(datagram) = self.datagrams.recv() => self.handle_datagram(&datagram),
+                Some(arrived) = self.seeks.arrived.recv() => self.handle_arrived(arrived),
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
             }
         }
@@ -335,10 +399,12 @@ impl Net {
                 }
             };
             let id = options.connection_id();
+            self.swarm.behaviour_mut().links.expect(id);
             match self.swarm.dial(options) {
                 Ok(()) => drop(self.dials.insert(id, dial.target)),
                 Err(error) => {
                     tracing::debug!(%error, "dial refused");
+                    self.swarm.behaviour_mut().links.failed(id);
                     self.dialer.failed(&dial.target);
                 }
             }
@@ -352,6 +418,18 @@ impl Net {
                 self.handle_mdns(event);
                 None
             }
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
+                connection_id,
+                peer_id,
+                info,
+            })) => {
+                self.handle_identify(connection_id, peer_id, &info);
+                None
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Kad(event)) => {
+                self.handle_kad(event);
+                None
+            }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
                 tracing::debug!(?connection_id, "connected");
                 let mut targets = vec![Target::Peer(peer_id)];
@@ -361,17 +439,20 @@ impl Net {
                     targets.dedup();
                 }
                 self.dialer.linked(&Target::Peer(peer_id));
-                let (peer, opened, who) = (peer_id, false, Who::Unknown);
-                self.standing.insert(connection_id, Standing { peer, targets, opened, who });
+                let (peer, who) = (peer_id, Who::Unknown);
+                let standing = Standing { peer, targets, opened: false, hails: 0, who };
+                self.standing.insert(connection_id, standing);
                 None
             }
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 tracing::debug!(?connection_id, ?cause, "closed");
+                self.node_is_gone(connection_id);
                 let opened = self.ended(connection_id) || self.closing.remove(&connection_id);
                 opened.then_some(Event::Closed(connection_id))
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "dial failed");
+                self.swarm.behaviour_mut().links.failed(connection_id);
                 let target = self.dials.remove(&connection_id)?;
                 self.dialer.failed(&target);
                 Some(Event::DialsChanged)
@@ -379,12 +460,12 @@ impl Net {
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::debug!(%address, "listening");
                 self.listen.push(address);
-                self.dialer.reconsider(Instant::now());
+                self.network_changed();
                 Some(Event::ListenChanged)
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.listen.retain(|other| *other != address);
-                self.dialer.reconsider(Instant::now());
+                self.network_changed();
                 Some(Event::ListenChanged)
             }
             SwarmEvent::ListenerClosed { reason: Err(error), .. } => {
@@ -394,11 +475,87 @@ impl Net {
         }
     }
 
+    /// What was seen from outside counts no more, and is asked for again.
+    fn network_changed(&mut self) {
+        let now = Instant::now();
+        self.dialer.reconsider(now);
+        self.observed.clear();
+        self.seeks.reset(now);
+        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
+            self.swarm.close_connection(id);
+        }
+    }
+
+    fn node_is_gone(&mut self, id: ConnectionId) {
+        let Some(peer) = self.nodes.remove(&id) else { return };
+        let stands = self.nodes.values().any(|other| *other == peer);
+        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut().filter(|_| !stands) {
+            // Queries would wait for it.
+            kad.remove_peer(&peer);
+        }
+    }
+
+    /// Another program says what it speaks, and how it sees us.
+    fn handle_identify(&mut self, id: ConnectionId, peer: PeerId, info: &identify::Info) {
+        let Some((address, dialed)) = self.swarm.behaviour().links.address(id).cloned() else {
+            return;
+        };
+        // Who dialed us by a mapped port sees another one than those whom we dial.
+        if dialed
+            && let Some(observer) = address::ip(&address)
+            && let Some(seen) = address::socket(&info.observed_addr)
+        {
+            self.observed.handle(Instant::now(), observer, seen, address::is_quic(&address));
+            self.seeks.touch(Instant::now());
+        }
+        if !info.protocols.contains(&dht::PROTOCOL) {
+            return;
+        }
+        // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
+        let dialable = dialed || address::is_quic(&address);
+        let (plain, _) = address::split_peer(address);
+        let behaviour = self.swarm.behaviour_mut();
+        if let Some(kad) = behaviour.kad.as_mut().filter(|_| dialable) {
+            kad.add_address(&peer, plain);
+            self.nodes.insert(id, peer);
+            if self.nodes.len() <= MAX_NODES {
+                behaviour.links.keep(id, peer);
+            }
+            self.seeks.touch(Instant::now());
+        }
+    }
+
+    fn handle_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
+                self.handle_query(id, result, step.last);
+            }
+            kad::Event::InboundRequest {
+                request: kad::InboundRequest::PutRecord { record: Some(record), .. },
+            } => {
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                    dht::store(kad, record);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn opened(&mut self, opened: Opened) -> Option<Event> {
         let Opened { connection, peer, address, dialed, stream } = opened;
-        self.standing.get_mut(&connection)?.opened = true;
+        let standing = self.standing.get_mut(&connection)?;
+        standing.hails = standing.hails.saturating_add(1);
+        if standing.hails > MAX_HAILS {
+            self.close(connection);
+            return None;
+        }
+        if std::mem::replace(&mut standing.opened, true) {
+            // One link is enough.
+            return None;
+        }
         let (address, _) = address::split_peer(address);
-        let path = address::path(&address);
+        let punched = quic::socket_address(&address).is_some_and(|at| self.seeks.is_punched(at));
+        let path = if punched { Path::Punched } else { address::path(&address) };
         let link = Link { id: connection, peer, address, path, dialed, stream };
         Some(Event::Opened(Box::new(link)))
     }
@@ -463,6 +620,7 @@ mod tests {
             ],
             bootstrap: Vec::new(),
             mdns: false,
+            serve_dht: false,
         }
     }
 

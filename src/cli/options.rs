@@ -43,7 +43,7 @@ pub struct Options {
     /// Never use the public DHT (this version uses none)
     #[arg(long, global = true)]
     pub no_public_dht: bool,
-    /// Serve the project's own DHT (from the version on that has one)
+    /// Serve the project's own DHT: keep sealed records for others (needs a public address)
     #[arg(long, global = true)]
     pub serve_dht: bool,
     /// Listen on this address; may be repeated

@@ -1,6 +1,6 @@
 //! What an address says: where it leads, and whether the scope allows to use it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
@@ -11,6 +11,14 @@ pub fn ip(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next()? {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
         Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
+        _ => None,
+    }
+}
+
+/// The IP address and the port of UDP or TCP.
+pub fn socket(address: &Multiaddr) -> Option<SocketAddr> {
+    match address.iter().nth(1)? {
+        Protocol::Udp(port) | Protocol::Tcp(port) => Some(SocketAddr::new(ip(address)?, port)),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //! opened by the dialer. It also keeps strangers few.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     net::IpAddr,
     task::{Context, Poll, Waker},
 };
@@ -12,8 +12,8 @@ use libp2p::{
     core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
     swarm::{
         CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionHandler,
-        ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, SubstreamProtocol,
-        THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
+        SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
         handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound},
     },
 };
@@ -51,8 +51,10 @@ pub struct Opened {
 pub struct Links {
     scope: Scope,
     addresses: HashMap<ConnectionId, (Multiaddr, bool)>,
+    /// Dials that are to become links; others dial for reasons of their own.
+    expected: HashSet<ConnectionId>,
     strangers: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
-    events: VecDeque<ToSwarm<Opened, std::convert::Infallible>>,
+    events: VecDeque<ToSwarm<Opened, Order>>,
     waker: Option<Waker>,
 }
 
@@ -62,6 +64,7 @@ impl Links {
         Self {
             scope,
             addresses: HashMap::new(),
+            expected: HashSet::new(),
             strangers: VecDeque::new(),
             events: VecDeque::new(),
             waker: None,
@@ -72,6 +75,43 @@ impl Links {
     /// the strangers.
     pub fn known(&mut self, connection: ConnectionId) {
         self.strangers.retain(|(id, ..)| *id != connection);
+    }
+
+    /// A dial under this name is to become a link.
+    pub fn expect(&mut self, connection: ConnectionId) {
+        self.expected.insert(connection);
+    }
+
+    /// A dial under this name failed.
+    pub fn failed(&mut self, connection: ConnectionId) {
+        self.expected.remove(&connection);
+    }
+
+    /// The other side's address, and whether this side dialed it.
+    pub fn address(&self, connection: ConnectionId) -> Option<&(Multiaddr, bool)> {
+        self.addresses.get(&connection)
+    }
+
+    /// This connection is to stay, whether there is a stream on it or not.
+    pub fn keep(&mut self, connection: ConnectionId, peer: PeerId) {
+        self.order(connection, peer, Order::Keep);
+    }
+
+    /// A stream is to be opened on this connection, which has none any more.
+    pub fn open(&mut self, connection: ConnectionId, peer: PeerId) {
+        self.order(connection, peer, Order::Open);
+    }
+
+    fn order(&mut self, connection: ConnectionId, peer_id: PeerId, event: Order) {
+        let handler = NotifyHandler::One(connection);
+        self.push(ToSwarm::NotifyHandler { peer_id, handler, event });
+    }
+
+    fn push(&mut self, event: ToSwarm<Opened, Order>) {
+        self.events.push_back(event);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 
     fn admit(
@@ -88,13 +128,8 @@ impl Links {
         if self.strangers.len() >= MAX_STRANGERS
             && let Some((oldest, peer_id, _)) = self.strangers.pop_front()
         {
-            self.events.push_back(ToSwarm::CloseConnection {
-                peer_id,
-                connection: CloseConnection::One(oldest),
-            });
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
+            let connection = CloseConnection::One(oldest);
+            self.push(ToSwarm::CloseConnection { peer_id, connection });
         }
         self.strangers.push_back((connection, peer, ip));
         Ok(())
@@ -134,7 +169,7 @@ impl NetworkBehaviour for Links {
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.admit(connection, peer, remote)?;
         self.addresses.insert(connection, (remote.clone(), false));
-        Ok(Handler { open: false, used: false, stream: None })
+        Ok(Handler { open: false, kept: false, stream: None })
     }
 
     fn handle_established_outbound_connection(
@@ -146,7 +181,8 @@ impl NetworkBehaviour for Links {
         _port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.addresses.insert(connection, (address.clone(), true));
-        Ok(Handler { open: true, used: false, stream: None })
+        let open = self.expected.remove(&connection);
+        Ok(Handler { open, kept: false, stream: None })
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
@@ -185,15 +221,24 @@ impl NetworkBehaviour for Links {
     }
 }
 
-/// One connection: the dialer opens the stream, the listener accepts the first one.
+/// One connection: the dialer opens streams, the listener accepts them.
 pub struct Handler {
     open: bool,
-    used: bool,
+    kept: bool,
     stream: Option<Stream>,
 }
 
+/// What a connection is told.
+#[derive(Debug)]
+pub enum Order {
+    /// To stay, with a stream or without.
+    Keep,
+    /// To open a stream.
+    Open,
+}
+
 impl ConnectionHandler for Handler {
-    type FromBehaviour = std::convert::Infallible;
+    type FromBehaviour = Order;
     type ToBehaviour = Stream;
     type InboundProtocol = ReadyUpgrade<StreamProtocol>;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
@@ -219,8 +264,15 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
-        match event {}
+    fn on_behaviour_event(&mut self, order: Order) {
+        match order {
+            Order::Keep => self.kept = true,
+            Order::Open => self.open = true,
+        }
+    }
+
+    fn connection_keep_alive(&self) -> bool {
+        self.kept
     }
 
     fn on_connection_event(
@@ -235,10 +287,7 @@ impl ConnectionHandler for Handler {
             | ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: stream,
                 ..
-            }) if !self.used => {
-                self.used = true;
-                self.stream = Some(stream);
-            }
+            }) => self.stream = Some(stream),
             _ => {}
         }
     }

@@ -23,7 +23,7 @@
 mod probe;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -161,7 +161,14 @@ enum Stage {
     /// Probes leave.
     Probing { since: Instant, chosen: Option<Chosen> },
     /// A way was found, or none. The other's *select* is still answered: the answer may be lost.
-    Over,
+    Over { found: bool },
+}
+
+impl Stage {
+    /// Whether something new may begin it again.
+    fn is_idle(self) -> bool {
+        matches!(self, Self::Waiting | Self::Opening { .. } | Self::Over { found: false })
+    }
 }
 
 /// The path that the dialing side tries.
@@ -212,28 +219,32 @@ impl Punch {
         let own = Own { external: external.to_vec(), mapping };
         if own != self.own {
             self.own = own;
-            if matches!(self.stage, Stage::Waiting | Stage::Opening { .. }) {
+            if self.stage.is_idle() {
                 self.begin(now);
             }
         }
     }
 
+    /// Whether packets are sent to open a way.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.stage, Stage::Opening { .. } | Stage::Probing { .. })
+    }
+
     /// The other's newest record.
     pub fn handle_record(&mut self, now: Instant, record: Record) {
-        let before = self.their.as_ref().map(|their| (their.run, their.external.clone()));
-        let other_run = before.as_ref().is_none_or(|(run, _)| *run != record.run);
+        let other_run = self.their.as_ref().is_none_or(|their| their.run != record.run);
+        let moved = self.their.as_ref().is_some_and(|their| has_moved(their, &record));
         if other_run {
             // Their program was started anew: nothing before counts.
             self.keys = Some(Keys::new(&self.secret, self.side, self.run, record.run));
             self.answered.clear();
             self.events.push_back(Event::Seen(record.run));
         }
-        let moved = before.is_some_and(|(_, external)| external != record.external);
         let mutual = record.seen == self.run;
         self.their = Some(record);
         match self.stage {
             _ if other_run || moved => self.begin(now),
-            Stage::Waiting => self.begin(now),
+            Stage::Waiting | Stage::Over { found: false } => self.begin(now),
             Stage::Opening { .. } if mutual => self.start_probing(now),
             _ => {}
         }
@@ -300,7 +311,7 @@ impl Punch {
             return;
         }
         match self.stage {
-            Stage::Waiting | Stage::Over => self.due = None,
+            Stage::Waiting | Stage::Over { .. } => self.due = None,
             Stage::Opening { since } => {
                 if now - since >= OPENERS_AT_MOST {
                     // Their next record tells whether they are there.
@@ -504,13 +515,13 @@ impl Punch {
     }
 
     fn found(&mut self, path: (usize, SocketAddr), dials: bool) {
-        self.stage = Stage::Over;
+        self.stage = Stage::Over { found: true };
         self.due = None;
         self.events.push_back(Event::Open { socket: path.0, remote: path.1, dials });
     }
 
     fn fail(&mut self, failure: Failure) {
-        self.stage = Stage::Over;
+        self.stage = Stage::Over { found: false };
         self.due = None;
         self.events.push_back(Event::Failed(failure));
     }
@@ -521,6 +532,15 @@ impl Punch {
             self.transmits.push_back(Transmit { socket, to, ttl, bytes });
         }
     }
+}
+
+/// Whether what is sent to the one address does not reach the other. Where each destination gets
+/// another port, only the IP address is one.
+fn has_moved(before: &Record, after: &Record) -> bool {
+    let ips = |record: &Record| record.external.iter().map(SocketAddr::ip).collect::<HashSet<_>>();
+    before.mapping != after.mapping
+        || ips(before) != ips(after)
+        || (!is_unforeseeable(after.mapping) && before.external != after.external)
 }
 
 fn is_unforeseeable(mapping: Mapping) -> bool {

@@ -125,10 +125,12 @@ impl Sockets {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The sockets that are listened on. What is sent from them leaves through the mappings that
-    /// QUIC uses.
+    /// The sockets that are listened on, the one with the lowest address first, as QUIC dials from
+    /// the first that reaches: what is sent from there leaves through the mapping that it uses.
     pub fn listening(&self) -> Vec<Arc<UdpSocket>> {
-        self.with(|shared| shared.listening.values().cloned().collect())
+        let mut all: Vec<_> = self.with(|shared| shared.listening.values().cloned().collect());
+        all.sort_by_key(|socket| socket.local_addr().ok());
+        all
     }
 
     /// The next dial to this address leaves from this socket. Of too many, any one is closed.
@@ -213,8 +215,8 @@ impl Transport {
         if let Some(socket) = self.sockets.with(|shared| shared.adopted.remove(&remote)) {
             return quinn::Endpoint::new(self.endpoint.clone(), None, socket, runtime());
         }
-        let mut listeners = self.listeners.iter().filter(|listener| listener.reaches(remote.ip()));
-        if let Some(listener) = listeners.next() {
+        let listeners = self.listeners.iter().filter(|listener| listener.reaches(remote.ip()));
+        if let Some(listener) = listeners.min_by_key(|listener| listener.local) {
             return Ok(listener.endpoint.clone());
         }
         let ipv6 = remote.is_ipv6();

@@ -7,8 +7,9 @@ use libp2p::{
     PeerId, Swarm, Transport,
     connection_limits::{self, ConnectionLimits},
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns,
+    dns, identify,
     identity::Keypair,
+    kad::{self, store::MemoryStore},
     mdns, noise,
     swarm::{self, NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
@@ -16,6 +17,7 @@ use libp2p::{
 use tokio::sync::mpsc;
 
 use super::{
+    Config, dht,
     links::Links,
     quic::{self, MAX_STREAMS},
 };
@@ -26,6 +28,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection without a stream is closed after this: nobody keeps a place by being silent.
 const STREAMLESS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The same on a node that serves the DHT: its clients keep their connection, and by that their
+/// NAT's mapping, between two questions. When there are too many, the oldest goes.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Connections in the making that others began.
 const MAX_PENDING_INBOUND: u32 = 32;
@@ -55,6 +61,8 @@ pub struct Behaviour {
     pub links: Links,
     pub mdns4: Toggle<mdns::tokio::Behaviour>,
     pub mdns6: Toggle<mdns::tokio::Behaviour>,
+    pub identify: Toggle<identify::Behaviour>,
+    pub kad: Toggle<kad::Behaviour<MemoryStore>>,
 }
 
 /// A new swarm under a new key.
@@ -64,11 +72,13 @@ pub struct Behaviour {
 /// When the system refuses DNS configuration or the cryptographic set-up; neither depends on a
 /// peer.
 pub fn swarm(
-    scope: Scope,
-    with_mdns: bool,
+    config: &Config,
     sockets: quic::Sockets,
     others: mpsc::Sender<quic::Datagram>,
 ) -> io::Result<Swarm<Behaviour>> {
+    let scope = config.scope;
+    let with_mdns = config.mdns && scope != Scope::Offline;
+    let with_dht = scope == Scope::Everywhere;
     let key = Keypair::generate_ed25519();
     let peer = key.public().to_peer_id();
     let limits = ConnectionLimits::default()
@@ -81,9 +91,12 @@ pub fn swarm(
         links: Links::new(scope),
         mdns4: mdns_behaviour(peer, false, with_mdns),
         mdns6: mdns_behaviour(peer, true, with_mdns),
+        identify: with_dht.then(|| dht::identify(key.public())).into(),
+        kad: with_dht.then(|| dht::behaviour(peer, config.serve_dht)).into(),
     };
+    let idle = if config.serve_dht { CLIENT_TIMEOUT } else { STREAMLESS_TIMEOUT };
     let config = swarm::Config::with_tokio_executor()
-        .with_idle_connection_timeout(STREAMLESS_TIMEOUT)
+        .with_idle_connection_timeout(idle)
         .with_max_negotiating_inbound_streams(4);
     Ok(Swarm::new(transport(&key, scope, sockets, others)?, behaviour, peer, config))
 }

@@ -4,8 +4,8 @@ use std::future::Future;
 
 use super::{
     api::{
-        Answer, Command, Contact, Event, Failure, FailureKind, Network, NewInvite, OpenInvite,
-        Request, SafetyNumber, Written,
+        Answer, Command, Contact, Dht, Event, Failure, FailureKind, Nat, Network, NewInvite,
+        OpenInvite, Request, SafetyNumber, Written,
     },
     failure, now,
     run::Node,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     conversation::{Body, ConversationId},
     identity::{self, Identity, Invite, InviteError, InviteSecret},
+    net::{quic::multiaddress, rendezvous::Mapping},
     store::{self, StoreError, WrittenEntry},
     text,
 };
@@ -271,7 +272,14 @@ impl Node {
             bytes_in: self.counters.bytes_in.load(Relaxed),
             bytes_out: self.counters.bytes_out.load(Relaxed),
             scope: self.scope,
-            ..Network::default()
+            external: self
+                .net
+                .external()
+                .into_iter()
+                .map(|a| multiaddress(a).to_string())
+                .collect(),
+            nat: Nat { mapping: mapping_word(self.net.mapping()), ..Nat::default() },
+            dht: Dht { own: self.net.dht_nodes(), ..Dht::default() },
         }
     }
 
@@ -287,6 +295,18 @@ impl Node {
             last_seen: contact.last_seen,
         }
     }
+}
+
+/// The word for how ports are chosen (RFC 4787, section 4.1).
+fn mapping_word(mapping: Mapping) -> String {
+    match mapping {
+        Mapping::Unknown => "unknown",
+        Mapping::Independent => "endpoint-independent",
+        Mapping::Dependent { step: 0 } => "symmetric",
+        Mapping::Dependent { .. } => "symmetric, counting",
+        Mapping::Blocked => "UDP blocked",
+    }
+    .to_owned()
 }
 
 fn open_invite(invitation: &store::Invitation) -> OpenInvite {

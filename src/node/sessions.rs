@@ -21,7 +21,7 @@ use super::{
 use crate::{
     conversation::{ConversationId, WireEntry},
     identity::{Identity, PairSecret},
-    net::{self, LinkId, address, dialer::Target},
+    net::{self, LinkId, address, dialer::Target, rendezvous::Side, seek::Sought},
     session::{Acquaintance, LinkIds, Local, Peer, Session, Standing, Via, keep_new},
     store::{self, Direction},
     sync::{Exchange, Message},
@@ -187,7 +187,8 @@ impl Node {
         if let Some(link) = person.link.and_then(|id| self.links.get(&id)) {
             return (ContactState::Online, Some(link.path));
         }
-        let trying = person.targets.iter().any(|target| self.net.is_trying(target));
+        let trying = person.targets.iter().any(|target| self.net.is_trying(target))
+            || person.pair_secret.as_ref().is_some_and(|secret| self.net.is_seeking(secret));
         (if trying { ContactState::Connecting } else { ContactState::Offline }, None)
     }
 
@@ -283,6 +284,38 @@ impl Node {
         }
         let (me, certificate) = (self.local.identity(), self.profile.certificate);
         self.local = Arc::new(Local::new(me, key.clone(), certificate, acquaintances));
+        self.seek();
+    }
+
+    /// Seeks everyone who has no link, and those who may come with an invite.
+    fn seek(&mut self) {
+        let me = self.local.identity();
+        let side = |other: &Identity| if me < *other { Side::First } else { Side::Second };
+        let absent = self.people.values().filter(|person| person.link.is_none());
+        let mut absent: Vec<_> = absent.collect();
+        absent.sort_by_key(|person| Reverse(person.contact.last_seen));
+        let contacts = absent.into_iter().filter_map(|person| {
+            let secret = person.pair_secret.clone()?;
+            Some(Sought { secret, side: side(&person.contact.identity) })
+        });
+        let invitations = self.invitations.iter().flat_map(|invitation| {
+            let store::Invitation { direction, invite, certificate, .. } = invitation;
+            let secret = PairSecret::of_invite(&invite.secret, &invite.identity);
+            if *direction == Direction::Issued {
+                return vec![Sought { secret, side: Side::First }];
+            }
+            let mut sought = vec![Sought { secret, side: Side::Second }];
+            // A crash in the midst of pairing may have left the issuer with a contact already.
+            if let Some(certificate) = certificate {
+                let own = (&me, &self.profile.device_key);
+                let their = (&invite.identity, &certificate.device_public);
+                let secret = PairSecret::of_devices(own, their);
+                let side = side(&invite.identity);
+                sought.extend(secret.ok().map(|secret| Sought { secret, side }));
+            }
+            sought
+        });
+        self.net.seek(contacts.chain(invitations).collect());
     }
 
     /// Something happened in the network.
@@ -332,6 +365,7 @@ impl Node {
             person.link = None;
             person.contact.last_seen = Some(now());
             self.note_seen(who, &link.address, link.dialed);
+            self.seek();
             self.show_presence(who);
         }
     }
@@ -358,12 +392,12 @@ impl Node {
             return;
         };
         match event {
-            link::Event::Closed(end) => {
-                if end == link::End::NoMatch {
-                    self.net.stranger(id);
-                }
-                self.close_link(id);
+            // The connection may stay, as that with a node of the DHT.
+            link::Event::Closed(link::End::NoMatch) => {
+                self.links.remove(&id);
+                self.net.stranger(id);
             }
+            link::Event::Closed(link::End::Over) => self.close_link(id),
             link::Event::Room => self.pump(id),
             link::Event::Established(peer) => match peer.via {
                 Via::Contact => self.stand(id, peer.identity),
@@ -444,6 +478,7 @@ impl Node {
         }
         self.greet(id);
         self.note_seen(who, &address, dialed);
+        self.seek();
         self.show_presence(who);
         self.pump(id);
     }

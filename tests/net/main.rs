@@ -14,6 +14,7 @@ mod support;
 mod crash;
 mod cut;
 mod idle;
+mod nat;
 mod pairing;
 mod paths;
 mod storage;
@@ -40,10 +41,19 @@ const TESTS: &[(&str, fn())] = &[
     ("idle::costs_little", idle::costs_little),
     ("wire::capture_shows_nothing", wire::capture_shows_nothing),
     ("wire::two_starts_share_no_key", wire::two_starts_share_no_key),
+    ("nat::port_restricted_both", nat::port_restricted_both),
+    ("nat::full_cone_and_firewall", nat::full_cone_and_firewall),
+    ("nat::other_ports_and_open_input", nat::other_ports_and_open_input),
+    ("nat::symmetric_and_restricted", nat::symmetric_and_restricted),
+    ("nat::symmetric_and_port_restricted", nat::symmetric_and_port_restricted),
+    ("nat::cgnat_and_counting", nat::cgnat_and_counting),
     ("storage::full_disk", storage::full_disk),
 ];
 
 fn main() -> ExitCode {
+    if support::nat_probe::run_if_probe() {
+        return ExitCode::SUCCESS;
+    }
     let mut arguments = Arguments::from_args();
     let mut missing = None;
     if !arguments.list {

@@ -217,7 +217,8 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn add_namespace(name: &str) {
+/// Makes a namespace with its loopback.
+pub(super) fn add_namespace(name: &str) {
     run(&format!("ip netns add {name}"));
     run(&format!("ip -n {name} link set lo up"));
     // Duplicate address detection takes seconds, in which an address can't be used.
@@ -229,11 +230,11 @@ fn add_namespace(name: &str) {
 
 /// Runs a command line, which must succeed.
 #[track_caller]
-fn run(line: &str) -> String {
+pub(super) fn run(line: &str) -> String {
     output(Command::new("sh").args(["-c", line])).unwrap_or_else(|e| panic!("{line}: {e}"))
 }
 
-fn output(command: &mut Command) -> Result<String, String> {
+pub(super) fn output(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -18,6 +18,8 @@ enum Place {
     Loopback { port: u16, peers: Vec<u16>, tcp: bool },
     /// In a network namespace, with mDNS.
     Namespace(String),
+    /// In a network namespace, with these arguments.
+    Internet(String, Vec<String>),
     /// Nowhere.
     Offline,
 }
@@ -67,6 +69,11 @@ impl Profile {
         Self::new(Place::Namespace(namespace.to_owned()))
     }
 
+    /// A profile on a host of an internet; nothing but these arguments leads to others.
+    pub fn on_internet(namespace: &str, arguments: Vec<String>) -> Self {
+        Self::new(Place::Internet(namespace.to_owned(), arguments))
+    }
+
     /// Runs the program by this command, which gets the program and its arguments after its own.
     pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|&s| s.to_owned()).collect();
@@ -107,7 +114,7 @@ impl Profile {
     /// The program, without arguments, in its place.
     pub fn command(&self) -> Command {
         let mut words: Vec<String> = Vec::new();
-        if let Place::Namespace(name) = &self.place {
+        if let Place::Namespace(name) | Place::Internet(name, _) = &self.place {
             words.extend(["ip", "netns", "exec", name].map(str::to_owned));
         }
         words.extend(self.wrapper.iter().cloned());
@@ -131,6 +138,10 @@ impl Profile {
         match &self.place {
             Place::Offline => arguments.push("--offline".to_owned()),
             Place::Namespace(_) => arguments.push("--lan-only".to_owned()),
+            Place::Internet(_, given) => {
+                arguments.push("--no-public-dht".to_owned());
+                arguments.extend(given.iter().cloned());
+            }
             Place::Loopback { port, peers, tcp } => {
                 arguments.extend(["--lan-only", "--no-mdns", "--listen"].map(str::to_owned));
                 arguments.push(address(*port, *tcp));

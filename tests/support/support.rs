@@ -9,6 +9,8 @@
 
 pub mod lab;
 pub mod load;
+pub mod nat;
+pub mod nat_probe;
 pub mod process;
 pub mod profile;
 pub mod pty;

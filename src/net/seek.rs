@@ -1,0 +1,511 @@
+//! Seeking those who are not linked, across NATs: word is left for each in the DHT
+//! ([`super::rendezvous`]), theirs is read, and once both know of each other both NATs are opened
+//! ([`super::punch`]) and one of the two dials.
+//!
+//! ```text
+//! Net::seek ── Seek ─┬─ queries ── own record ▶ DHT ▶ theirs
+//!                    ├─ Punch   ── probes ◀▶ sockets
+//!                    └─ Dialer, with the socket that came through
+//! ```
+//!
+//! Read and written often is what somebody seems to wait for; the rest costs a look now and then.
+
+mod queries;
+mod sockets;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
+
+use libp2p::{
+    PeerId,
+    identity::{PublicKey, ed25519},
+    kad::QueryId,
+};
+use tokio::sync::mpsc;
+
+pub use self::sockets::Arrived;
+use self::{
+    queries::{MAX_QUERIES, Query},
+    sockets::{Extra, send_from_listening},
+};
+use super::{
+    Net,
+    address::is_local,
+    dialer::{Origin, Target},
+    punch::{self, Failure, Punch},
+    quic::{self, Datagram, multiaddress},
+    rendezvous::{MAX_ADDRESSES, Place, Record, Side, epoch},
+};
+use crate::{identity::PairSecret, node::api::UnixMillis};
+
+/// Those sought at a time; further ones are left out.
+pub const MAX_SOUGHT: usize = 1024;
+
+/// Between two looks for somebody who may be waiting, counted from the answer to the last.
+const FAST_READ: Duration = Duration::from_millis(400);
+
+/// How long somebody may be waiting: after the own start, and after each newer word of theirs.
+const FAST_FOR: Duration = Duration::from_secs(60);
+
+/// Between two looks for anybody else, all together: so many contacts cost no more than some …
+const SLOW_READ_EACH: Duration = Duration::from_secs(3);
+/// … but one is not looked for more often than this, nor less.
+const SLOW_READ: Duration = Duration::from_secs(30);
+const SLOWEST_READ: Duration = Duration::from_secs(300);
+
+/// An unchanged record is written anew after this: nodes that keep it come and go.
+const WRITE_AGAIN: Duration = Duration::from_secs(1200);
+
+/// Between two writings of one record: addresses are learned one after the other.
+const WRITE_PAUSE: Duration = Duration::from_millis(150);
+
+/// Clocks may differ by so much: within it of a new hour, both names are used.
+const CLOCKS_DIFFER: UnixMillis = 120_000;
+
+/// Older words are of a program that has ended.
+const MAX_AGE: UnixMillis = 3 * 3600 * 1000;
+
+/// After a way was found, or none, all begins anew if there is still no link; doubling to
+/// [`SLOWEST_READ`].
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// Addresses remembered that were got through to.
+const MAX_PUNCHED: usize = 64;
+
+/// Datagrams on the sockets of punches that may wait.
+const MAX_ARRIVED: usize = 256;
+
+/// Somebody to find.
+pub struct Sought {
+    /// What the two share.
+    pub secret: PairSecret,
+    /// Which of the two is here.
+    pub side: Side,
+}
+
+/// Names a seek: a hash of what the two share.
+pub type SeekId = [u8; 32];
+
+/// Everyone sought.
+pub(super) struct Seeks {
+    /// This run of the program, by a random number.
+    run: u64,
+    seeks: HashMap<SeekId, Seek>,
+    queries: HashMap<QueryId, Query>,
+    /// When the last word was written of those who were found: it says nothing any more.
+    last_words: HashMap<SeekId, UnixMillis>,
+    /// Addresses that a way was opened to, the last one last.
+    punched: VecDeque<SocketAddr>,
+    /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
+    due: Option<Instant>,
+    arrivals: mpsc::Sender<Arrived>,
+    pub(super) arrived: mpsc::Receiver<Arrived>,
+}
+
+/// One who is sought.
+struct Seek {
+    secret: PairSecret,
+    side: Side,
+    punch: Punch,
+    their: Option<Record>,
+    /// Of their words, only later ones count.
+    after: UnixMillis,
+    /// The run of theirs that the own record is to name.
+    seen: u64,
+    /// What was written in each epoch, and when.
+    written: HashMap<u64, (Record, Instant)>,
+    write_after: Instant,
+    read_due: Instant,
+    fast_until: Instant,
+    /// Opened for the punch; the first one has number 1 there.
+    sockets: Vec<Extra>,
+    again: Option<Instant>,
+    again_pause: Duration,
+}
+
+impl Default for Seeks {
+    fn default() -> Self {
+        let (arrivals, arrived) = mpsc::channel(MAX_ARRIVED);
+        Self {
+            run: rand::random::<u64>().max(1),
+            seeks: HashMap::new(),
+            queries: HashMap::new(),
+            last_words: HashMap::new(),
+            punched: VecDeque::new(),
+            due: None,
+            arrivals,
+            arrived,
+        }
+    }
+}
+
+impl Seeks {
+    /// Whether a way to this address was opened.
+    pub(super) fn is_punched(&self, remote: SocketAddr) -> bool {
+        self.punched.contains(&remote)
+    }
+
+    /// The network is another one: what was tried in vain is tried again.
+    pub(super) fn reset(&mut self, now: Instant) {
+        for seek in self.seeks.values_mut() {
+            seek.again_pause = AGAIN;
+            seek.fast_until = now + FAST_FOR;
+            seek.read_due = now;
+            seek.write_anew(now);
+        }
+        self.touch(now);
+    }
+
+    /// Something has changed that may make something due.
+    pub(super) fn touch(&mut self, now: Instant) {
+        self.due = Some(now);
+    }
+
+    /// When something is due.
+    fn poll_timeout(&self) -> Option<Instant> {
+        let may_ask = self.queries.len() < MAX_QUERIES;
+        let seeks = self.seeks.values();
+        seeks.filter_map(|seek| seek.poll_timeout(may_ask)).min()
+    }
+
+    /// Between two looks for somebody who does not seem to be there.
+    fn slow_pause(&self) -> Duration {
+        let all = u32::try_from(self.seeks.len()).unwrap_or(u32::MAX);
+        SLOW_READ_EACH.saturating_mul(all).clamp(SLOW_READ, SLOWEST_READ)
+    }
+}
+
+impl Seek {
+    fn new(sought: Sought, run: u64, after: UnixMillis, now: Instant) -> Self {
+        let Sought { secret, side } = sought;
+        Self {
+            punch: Punch::new(secret.clone(), side, run, rand::random()),
+            secret,
+            side,
+            their: None,
+            after,
+            seen: 0,
+            written: HashMap::new(),
+            write_after: now,
+            read_due: now,
+            fast_until: now + FAST_FOR,
+            sockets: Vec::new(),
+            again: None,
+            again_pause: AGAIN,
+        }
+    }
+
+    fn poll_timeout(&self, may_ask: bool) -> Option<Instant> {
+        let again = self.written.values().map(|(_, at)| *at + WRITE_AGAIN).min();
+        let write = again.map_or(self.write_after, |again| again.max(self.write_after));
+        let asks = [Some(self.read_due), Some(write)].into_iter().flatten().filter(|_| may_ask);
+        asks.chain(self.punch.poll_timeout()).chain(self.again).min()
+    }
+
+    /// In which of these epochs the record is to be written now.
+    fn epoch_to_write(&self, epochs: &[u64], record: &Record, now: Instant) -> Option<u64> {
+        if self.write_after > now {
+            return None;
+        }
+        epochs.iter().copied().find(|epoch| {
+            self.written.get(epoch).is_none_or(|(known, at)| {
+                known != record || now.saturating_duration_since(*at) >= WRITE_AGAIN
+            })
+        })
+    }
+
+    fn wrote(&mut self, epochs: &[u64], epoch: u64, record: Record, now: Instant) {
+        self.written.retain(|known, _| epochs.contains(known));
+        self.written.insert(epoch, (record, now));
+        self.write_after = now + WRITE_PAUSE;
+    }
+
+    /// The record is to be written even if it is the same.
+    fn write_anew(&mut self, at: Instant) {
+        self.written.clear();
+        self.write_after = self.write_after.max(at);
+    }
+
+    /// A look is over.
+    fn has_read(&mut self, now: Instant, slow: Duration) {
+        let pause = if now < self.fast_until { FAST_READ } else { slow };
+        self.read_due = now + pause;
+    }
+
+    /// Begins anew: from now on, a word counts that the punch before did not have.
+    fn begin_anew(&mut self, run: u64, now: Instant) {
+        self.punch = Punch::new(self.secret.clone(), self.side, run, rand::random());
+        self.sockets.clear();
+        self.write_anew(now);
+        self.fast_until = now + FAST_FOR;
+        self.read_due = now;
+        match self.their.take() {
+            Some(their) if their.time > self.after => self.punch.handle_record(now, their),
+            _ => {}
+        }
+    }
+
+    /// The punch is over: what was known until now is used up.
+    fn is_over(&mut self, now: Instant) {
+        self.after = self.their.as_ref().map_or(self.after, |their| their.time);
+        self.again = Some(now + self.again_pause);
+        self.again_pause = (self.again_pause * 2).min(SLOWEST_READ);
+    }
+}
+
+/// The hours whose names are in use now.
+fn epochs(now: UnixMillis) -> Vec<u64> {
+    let mut epochs = vec![epoch(now.saturating_sub(CLOCKS_DIFFER)), epoch(now + CLOCKS_DIFFER)];
+    epochs.dedup();
+    epochs
+}
+
+fn wall_clock() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The PeerId of an Ed25519 key.
+fn peer_id(key: &[u8; 32]) -> Option<PeerId> {
+    let key = ed25519::PublicKey::try_from_bytes(key).ok()?;
+    Some(PublicKey::from(key).to_peer_id())
+}
+
+/// The Ed25519 key that is in a PeerId of ours.
+fn peer_key(peer: &PeerId) -> [u8; 32] {
+    peer.to_bytes().last_chunk().copied().unwrap_or_default()
+}
+
+impl Net {
+    /// From now on exactly these are sought.
+    pub fn seek(&mut self, sought: Vec<Sought>) {
+        if !self.swarm.behaviour().kad.is_enabled() {
+            return;
+        }
+        let now = Instant::now();
+        let wanted: HashMap<SeekId, Sought> = sought
+            .into_iter()
+            .take(MAX_SOUGHT)
+            .map(|sought| (*blake3::hash(sought.secret.as_bytes()).as_bytes(), sought))
+            .collect();
+        let Seeks { seeks, last_words, run, .. } = &mut self.seeks;
+        seeks.retain(|id, seek| {
+            let stays = wanted.contains_key(id);
+            if let Some(their) = &seek.their
+                && !stays
+            {
+                last_words.insert(*id, their.time);
+            }
+            stays
+        });
+        if last_words.len() > MAX_SOUGHT {
+            last_words.clear();
+        }
+        for (id, sought) in wanted {
+            let after = last_words.get(&id).copied().unwrap_or_default();
+            seeks.entry(id).or_insert_with(|| Seek::new(sought, *run, after, now));
+        }
+        self.seeks.touch(now);
+    }
+
+    /// Whether packets are sent to open a way to this person.
+    pub fn is_seeking(&self, secret: &PairSecret) -> bool {
+        let id = *blake3::hash(secret.as_bytes()).as_bytes();
+        self.seeks.seeks.get(&id).is_some_and(|seek| seek.punch.is_under_way())
+    }
+
+    /// When [`Self::seek_due`] is to be called.
+    pub(super) fn poll_seek_timeout(&self) -> Option<Instant> {
+        let settled = self.observed.is_settled(Instant::now());
+        let due = if settled { self.seeks.due } else { self.observed.poll_timeout() };
+        due.filter(|_| !self.nodes.is_empty())
+    }
+
+    /// Reads, writes and sends what is due.
+    pub(super) fn seek_due(&mut self) {
+        let now = Instant::now();
+        let due = self.seeks.due.is_some_and(|due| due <= now);
+        if !due || self.nodes.is_empty() || !self.observed.is_settled(now) {
+            return;
+        }
+        let may_ask = self.seeks.queries.len() < MAX_QUERIES;
+        let (external, mapping) = (self.observed.external(), self.observed.mapping());
+        let ids: Vec<_> = self.seeks.seeks.keys().copied().collect();
+        let run = self.seeks.run;
+        for id in ids {
+            let Some(seek) = self.seeks.seeks.get_mut(&id) else { continue };
+            seek.punch.set_own(now, &external, mapping);
+            if seek.poll_timeout(may_ask).is_some_and(|due| due <= now) {
+                if seek.again.take_if(|again| *again <= now).is_some() {
+                    seek.begin_anew(run, now);
+                    seek.punch.set_own(now, &external, mapping);
+                }
+                seek.punch.handle_timeout(now);
+            }
+            self.write_due(id, now);
+            self.read_due(id, now);
+            self.carry_out(id, now);
+        }
+        self.seeks.due = self.seeks.poll_timeout();
+    }
+
+    fn own_record(&self, seen: u64) -> Record {
+        let listen = self.listen.iter().filter_map(quic::socket_address);
+        let local = listen.filter(|a| is_local(a.ip()) && !a.ip().is_loopback());
+        Record {
+            time: 0,
+            run: self.seeks.run,
+            seen,
+            peer: peer_key(&self.peer_id()),
+            external: self.observed.external(),
+            local: local.take(MAX_ADDRESSES).collect(),
+            tcp: self.observed.tcp(),
+            mapping: self.observed.mapping(),
+        }
+    }
+
+    /// Something was found under the other's name.
+    fn handle_found(&mut self, id: SeekId, epoch: u64, value: &[u8], now: Instant) {
+        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let place = Place::new(&seek.secret, seek.side.other(), epoch);
+        let Ok(record) = place.read(value) else { return };
+        let known = seek.their.as_ref().map_or(seek.after, |their| their.time.max(seek.after));
+        if record.time <= known || record.time + MAX_AGE < wall_clock() {
+            return;
+        }
+        tracing::debug!(mapping = ?record.mapping, mutual = record.seen == self.seeks.run, "word");
+        if seek.their.as_ref().is_none_or(|their| their.run != record.run) {
+            seek.again_pause = AGAIN;
+        }
+        if seek.again.is_some() {
+            // They have begun anew.
+            seek.again = None;
+            seek.their = Some(record.clone());
+            seek.begin_anew(self.seeks.run, now);
+        } else {
+            seek.punch.handle_record(now, record.clone());
+        }
+        seek.fast_until = now + FAST_FOR;
+        seek.their = Some(record.clone());
+        let own = self.observed.external();
+        let same_nat = own.iter().any(|own| record.external.iter().any(|o| o.ip() == own.ip()));
+        if let Some(peer) = peer_id(&record.peer).filter(|_| same_nat) {
+            for local in record.local {
+                self.dialer.add(now, Target::Peer(peer), Origin::Found, multiaddress(local));
+            }
+        }
+        self.carry_out(id, now);
+    }
+
+    /// A datagram on a listening socket that is not QUIC.
+    pub(super) fn handle_datagram(&mut self, datagram: &Datagram) {
+        let Datagram { from, bytes, .. } = datagram;
+        let seeks = &self.seeks.seeks;
+        let id = seeks.iter().find(|(_, seek)| seek.punch.is_for(bytes)).map(|(id, _)| *id);
+        if let Some(id) = id {
+            self.handle_probe(id, 0, *from, bytes);
+        }
+    }
+
+    /// A datagram on a socket of a punch.
+    pub(super) fn handle_arrived(&mut self, arrived: Arrived) {
+        let Arrived { seek, socket, from, bytes } = arrived;
+        self.handle_probe(seek, socket, from, &bytes);
+    }
+
+    fn handle_probe(&mut self, id: SeekId, socket: usize, from: SocketAddr, bytes: &[u8]) {
+        let now = Instant::now();
+        if let Some(seek) = self.seeks.seeks.get_mut(&id)
+            && seek.punch.handle_probe(now, socket, from, bytes)
+        {
+            self.carry_out(id, now);
+            self.seeks.touch(now);
+        }
+    }
+
+    /// Does what a punch wants.
+    fn carry_out(&mut self, id: SeekId, now: Instant) {
+        while let Some(event) =
+            self.seeks.seeks.get_mut(&id).and_then(|seek| seek.punch.poll_event())
+        {
+            tracing::debug!(?event, "punch");
+            match event {
+                punch::Event::Seen(run) => {
+                    if let Some(seek) = self.seeks.seeks.get_mut(&id) {
+                        seek.seen = run;
+                    }
+                    self.write_due(id, now);
+                }
+                punch::Event::Sockets(wanted) => self.open_sockets(id, wanted),
+                punch::Event::Open { socket, remote, dials } => {
+                    self.way_is_open(id, now, socket, remote, dials);
+                }
+                punch::Event::Failed(failure) => {
+                    if let Some(seek) = self.seeks.seeks.get_mut(&id) {
+                        seek.sockets.clear();
+                        // The others are tried again when a network becomes another one.
+                        if failure == Failure::TimedOut {
+                            seek.is_over(now);
+                        }
+                    }
+                }
+            }
+        }
+        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        while let Some(transmit) = seek.punch.poll_transmit() {
+            let sent = match transmit.socket.checked_sub(1) {
+                None => send_from_listening(&self.sockets, &transmit),
+                Some(extra) => seek.sockets.get(extra).map_or(Ok(()), |s| s.send(&transmit)),
+            };
+            if let Err(error) = sent {
+                tracing::debug!(%error, "probe not sent");
+            }
+        }
+    }
+
+    fn open_sockets(&mut self, id: SeekId, wanted: usize) {
+        let arrivals = self.seeks.arrivals.clone();
+        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let ipv6 = seek.their.iter().flat_map(|t| &t.external).all(SocketAddr::is_ipv6);
+        while seek.sockets.len() + 1 < wanted.min(punch::SOCKETS) {
+            match Extra::open(id, seek.sockets.len() + 1, ipv6, arrivals.clone()) {
+                Ok(extra) => seek.sockets.push(extra),
+                Err(error) => {
+                    // The system allows no more: fewer only take longer.
+                    tracing::debug!(%error, "no further socket");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn way_is_open(
+        &mut self,
+        id: SeekId,
+        now: Instant,
+        socket: usize,
+        remote: SocketAddr,
+        dials: bool,
+    ) {
+        self.seeks.punched.push_back(remote);
+        if self.seeks.punched.len() > MAX_PUNCHED {
+            self.seeks.punched.pop_front();
+        }
+        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        seek.is_over(now);
+        let extra = socket.checked_sub(1).and_then(|index| seek.sockets.get(index));
+        let through = extra.and_then(|extra| extra.hand_over().ok());
+        seek.sockets.clear();
+        let peer = seek.their.as_ref().and_then(|their| peer_id(&their.peer));
+        let Some(peer) = peer.filter(|_| dials) else { return };
+        if let Some(socket) = through {
+            self.sockets.adopt(socket, remote);
+        }
+        let target = Target::Peer(peer);
+        self.dialer.add(now, target.clone(), Origin::Contact, multiaddress(remote));
+        self.dialer.resume(now, &target);
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading and writing the records of those sought in the DHT.
+
+use std::time::{Duration, Instant};
+
+use libp2p::{
+    PeerId,
+    kad::{GetClosestPeersError, GetRecordOk, QueryId, QueryResult, Quorum, Record as DhtRecord},
+};
+
+use super::{SeekId, epochs, wall_clock};
+use crate::net::{Net, rendezvous::Place};
+
+/// Queries at a time, so that many contacts don't make many packets.
+pub const MAX_QUERIES: usize = 24;
+
+/// A node that does not answer holds no look up for longer.
+const READ_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// So many nodes that answer with the record of a look are enough: the newest of a few is the
+/// newest, but for nodes that have not got it yet.
+const ENOUGH: u32 = 3;
+
+/// After a record could be left nowhere.
+const WRITE_RETRY: Duration = Duration::from_secs(3);
+
+/// What a query is for.
+pub enum Query {
+    /// Whom to give a record to.
+    Closest { seek: SeekId, key: Vec<u8>, value: Vec<u8> },
+    /// Giving it to them.
+    Write { seek: SeekId },
+    /// Looking for the other's.
+    Read { seek: SeekId, epoch: u64, found: u32 },
+}
+
+impl Net {
+    /// Leaves word for somebody, if it is due.
+    pub(super) fn write_due(&mut self, id: SeekId, now: Instant) {
+        let Some(seek) = self.seeks.seeks.get(&id) else { return };
+        if self.seeks.queries.len() >= MAX_QUERIES {
+            return;
+        }
+        let record = self.own_record(seek.seen);
+        let time = wall_clock();
+        let Some(epoch) = seek.epoch_to_write(&epochs(time), &record, now) else { return };
+        let place = Place::new(&seek.secret, seek.side, epoch);
+        let mut written = record.clone();
+        written.time = time;
+        let (Ok(value), key) = (place.write(&written, &mut rand::rng()), place.key()) else {
+            return;
+        };
+        let nodes: Vec<PeerId> = self.nodes.values().copied().collect();
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else { return };
+        // Those at hand have it at once; those whose place it is within a query more.
+        let at_hand = dht_record(key.clone(), value.clone());
+        let query = kad.put_record_to(at_hand, nodes.into_iter(), Quorum::All);
+        self.seeks.queries.insert(query, Query::Write { seek: id });
+        let query = kad.get_closest_peers(key.clone());
+        self.seeks.queries.insert(query, Query::Closest { seek: id, key, value });
+        if let Some(seek) = self.seeks.seeks.get_mut(&id) {
+            seek.wrote(&epochs(time), epoch, record, now);
+        }
+    }
+
+    /// Looks whether somebody left word, if it is due.
+    pub(super) fn read_due(&mut self, id: SeekId, now: Instant) {
+        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        if seek.read_due > now || self.seeks.queries.len() >= MAX_QUERIES {
+            return;
+        }
+        seek.read_due = now + READ_PATIENCE;
+        for epoch in epochs(wall_clock()) {
+            let key = Place::new(&seek.secret, seek.side.other(), epoch).key();
+            if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                let query = kad.get_record(key.into());
+                self.seeks.queries.insert(query, Query::Read { seek: id, epoch, found: 0 });
+            }
+        }
+    }
+
+    /// A query has got further.
+    pub(in crate::net) fn handle_query(&mut self, id: QueryId, result: QueryResult, last: bool) {
+        let now = Instant::now();
+        self.seeks.touch(now);
+        if let QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(record))) = &result
+            && let Some(Query::Read { seek, epoch, found }) = self.seeks.queries.get_mut(&id)
+        {
+            let (seek, epoch) = (*seek, *epoch);
+            *found += 1;
+            let enough = *found >= ENOUGH;
+            if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+                && enough
+                && let Some(mut query) = kad.query_mut(&id)
+            {
+                query.finish();
+            }
+            self.handle_found(seek, epoch, &record.record.value, now);
+        }
+        if !last {
+            return;
+        }
+        match self.seeks.queries.remove(&id) {
+            None => {}
+            Some(Query::Read { seek, .. }) => {
+                let pause = self.seeks.slow_pause();
+                if let Some(seek) = self.seeks.seeks.get_mut(&seek) {
+                    seek.has_read(now, pause);
+                }
+            }
+            Some(Query::Closest { seek, key, value }) => {
+                let QueryResult::GetClosestPeers(result) = result else { return };
+                let peers = match result {
+                    Ok(ok) => ok.peers,
+                    Err(GetClosestPeersError::Timeout { peers, .. }) => peers,
+                };
+                let peers: Vec<_> = peers.into_iter().map(|peer| peer.peer_id).collect();
+                let others = peers.into_iter().filter(|p| !self.nodes.values().any(|n| n == p));
+                let others: Vec<_> = others.collect();
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+                    && !others.is_empty()
+                {
+                    let record = dht_record(key, value);
+                    let query = kad.put_record_to(record, others.into_iter(), Quorum::All);
+                    self.seeks.queries.insert(query, Query::Write { seek });
+                }
+            }
+            Some(Query::Write { seek }) => {
+                let nobody = match result {
+                    QueryResult::PutRecord(Err(error)) => match error {
+                        libp2p::kad::PutRecordError::QuorumFailed { success, .. }
+                        | libp2p::kad::PutRecordError::Timeout { success, .. } => {
+                            success.is_empty()
+                        }
+                    },
+                    _ => false,
+                };
+                if let Some(seek) = self.seeks.seeks.get_mut(&seek)
+                    && nobody
+                {
+                    seek.write_anew(now + WRITE_RETRY);
+                }
+            }
+        }
+    }
+}
+
+/// `publisher` would name the writer.
+fn dht_record(key: Vec<u8>, value: Vec<u8>) -> DhtRecord {
+    DhtRecord { key: key.into(), value, publisher: None, expires: None }
+}

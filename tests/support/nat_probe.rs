@@ -1,0 +1,149 @@
+//! Looks at a NAT from inside (RFC 5780, by a protocol of its own): this very test program, run
+//! again in the namespaces, is client and servers.
+
+use std::{
+    collections::HashSet,
+    net::{SocketAddr, UdpSocket},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Set in the processes that look.
+const ROLE: &str = "ENTRENOUS_NAT_PROBE";
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_millis(300);
+
+/// What was seen.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// No UDP gets out.
+    Nothing,
+    /// It does.
+    Through { mapping: &'static str, filtering: &'static str, preserves_port: bool },
+}
+
+/// If this process was started to look, does so and returns true.
+pub fn run_if_probe() -> bool {
+    let Ok(role) = std::env::var(ROLE) else { return false };
+    let words: Vec<SocketAddr> = role.split(' ').skip(1).map(|w| w.parse().unwrap()).collect();
+    if role.starts_with("server") {
+        serve(words[0], words[1])
+    } else {
+        println!("{}", ask(&words))
+    }
+    true
+}
+
+/// What the host sees from behind its routers.
+pub fn look(public: &[(String, String)], host: &str) -> Seen {
+    let [a, b] = public else { panic!("two public hosts are needed") };
+    let start = |namespace: &str, role: String| {
+        Command::new("ip")
+            .args(["netns", "exec", namespace])
+            .arg(std::env::current_exe().unwrap())
+            .env(ROLE, role)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let at = |host: &(String, String), port: u16| format!("{}:{port}", host.1);
+    let _servers = Servers([
+        start(&a.0, format!("server {} {}", at(a, 3478), at(b, 3478))),
+        start(&b.0, format!("server {} {}", at(b, 3478), at(a, 3478))),
+    ]);
+    let role = format!("client {} {} {}", at(a, 3478), at(a, 3479), at(b, 3478));
+    let output = start(host, role).wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let one_of = |word: &str, all: &[&'static str]| all.iter().copied().find(|w| *w == word);
+    match words.as_slice() {
+        ["nothing"] => Seen::Nothing,
+        [mapping, filtering, preserves] => Seen::Through {
+            mapping: one_of(mapping, &["endpoint-independent", "dependent"]).unwrap(),
+            filtering: one_of(filtering, &["none", "address", "port"]).unwrap(),
+            preserves_port: *preserves == "true",
+        },
+        _ => panic!("the probe says {text:?}"),
+    }
+}
+
+struct Servers([Child; 2]);
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for server in &mut self.0 {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+/// Two ports. To `m` it answers with the address seen; to `f` also from its other port, and has
+/// the other server answer too.
+fn serve(first: SocketAddr, other: SocketAddr) {
+    let sockets = [first, SocketAddr::new(first.ip(), first.port() + 1)].map(|address| {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        socket
+    });
+    let mut buffer = [0; 200];
+    loop {
+        for (socket, second) in [(&sockets[0], &sockets[1]), (&sockets[1], &sockets[0])] {
+            let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            match text.split_once(' ').unwrap_or((&text, "")) {
+                ("m", _) => drop(socket.send_to(format!("m {from}").as_bytes(), from)),
+                ("f", _) => {
+                    let _ = socket.send_to(b"same", from);
+                    let _ = second.send_to(b"port", from);
+                    let _ = sockets[0].send_to(format!("forward {from}").as_bytes(), other);
+                }
+                ("forward", to) => drop(sockets[0].send_to(b"address", to)),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn ask(servers: &[SocketAddr]) -> String {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let mut seen = Vec::new();
+    for server in servers {
+        // The servers may only be starting.
+        let mut answers = (0..10).map(|_| answers(&socket, *server, "m", true));
+        let Some(answer) = answers.find_map(|a| a.into_iter().next()) else {
+            return "nothing".to_owned();
+        };
+        seen.push(answer.trim_start_matches("m ").parse::<SocketAddr>().unwrap());
+    }
+    let independent = seen.iter().all(|s| *s == seen[0]);
+    let preserves = seen[0].port() == socket.local_addr().unwrap().port();
+    let fresh = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let got = answers(&fresh, servers[0], "f", false);
+    let filtering = if got.contains("address") {
+        "none"
+    } else if got.contains("port") {
+        "address"
+    } else {
+        "port"
+    };
+    let mapping = if independent { "endpoint-independent" } else { "dependent" };
+    format!("{mapping} {filtering} {preserves}")
+}
+
+fn answers(socket: &UdpSocket, to: SocketAddr, question: &str, one: bool) -> HashSet<String> {
+    let _ = socket.send_to(question.as_bytes(), to);
+    let (mut all, until, mut buffer) = (HashSet::new(), Instant::now() + ANSWER, [0; 200]);
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|l| !l.is_zero()) {
+        socket.set_read_timeout(Some(left)).unwrap();
+        if let Ok((length, _)) = socket.recv_from(&mut buffer) {
+            all.insert(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            if one {
+                break;
+            }
+        }
+    }
+    all
+}
