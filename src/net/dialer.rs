@@ -253,7 +253,8 @@ impl Dialer {
             candidate.strange = 0;
             candidate.attempts = 0;
             candidate.again = candidate.linked;
-            if !candidate.linked {
+            // A dial under way may be that which succeeds; the next one is due soon anyway.
+            if !candidate.linked && candidate.dialing == 0 {
                 candidate.due = Some(now);
             }
         }

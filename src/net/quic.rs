@@ -360,10 +360,10 @@ impl Listener {
 
     /// Whether a dial there can leave from here.
     fn reaches(&self, remote: IpAddr) -> bool {
-        let loopback = remote.is_loopback();
-        remote.is_ipv6() == self.local.is_ipv6()
+        let local = self.local.ip();
+        remote.is_ipv6() == local.is_ipv6()
             && !self.ended
-            && self.addresses.iter().any(|ip| !loopback || ip.is_loopback())
+            && (local.is_unspecified() || local.is_loopback() == remote.is_loopback())
     }
 
     fn address(&self, ip: IpAddr) -> Multiaddr {

@@ -352,6 +352,10 @@ impl Net {
         self.seeks.due = self.seeks.poll_timeout();
     }
 
+    fn listens_at(&self, address: SocketAddr) -> bool {
+        self.listen.iter().any(|listen| quic::socket_address(listen) == Some(address))
+    }
+
     fn own_record(&self, seen: u64) -> Record {
         let listen = self.listen.iter().filter_map(quic::socket_address);
         let local = listen.filter(|a| is_local(a.ip()) && !a.ip().is_loopback());
@@ -490,12 +494,16 @@ impl Net {
         remote: SocketAddr,
         dials: bool,
     ) {
-        self.seeks.punched.push_back(remote);
-        if self.seeks.punched.len() > MAX_PUNCHED {
-            self.seeks.punched.pop_front();
-        }
+        let nat_here = !self.observed.external().iter().all(|a| self.listens_at(*a));
         let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
         seek.is_over(now);
+        let nat_there = seek.their.as_ref().is_none_or(|their| !their.local.is_empty());
+        if nat_here || nat_there {
+            self.seeks.punched.push_back(remote);
+            if self.seeks.punched.len() > MAX_PUNCHED {
+                self.seeks.punched.pop_front();
+            }
+        }
         let extra = socket.checked_sub(1).and_then(|index| seek.sockets.get(index));
         let through = extra.and_then(|extra| extra.hand_over().ok());
         seek.sockets.clear();

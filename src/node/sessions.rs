@@ -364,14 +364,21 @@ impl Node {
             }
             person.link = None;
             person.contact.last_seen = Some(now());
-            self.note_seen(who, &link.address, link.dialed);
+            self.note_seen(who, &link.address, link.path, link.dialed);
             self.seek();
             self.show_presence(who);
         }
     }
 
-    fn note_seen(&mut self, who: Identity, address: &Multiaddr, dialed: bool) {
-        let dialable = dialed || address::is_quic(address);
+    /// Notes when and where a contact was seen.
+    fn note_seen(&mut self, who: Identity, address: &Multiaddr, path: Path, dialed: bool) {
+        // At the next start an address is good for a dial only if nothing had to be opened for it:
+        // packets that come too early can make a NAT choose other ports.
+        let dialable = match path {
+            Path::Lan => dialed || address::is_quic(address),
+            Path::Direct | Path::Mapped => dialed,
+            Path::Punched => false,
+        };
         let addresses = if dialable { vec![address.to_string()] } else { Vec::new() };
         let store = self.store.clone();
         let seen = async move { store.contact_seen(who, now(), addresses).await };
@@ -425,6 +432,7 @@ impl Node {
             return;
         }
         let (peer, address, dialed) = (link.peer, link.address.clone(), link.dialed);
+        let path = link.path;
         self.net.known(id, &address, dialed);
         if let Some(old_id) = person.link
             && let Some(old) = self.links.get(&old_id)
@@ -477,7 +485,7 @@ impl Node {
             }
         }
         self.greet(id);
-        self.note_seen(who, &address, dialed);
+        self.note_seen(who, &address, path, dialed);
         self.seek();
         self.show_presence(who);
         self.pump(id);
