@@ -27,12 +27,14 @@ mod transport;
 use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Stream, Swarm, identify, kad, mdns,
+    Multiaddr, PeerId, Stream, Swarm,
+    core::transport::ListenerId,
+    identify, kad, mdns,
     swarm::{
         ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent,
         behaviour::NewListenAddr,
@@ -112,6 +114,10 @@ const MAX_HAILS: u8 = 16;
 /// Nodes of the DHT whose connection is kept, and by that the NAT's mapping.
 const MAX_NODES: usize = 8;
 
+/// How long listeners may take to tell an address, until which nothing is dialed: a dial that
+/// leaves from another socket teaches the nodes of the DHT a wrong address.
+const LISTENERS: Duration = Duration::from_millis(300);
+
 /// Where a program listens that was not told where.
 const DEFAULT_LISTEN: [&str; 4] =
     ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
@@ -130,6 +136,9 @@ pub struct Net {
     /// Links that were closed here, until their connections are.
     closing: HashSet<ConnectionId>,
     listen: Vec<Multiaddr>,
+    /// Listeners that have not told an address yet, and until when that is waited for.
+    silent: HashSet<ListenerId>,
+    silent_until: Instant,
     serves_dht: bool,
     sockets: quic::Sockets,
     /// What arrives on the listening sockets and is not QUIC.
@@ -179,6 +188,8 @@ impl Net {
             standing: HashMap::new(),
             closing: HashSet::new(),
             listen: Vec::new(),
+            silent: HashSet::new(),
+            silent_until: now + LISTENERS,
             serves_dht: config.serve_dht,
             sockets,
             datagrams,
@@ -206,8 +217,9 @@ impl Net {
             // A machine without IPv6, or without IPv4, is an ordinary thing.
             for address in DEFAULT_LISTEN {
                 let listening = address.parse().map(|address| self.swarm.listen_on(address));
-                if !matches!(listening, Ok(Ok(_))) {
-                    tracing::warn!(address, ?listening, "cannot listen");
+                match listening {
+                    Ok(Ok(id)) => drop(self.silent.insert(id)),
+                    error => tracing::warn!(address, ?error, "cannot listen"),
                 }
             }
             return Ok(());
@@ -219,9 +231,11 @@ impl Net {
             if !address::is_supported(address) || !allowed {
                 return Err(format!("{address} cannot be listened on: {WHAT_IS_SUPPORTED}"));
             }
-            self.swarm
+            let id = self
+                .swarm
                 .listen_on(address.clone())
                 .map_err(|error| format!("{address} cannot be listened on: {error}."))?;
+            self.silent.insert(id);
         }
         Ok(())
     }
@@ -370,7 +384,11 @@ impl Net {
         loop {
             self.dial_due();
             self.seek_due();
-            let due = [self.dialer.poll_timeout(), self.poll_seek_timeout()];
+            let dials = self
+                .dialer
+                .poll_timeout()
+                .map(|due| if self.silent.is_empty() { due } else { due.max(self.silent_until) });
+            let due = [dials, self.poll_seek_timeout()];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 event = self.swarm.select_next_some() => {
@@ -387,6 +405,9 @@ impl Net {
 
     fn dial_due(&mut self) {
         let now = Instant::now();
+        if !self.silent.is_empty() && now < self.silent_until {
+            return;
+        }
         while let Some(dial) = self.dialer.poll_dial(now) {
             tracing::debug!(?dial, "dialing");
             let options = match &dial.target {
@@ -457,8 +478,9 @@ impl Net {
                 self.dialer.failed(&target);
                 Some(Event::DialsChanged)
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
+            SwarmEvent::NewListenAddr { listener_id, address } => {
                 tracing::debug!(%address, "listening");
+                self.silent.remove(&listener_id);
                 self.listen.push(address);
                 self.network_changed();
                 Some(Event::ListenChanged)
@@ -554,7 +576,7 @@ impl Net {
             return None;
         }
         let (address, _) = address::split_peer(address);
-        let punched = quic::socket_address(&address).is_some_and(|at| self.seeks.is_punched(at));
+        let punched = address::socket(&address).is_some_and(|at| self.seeks.is_punched(at));
         let path = if punched { Path::Punched } else { address::path(&address) };
         let link = Link { id: connection, peer, address, path, dialed, stream };
         Some(Event::Opened(Box::new(link)))

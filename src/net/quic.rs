@@ -323,8 +323,6 @@ struct Listener {
     accept: BoxFuture<'static, Option<quinn::Incoming>>,
     /// None: it is bound to one address.
     interfaces: Option<IfWatcher>,
-    /// Addresses under which it can be reached.
-    addresses: Vec<IpAddr>,
     /// The one address it is bound to was not reported yet.
     fresh: bool,
     ended: bool,
@@ -352,7 +350,6 @@ impl Listener {
             local,
             sockets: transport.sockets.clone(),
             interfaces: any.then(IfWatcher::new).transpose()?,
-            addresses: if any { Vec::new() } else { vec![local.ip()] },
             fresh: !any,
             ended: false,
         })
@@ -380,12 +377,10 @@ impl Listener {
             let listener_id = self.id;
             match event {
                 Ok(IfEvent::Up(net)) if net.addr().is_ipv6() == self.local.is_ipv6() => {
-                    self.addresses.push(net.addr());
                     let listen_addr = self.address(net.addr());
                     return Poll::Ready(TransportEvent::NewAddress { listener_id, listen_addr });
                 }
                 Ok(IfEvent::Down(net)) if net.addr().is_ipv6() == self.local.is_ipv6() => {
-                    self.addresses.retain(|ip| *ip != net.addr());
                     let listen_addr = self.address(net.addr());
                     return Poll::Ready(TransportEvent::AddressExpired {
                         listener_id,
@@ -476,6 +471,11 @@ pub fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
 /// The reverse of [`socket_address`].
 pub fn multiaddress(address: SocketAddr) -> Multiaddr {
     Multiaddr::from(address.ip()).with(Protocol::Udp(address.port())).with(Protocol::QuicV1)
+}
+
+/// `/ip4/…/tcp/…`.
+pub fn tcp_multiaddress(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 mod queries;
 mod sockets;
+mod tcp;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -122,6 +123,8 @@ struct Seek {
     fast_until: Instant,
     /// Opened for the punch; the first one has number 1 there.
     sockets: Vec<Extra>,
+    /// Where UDP does not lead there.
+    tcp: Option<tcp::Opening>,
     again: Option<Instant>,
     again_pause: Duration,
 }
@@ -146,6 +149,12 @@ impl Seeks {
     /// Whether a way to this address was opened.
     pub(super) fn is_punched(&self, remote: SocketAddr) -> bool {
         self.punched.contains(&remote)
+    }
+
+    fn remember_punched(&mut self, remotes: &[SocketAddr]) {
+        self.punched.extend(remotes);
+        let surplus = self.punched.len().saturating_sub(MAX_PUNCHED);
+        self.punched.drain(..surplus);
     }
 
     /// The network is another one: what was tried in vain is tried again.
@@ -193,6 +202,7 @@ impl Seek {
             read_due: now,
             fast_until: now + FAST_FOR,
             sockets: Vec::new(),
+            tcp: None,
             again: None,
             again_pause: AGAIN,
         }
@@ -202,7 +212,8 @@ impl Seek {
         let again = self.written.values().map(|(_, at)| *at + WRITE_AGAIN).min();
         let write = again.map_or(self.write_after, |again| again.max(self.write_after));
         let asks = [Some(self.read_due), Some(write)].into_iter().flatten().filter(|_| may_ask);
-        asks.chain(self.punch.poll_timeout()).chain(self.again).min()
+        let tcp = self.tcp.map(|tcp| tcp.due);
+        asks.chain(self.punch.poll_timeout()).chain(tcp).chain(self.again).min()
     }
 
     /// In which of these epochs the record is to be written now.
@@ -239,6 +250,7 @@ impl Seek {
     fn begin_anew(&mut self, run: u64, now: Instant) {
         self.punch = Punch::new(self.secret.clone(), self.side, run, rand::random());
         self.sockets.clear();
+        self.tcp = None;
         self.write_anew(now);
         self.fast_until = now + FAST_FOR;
         self.read_due = now;
@@ -344,6 +356,12 @@ impl Net {
                     seek.punch.set_own(now, &external, mapping);
                 }
                 seek.punch.handle_timeout(now);
+                if self.open_tcp(id, now)
+                    && let Some(seek) = self.seeks.seeks.get_mut(&id)
+                {
+                    seek.tcp = None;
+                    seek.is_over(now);
+                }
             }
             self.write_due(id, now);
             self.read_due(id, now);
@@ -447,15 +465,7 @@ impl Net {
                 punch::Event::Open { socket, remote, dials } => {
                     self.way_is_open(id, now, socket, remote, dials);
                 }
-                punch::Event::Failed(failure) => {
-                    if let Some(seek) = self.seeks.seeks.get_mut(&id) {
-                        seek.sockets.clear();
-                        // The others are tried again when a network becomes another one.
-                        if failure == Failure::TimedOut {
-                            seek.is_over(now);
-                        }
-                    }
-                }
+                punch::Event::Failed(failure) => self.punch_failed(id, now, failure),
             }
         }
         let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
@@ -466,6 +476,23 @@ impl Net {
             };
             if let Err(error) = sent {
                 tracing::debug!(%error, "probe not sent");
+            }
+        }
+    }
+
+    fn punch_failed(&mut self, id: SeekId, now: Instant, failure: Failure) {
+        let own = self.own_record(0);
+        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        seek.sockets.clear();
+        match failure {
+            Failure::TimedOut => seek.is_over(now),
+            // It is tried again when one of the networks becomes another one.
+            Failure::BothUnforeseeable => {}
+            Failure::Blocked => {
+                let possible = seek.their.as_ref().is_some_and(|t| tcp::is_possible(&own, t));
+                if possible && seek.tcp.is_none() {
+                    seek.tcp = Some(tcp::Opening::new(now));
+                }
             }
         }
     }
@@ -495,15 +522,12 @@ impl Net {
         dials: bool,
     ) {
         let nat_here = !self.observed.external().iter().all(|a| self.listens_at(*a));
+        let their = self.seeks.seeks.get(&id).and_then(|seek| seek.their.as_ref());
+        if nat_here || their.is_none_or(|their| !their.local.is_empty()) {
+            self.seeks.remember_punched(&[remote]);
+        }
         let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
         seek.is_over(now);
-        let nat_there = seek.their.as_ref().is_none_or(|their| !their.local.is_empty());
-        if nat_here || nat_there {
-            self.seeks.punched.push_back(remote);
-            if self.seeks.punched.len() > MAX_PUNCHED {
-                self.seeks.punched.pop_front();
-            }
-        }
         let extra = socket.checked_sub(1).and_then(|index| seek.sockets.get(index));
         let through = extra.and_then(|extra| extra.hand_over().ok());
         seek.sockets.clear();

@@ -37,6 +37,7 @@ impl Wire {
             listen: vec![listen.parse().unwrap()],
             bootstrap: vec![address.parse().unwrap()],
             mdns: false,
+            serve_dht: false,
         };
         let mut net = Net::start(&config).unwrap();
         let own = net.peer_id();

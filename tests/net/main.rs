@@ -47,6 +47,8 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::symmetric_and_restricted", nat::symmetric_and_restricted),
     ("nat::symmetric_and_port_restricted", nat::symmetric_and_port_restricted),
     ("nat::cgnat_and_counting", nat::cgnat_and_counting),
+    ("nat::udp_blocked_both", nat::udp_blocked_both),
+    ("nat::udp_blocked_and_none", nat::udp_blocked_and_none),
     ("storage::full_disk", storage::full_disk),
 ];
 

@@ -95,4 +95,6 @@ pairs! {
     symmetric_and_restricted: Symmetric, Restricted;
     symmetric_and_port_restricted: Symmetric, PortRestricted;
     cgnat_and_counting: Carrier, Counting;
+    udp_blocked_both: UdpBlocked, UdpBlocked;
+    udp_blocked_and_none: UdpBlocked, None;
 }

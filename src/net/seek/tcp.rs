@@ -1,0 +1,122 @@
+//! TCP simultaneous open (RFC 9293, section 3.5), where a network lets no UDP out: both sides dial
+//! each other from the port they listen on, and the two dials become one connection.
+//!
+//! Both are dialers then, but of two sides of a handshake one has to answer: the
+//! [`Side::Second`] plays the listener in every other attempt. Not in all, for if its dial is
+//! simply accepted the other side is the listener.
+
+use std::time::{Duration, Instant};
+
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+
+use super::{Seek, SeekId, peer_id};
+use crate::net::{
+    Net,
+    quic::tcp_multiaddress,
+    rendezvous::{Record, Side},
+};
+
+/// Between two attempts: the system repeats its first packet after 1 s.
+const PAUSE: Duration = Duration::from_millis(2200);
+
+/// Attempts, one after the other.
+const MAX_ATTEMPTS: u8 = 8;
+
+/// Attempts under way with somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    attempts: u8,
+    pub due: Instant,
+}
+
+impl Opening {
+    /// The first attempt is due.
+    pub fn new(now: Instant) -> Self {
+        Self { attempts: 0, due: now }
+    }
+}
+
+/// Whether the same port is seen from everywhere.
+pub fn is_foreseeable(record: &Record) -> bool {
+    let mut seen = record.tcp.iter();
+    let first = seen.next();
+    first.is_some() && seen.all(|other| other.ip() != record.tcp[0].ip())
+}
+
+/// Whether the two can meet by TCP.
+pub fn is_possible(own: &Record, their: &Record) -> bool {
+    let open = |record: &Record| record.local.is_empty() && !record.tcp.is_empty();
+    open(own) || open(their) || (is_foreseeable(own) && is_foreseeable(their))
+}
+
+impl Net {
+    /// Dials by TCP, if that is due. Returns whether there is no further attempt.
+    pub(super) fn open_tcp(&mut self, id: SeekId, now: Instant) -> bool {
+        let own = self.own_record(0);
+        let Some(Seek { tcp: Some(opening), their: Some(their), side, .. }) =
+            self.seeks.seeks.get_mut(&id)
+        else {
+            return false;
+        };
+        if opening.due > now {
+            return false;
+        }
+        if opening.attempts >= MAX_ATTEMPTS {
+            return true;
+        }
+        // Somebody without a NAT may just accept; firewalls are why that is not sure.
+        let open = own.local.is_empty() || their.local.is_empty();
+        let answers = *side == Side::Second && (opening.attempts % 2 == 0) != open;
+        opening.attempts += 1;
+        opening.due = now + PAUSE;
+        let Some(peer) = peer_id(&their.peer) else { return false };
+        let remotes = their.tcp.clone();
+        if !open {
+            self.seeks.remember_punched(&remotes);
+        }
+        let addresses: Vec<_> = remotes.into_iter().map(tcp_multiaddress).collect();
+        let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(addresses);
+        let options = if answers { options.override_role().build() } else { options.build() };
+        let connection = options.connection_id();
+        tracing::debug!(answers, "TCP simultaneous open");
+        self.swarm.behaviour_mut().links.expect(connection);
+        if self.swarm.dial(options).is_err() {
+            self.swarm.behaviour_mut().links.failed(connection);
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::rendezvous::Mapping;
+
+    fn record(tcp: &[&str], local: &[&str]) -> Record {
+        let parse = |all: &[&str]| all.iter().map(|a| a.parse().unwrap()).collect();
+        Record {
+            time: 0,
+            run: 1,
+            seen: 0,
+            peer: [0; 32],
+            external: Vec::new(),
+            local: parse(local),
+            tcp: parse(tcp),
+            mapping: Mapping::Blocked,
+        }
+    }
+
+    #[test]
+    fn whether_two_can_meet_by_tcp() {
+        let nat = record(&["203.0.113.1:4000"], &["10.0.0.1:4000"]);
+        let symmetric = record(&["203.0.113.2:4000", "203.0.113.2:5000"], &["10.0.0.1:4000"]);
+        let public = record(&["203.0.113.3:4000"], &[]);
+        let unknown = record(&[], &["10.0.0.1:4000"]);
+        assert!(is_possible(&nat, &nat));
+        assert!(is_possible(&nat, &public));
+        assert!(is_possible(&public, &symmetric));
+        assert!(!is_possible(&nat, &symmetric));
+        assert!(!is_possible(&symmetric, &symmetric));
+        assert!(!is_possible(&nat, &unknown));
+    }
+}
