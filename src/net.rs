@@ -136,8 +136,9 @@ pub struct Net {
     /// Links that were closed here, until their connections are.
     closing: HashSet<ConnectionId>,
     listen: Vec<Multiaddr>,
-    /// Listeners that have not told an address yet, and until when that is waited for.
-    silent: HashSet<ListenerId>,
+    /// Listeners that have not told an address yet by which others can be dialed, whether they
+    /// listen on any, and until when that is waited for.
+    silent: HashMap<ListenerId, bool>,
     silent_until: Instant,
     serves_dht: bool,
     sockets: quic::Sockets,
@@ -188,7 +189,7 @@ impl Net {
             standing: HashMap::new(),
             closing: HashSet::new(),
             listen: Vec::new(),
-            silent: HashSet::new(),
+            silent: HashMap::new(),
             silent_until: now + LISTENERS,
             serves_dht: config.serve_dht,
             sockets,
@@ -218,7 +219,7 @@ impl Net {
             for address in DEFAULT_LISTEN {
                 let listening = address.parse().map(|address| self.swarm.listen_on(address));
                 match listening {
-                    Ok(Ok(id)) => drop(self.silent.insert(id)),
+                    Ok(Ok(id)) => drop(self.silent.insert(id, true)),
                     error => tracing::warn!(address, ?error, "cannot listen"),
                 }
             }
@@ -235,7 +236,7 @@ impl Net {
                 .swarm
                 .listen_on(address.clone())
                 .map_err(|error| format!("{address} cannot be listened on: {error}."))?;
-            self.silent.insert(id);
+            self.silent.insert(id, any);
         }
         Ok(())
     }
@@ -474,13 +475,17 @@ impl Net {
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "dial failed");
                 self.swarm.behaviour_mut().links.failed(connection_id);
+                self.seeks.dial_failed(connection_id);
                 let target = self.dials.remove(&connection_id)?;
                 self.dialer.failed(&target);
                 Some(Event::DialsChanged)
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
                 tracing::debug!(%address, "listening");
-                self.silent.remove(&listener_id);
+                let loopback = address::ip(&address).is_some_and(|ip| ip.is_loopback());
+                if !loopback || self.silent.get(&listener_id) == Some(&false) {
+                    self.silent.remove(&listener_id);
+                }
                 self.listen.push(address);
                 self.network_changed();
                 Some(Event::ListenChanged)

@@ -177,11 +177,13 @@ impl NetworkBehaviour for Links {
         connection: ConnectionId,
         _peer: PeerId,
         address: &Multiaddr,
-        _role: Endpoint,
+        role: Endpoint,
         _port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.addresses.insert(connection, (address.clone(), true));
-        let open = self.expected.remove(&connection);
+        // Of two that dialed each other one answers.
+        let dialed = role == Endpoint::Dialer;
+        self.addresses.insert(connection, (address.clone(), dialed));
+        let open = self.expected.remove(&connection) && dialed;
         Ok(Handler { open, kept: false, stream: None })
     }
 

@@ -24,6 +24,7 @@ use libp2p::{
     PeerId,
     identity::{PublicKey, ed25519},
     kad::QueryId,
+    swarm::ConnectionId,
 };
 use tokio::sync::mpsc;
 
@@ -164,6 +165,15 @@ impl Seeks {
             seek.fast_until = now + FAST_FOR;
             seek.read_due = now;
             seek.write_anew(now);
+        }
+        self.touch(now);
+    }
+
+    /// A dial failed, perhaps one of a seek.
+    pub(super) fn dial_failed(&mut self, dial: ConnectionId) {
+        let now = Instant::now();
+        for opening in self.seeks.values_mut().filter_map(|seek| seek.tcp.as_mut()) {
+            opening.failed(dial, now);
         }
         self.touch(now);
     }
@@ -401,6 +411,7 @@ impl Net {
         tracing::debug!(mapping = ?record.mapping, mutual = record.seen == self.seeks.run, "word");
         if seek.their.as_ref().is_none_or(|their| their.run != record.run) {
             seek.again_pause = AGAIN;
+            seek.tcp = None;
         }
         if seek.again.is_some() {
             // They have begun anew.
@@ -489,7 +500,12 @@ impl Net {
             // It is tried again when one of the networks becomes another one.
             Failure::BothUnforeseeable => {}
             Failure::Blocked => {
-                let possible = seek.their.as_ref().is_some_and(|t| tcp::is_possible(&own, t));
+                // Both must know of each other: an older word is of a program that has ended.
+                let run = self.seeks.run;
+                let possible = seek
+                    .their
+                    .as_ref()
+                    .is_some_and(|their| their.seen == run && tcp::is_possible(&own, their));
                 if possible && seek.tcp.is_none() {
                     seek.tcp = Some(tcp::Opening::new(now));
                 }

@@ -23,7 +23,7 @@ use crate::{
     identity::{Identity, PairSecret},
     net::{self, LinkId, address, dialer::Target, rendezvous::Side, seek::Sought},
     session::{Acquaintance, LinkIds, Local, Peer, Session, Standing, Via, keep_new},
-    store::{self, Direction},
+    store::{self, Direction, InviteState},
     sync::{Exchange, Message},
 };
 
@@ -298,7 +298,11 @@ impl Node {
             let secret = person.pair_secret.clone()?;
             Some(Sought { secret, side: side(&person.contact.identity) })
         });
-        let invitations = self.invitations.iter().flat_map(|invitation| {
+        // Those that are used up are known only to be refused.
+        let open = self.invitations.iter().filter(|invitation| {
+            invitation.state == InviteState::Open || invitation.direction == Direction::Accepted
+        });
+        let invitations = open.flat_map(|invitation| {
             let store::Invitation { direction, invite, certificate, .. } = invitation;
             let secret = PairSecret::of_invite(&invite.secret, &invite.identity);
             if *direction == Direction::Issued {

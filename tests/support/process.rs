@@ -330,7 +330,7 @@ impl Process {
             let text = String::from_utf8_lossy(&text);
             let lines: Vec<_> = text.lines().collect();
             let name = file.file_name().unwrap_or_default().display();
-            let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+            let tail = lines[lines.len().saturating_sub(400)..].join("\n");
             writeln!(all, "-- {name}:\n{tail}").unwrap();
         }
         all

@@ -1,13 +1,16 @@
 //! TCP simultaneous open (RFC 9293, section 3.5), where a network lets no UDP out: both sides dial
 //! each other from the port they listen on, and the two dials become one connection.
 //!
-//! Both are dialers then, but of two sides of a handshake one has to answer: the
-//! [`Side::Second`] plays the listener in every other attempt. Not in all, for if its dial is
-//! simply accepted the other side is the listener.
+//! Both are dialers then, but of two sides of a handshake one has to answer, so the
+//! [`Side::Second`] plays the listener in most attempts. Not in all, for if its dial is simply
+//! accepted the other side is the listener already.
 
 use std::time::{Duration, Instant};
 
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{
+    ConnectionId,
+    dial_opts::{DialOpts, PeerCondition},
+};
 
 use super::{Seek, SeekId, peer_id};
 use crate::net::{
@@ -16,23 +19,35 @@ use crate::net::{
     rendezvous::{Record, Side},
 };
 
-/// Between two attempts: the system repeats its first packet after 1 s.
-const PAUSE: Duration = Duration::from_millis(2200);
+/// After an attempt that failed. There is never more than one: a second one could not have the
+/// same port.
+const PAUSE: Duration = Duration::from_millis(300);
 
-/// Attempts, one after the other.
-const MAX_ATTEMPTS: u8 = 8;
+/// An attempt that neither failed nor led to a link is given up after this.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Attempts, of which each lasts as long as the transport lets a dial take: 30 s in all.
+const MAX_ATTEMPTS: u8 = 6;
 
 /// Attempts under way with somebody.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening {
     attempts: u8,
+    dial: Option<ConnectionId>,
     pub due: Instant,
 }
 
 impl Opening {
     /// The first attempt is due.
     pub fn new(now: Instant) -> Self {
-        Self { attempts: 0, due: now }
+        Self { attempts: 0, dial: None, due: now }
+    }
+
+    /// A dial failed, perhaps this one.
+    pub fn failed(&mut self, dial: ConnectionId, now: Instant) {
+        if self.dial.take_if(|own| *own == dial).is_some() {
+            self.due = now + PAUSE;
+        }
     }
 }
 
@@ -66,18 +81,21 @@ impl Net {
         }
         // Somebody without a NAT may just accept; firewalls are why that is not sure.
         let open = own.local.is_empty() || their.local.is_empty();
-        let answers = *side == Side::Second && (opening.attempts % 2 == 0) != open;
+        let accepted =
+            if open { opening.attempts.is_multiple_of(2) } else { opening.attempts % 3 == 2 };
+        let answers = *side == Side::Second && !accepted;
         opening.attempts += 1;
-        opening.due = now + PAUSE;
+        opening.due = now + PATIENCE;
         let Some(peer) = peer_id(&their.peer) else { return false };
         let remotes = their.tcp.clone();
-        if !open {
-            self.seeks.remember_punched(&remotes);
-        }
-        let addresses: Vec<_> = remotes.into_iter().map(tcp_multiaddress).collect();
+        let addresses: Vec<_> = remotes.iter().copied().map(tcp_multiaddress).collect();
         let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(addresses);
         let options = if answers { options.override_role().build() } else { options.build() };
         let connection = options.connection_id();
+        opening.dial = Some(connection);
+        if !open {
+            self.seeks.remember_punched(&remotes);
+        }
         tracing::debug!(answers, "TCP simultaneous open");
         self.swarm.behaviour_mut().links.expect(connection);
         if self.swarm.dial(options).is_err() {
