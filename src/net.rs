@@ -365,7 +365,13 @@ impl Net {
 
     /// How the NAT chooses ports, as far as that is known.
     pub fn mapping(&self) -> Mapping {
-        self.observed.mapping()
+        let mapping = self.observed.mapping();
+        let own = |seen: &SocketAddr| {
+            self.listen.iter().any(|listen| quic::socket_address(listen) == Some(*seen))
+        };
+        // One observer is enough to tell that.
+        let seen = self.observed.external();
+        if !seen.is_empty() && seen.iter().all(own) { Mapping::None } else { mapping }
     }
 
     /// Nodes of the DHT that are connected.

@@ -38,6 +38,15 @@ pub fn is_local(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether an IP address is one of a local network that has others: private (RFC 1918) or unique
+/// local (RFC 4193).
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private(),
+        IpAddr::V6(ip) => ip.is_unique_local(),
+    }
+}
+
 /// Whether the scope allows traffic with this address. Names (DNS) need [`Scope::Everywhere`].
 pub fn allowed(scope: Scope, address: &Multiaddr) -> bool {
     match scope {

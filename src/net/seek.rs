@@ -35,11 +35,11 @@ use self::{
 };
 use super::{
     Net,
-    address::is_local,
+    address::is_private,
     dialer::{Origin, Target},
     punch::{self, Failure, Punch},
     quic::{self, Datagram, multiaddress},
-    rendezvous::{MAX_ADDRESSES, Place, Record, Side, epoch},
+    rendezvous::{MAX_ADDRESSES, Mapping, Place, Record, Side, epoch},
 };
 use crate::{identity::PairSecret, node::api::UnixMillis};
 
@@ -354,7 +354,7 @@ impl Net {
             return;
         }
         let may_ask = self.seeks.queries.len() < MAX_QUERIES;
-        let (external, mapping) = (self.observed.external(), self.observed.mapping());
+        let (external, mapping) = (self.observed.external(), self.mapping());
         let ids: Vec<_> = self.seeks.seeks.keys().copied().collect();
         let run = self.seeks.run;
         for id in ids {
@@ -380,13 +380,9 @@ impl Net {
         self.seeks.due = self.seeks.poll_timeout();
     }
 
-    fn listens_at(&self, address: SocketAddr) -> bool {
-        self.listen.iter().any(|listen| quic::socket_address(listen) == Some(address))
-    }
-
     fn own_record(&self, seen: u64) -> Record {
         let listen = self.listen.iter().filter_map(quic::socket_address);
-        let local = listen.filter(|a| is_local(a.ip()) && !a.ip().is_loopback());
+        let local = listen.filter(|address| is_private(address.ip()));
         Record {
             time: 0,
             run: self.seeks.run,
@@ -395,7 +391,7 @@ impl Net {
             external: self.observed.external(),
             local: local.take(MAX_ADDRESSES).collect(),
             tcp: self.observed.tcp(),
-            mapping: self.observed.mapping(),
+            mapping: self.mapping(),
         }
     }
 
@@ -537,9 +533,10 @@ impl Net {
         remote: SocketAddr,
         dials: bool,
     ) {
-        let nat_here = !self.observed.external().iter().all(|a| self.listens_at(*a));
         let their = self.seeks.seeks.get(&id).and_then(|seek| seek.their.as_ref());
-        if nat_here || their.is_none_or(|their| !their.local.is_empty()) {
+        let both_public = self.mapping() == Mapping::None
+            && their.is_some_and(|their| their.mapping == Mapping::None);
+        if !both_public {
             self.seeks.remember_punched(&[remote]);
         }
         let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };

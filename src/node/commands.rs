@@ -301,6 +301,7 @@ impl Node {
 fn mapping_word(mapping: Mapping) -> String {
     match mapping {
         Mapping::Unknown => "unknown",
+        Mapping::None => "none",
         Mapping::Independent => "endpoint-independent",
         Mapping::Dependent { step: 0 } => "symmetric",
         Mapping::Dependent { .. } => "symmetric, counting",

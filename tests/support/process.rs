@@ -147,6 +147,19 @@ impl Process {
         }
     }
 
+    /// The same as [`Self::event_within`], but it may not come.
+    pub fn try_event(
+        &self,
+        patience: Duration,
+        kind: &str,
+        mut accept: impl FnMut(&Value) -> bool,
+    ) -> Option<(Instant, Value)> {
+        self.wait(patience, |inbox| {
+            let position = inbox.events.iter().position(|(_, e)| e["type"] == kind && accept(e))?;
+            inbox.events.remove(position)
+        })
+    }
+
     /// Takes the first event of this type that the function accepts out of those that came, or
     /// waits for one, and says when it came.
     #[track_caller]
@@ -154,12 +167,9 @@ impl Process {
         &self,
         patience: Duration,
         kind: &str,
-        mut accept: impl FnMut(&Value) -> bool,
+        accept: impl FnMut(&Value) -> bool,
     ) -> (Instant, Value) {
-        let found = self.wait(patience, |inbox| {
-            let position = inbox.events.iter().position(|(_, e)| e["type"] == kind && accept(e))?;
-            inbox.events.remove(position)
-        });
+        let found = self.try_event(patience, kind, accept);
         found.unwrap_or_else(|| self.fail(&format!("no event `{kind}` within {patience:?}")))
     }
 

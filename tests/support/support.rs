@@ -14,6 +14,7 @@ pub mod nat_probe;
 pub mod process;
 pub mod profile;
 pub mod pty;
+pub mod world;
 
 use std::time::Duration;
 

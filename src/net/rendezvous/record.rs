@@ -17,7 +17,9 @@ pub enum Mapping {
     /// It is not known.
     #[default]
     Unknown,
-    /// One port for all destinations, or there is no NAT.
+    /// There is no NAT: what others see is the own address.
+    None,
+    /// One port for all destinations.
     Independent,
     /// Another one for each destination.
     Dependent {
@@ -72,6 +74,7 @@ impl Record {
             Mapping::Independent => (1, 0),
             Mapping::Dependent { step } => (2, step),
             Mapping::Blocked => (3, 0),
+            Mapping::None => (4, 0),
         };
         w.uint(8).uint(mapping).uint(9).uint(u64::from(step.cast_unsigned() ^ 0x8000));
         let length = u16::try_from(w.0.len()).unwrap_or(u16::MAX);
@@ -118,6 +121,7 @@ impl Record {
             1 => Mapping::Independent,
             2 => Mapping::Dependent { step: step.cast_signed() },
             3 => Mapping::Blocked,
+            4 => Mapping::None,
             _ => Mapping::Unknown,
         };
         // 0 says "none" where a run is named.

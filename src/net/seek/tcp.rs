@@ -16,7 +16,7 @@ use super::{Seek, SeekId, peer_id};
 use crate::net::{
     Net,
     quic::tcp_multiaddress,
-    rendezvous::{Record, Side},
+    rendezvous::{Mapping, Record, Side},
 };
 
 /// After an attempt that failed. There is never more than one: a second one could not have the
@@ -60,7 +60,7 @@ pub fn is_foreseeable(record: &Record) -> bool {
 
 /// Whether the two can meet by TCP.
 pub fn is_possible(own: &Record, their: &Record) -> bool {
-    let open = |record: &Record| record.local.is_empty() && !record.tcp.is_empty();
+    let open = |record: &Record| record.mapping == Mapping::None && !record.tcp.is_empty();
     open(own) || open(their) || (is_foreseeable(own) && is_foreseeable(their))
 }
 
@@ -80,7 +80,7 @@ impl Net {
             return true;
         }
         // Somebody without a NAT may just accept; firewalls are why that is not sure.
-        let open = own.local.is_empty() || their.local.is_empty();
+        let open = own.mapping == Mapping::None || their.mapping == Mapping::None;
         let accepted =
             if open { opening.attempts.is_multiple_of(2) } else { opening.attempts % 3 == 2 };
         let answers = *side == Side::Second && !accepted;
@@ -108,28 +108,27 @@ impl Net {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::rendezvous::Mapping;
 
-    fn record(tcp: &[&str], local: &[&str]) -> Record {
-        let parse = |all: &[&str]| all.iter().map(|a| a.parse().unwrap()).collect();
+    fn record(tcp: &[&str], mapping: Mapping) -> Record {
         Record {
             time: 0,
             run: 1,
             seen: 0,
             peer: [0; 32],
             external: Vec::new(),
-            local: parse(local),
-            tcp: parse(tcp),
-            mapping: Mapping::Blocked,
+            local: Vec::new(),
+            tcp: tcp.iter().map(|a| a.parse().unwrap()).collect(),
+            mapping,
         }
     }
 
     #[test]
     fn whether_two_can_meet_by_tcp() {
-        let nat = record(&["203.0.113.1:4000"], &["10.0.0.1:4000"]);
-        let symmetric = record(&["203.0.113.2:4000", "203.0.113.2:5000"], &["10.0.0.1:4000"]);
-        let public = record(&["203.0.113.3:4000"], &[]);
-        let unknown = record(&[], &["10.0.0.1:4000"]);
+        let nat = record(&["203.0.113.1:4000"], Mapping::Blocked);
+        let ports = ["203.0.113.2:4000", "203.0.113.2:5000"];
+        let symmetric = record(&ports, Mapping::Dependent { step: 0 });
+        let public = record(&["203.0.113.3:4000"], Mapping::None);
+        let unknown = record(&[], Mapping::Blocked);
         assert!(is_possible(&nat, &nat));
         assert!(is_possible(&nat, &public));
         assert!(is_possible(&public, &symmetric));

@@ -1,0 +1,78 @@
+//! Which kinds of NAT meet, and how fast: `cargo bench --bench nat_matrix [-- RUNS [KIND…]]`.
+//!
+//! Each pair of kinds is a small internet of network namespaces with real `entrenous rpc`
+//! processes and two nodes of the DHT. Two people pair by an invite and start anew 5 times (unless
+//! told otherwise); counted is from both running until both are online. Needs what
+//! `tests/support/lab.rs` says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a bench that fails is to stop"
+)]
+
+#[path = "../tests/support/support.rs"]
+mod support;
+
+use std::{process::ExitCode, time::Duration};
+
+use support::{
+    nat::Nat,
+    world::{Outcome, World},
+};
+
+fn main() -> ExitCode {
+    if support::nat_probe::run_if_probe() {
+        return ExitCode::SUCCESS;
+    }
+    // `cargo test` runs benches too; only `cargo bench` passes this.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    match support::lab::enter() {
+        Ok(Some(code)) => return code,
+        Ok(None) => {}
+        Err(reason) => {
+            println!("cannot run: {reason}");
+            return ExitCode::FAILURE;
+        }
+    }
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let runs = words.iter().find_map(|word| word.parse().ok()).unwrap_or(5);
+    let named: Vec<Nat> =
+        Nat::ALL.into_iter().filter(|nat| words.contains(&nat.to_string())).collect();
+    let mut worst = Vec::new();
+    println!("| pair | online | median s | worst s | path |\n|---|---|---|---|---|");
+    for (index, a) in Nat::ALL.into_iter().enumerate() {
+        for b in Nat::ALL.into_iter().skip(index) {
+            if !named.is_empty() && !named.contains(&a) && !named.contains(&b) {
+                continue;
+            }
+            let impossible = (a.is_symmetric() && (b.is_symmetric() || b == Nat::UdpBlocked))
+                || (b.is_symmetric() && a == Nat::UdpBlocked);
+            let outcome = World::new(a, b).meet(runs, impossible);
+            println!("{}", row(a, b, runs, &outcome));
+            if outcome.met.len() < runs && !impossible {
+                worst.push(format!("{a} × {b}"));
+            }
+        }
+    }
+    println!("failed: {worst:?}");
+    if worst.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn row(a: Nat, b: Nat, runs: usize, outcome: &Outcome) -> String {
+    let mut met = outcome.met.clone();
+    met.sort_unstable();
+    let seconds = |time: Option<&Duration>| {
+        time.map_or_else(|| "–".to_owned(), |time| format!("{:.1}", time.as_secs_f64()))
+    };
+    format!(
+        "| {a} × {b} | {} of {runs} | {} | {} | {} |",
+        met.len(),
+        seconds(met.get(met.len() / 2)),
+        seconds(met.last()),
+        outcome.path,
+    )
+}

@@ -1,0 +1,108 @@
+//! Two people on an internet, and two nodes of the DHT that are all they know.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{
+    nat::{Internet, Nat},
+    process::Process,
+    profile::{Profile, id, pair},
+};
+
+/// Who is not met within this is not met.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// See the module's documentation.
+pub struct World {
+    // The processes end before the internet does.
+    pub nodes: Vec<Process>,
+    pub people: [Profile; 2],
+    pub internet: Internet,
+}
+
+/// What came of some meetings.
+pub struct Outcome {
+    /// How long each took that came about.
+    pub met: Vec<Duration>,
+    /// The path of the last.
+    pub path: String,
+}
+
+impl World {
+    /// People behind these, each kind having proven what it is.
+    pub fn new(a: Nat, b: Nat) -> Self {
+        let internet = Internet::new(&[(a, 1), (b, 1)]);
+        internet.check();
+        let addresses: Vec<[String; 2]> = internet
+            .public
+            .iter()
+            .map(|(_, ip)| [format!("/ip4/{ip}/udp/4001/quic-v1"), format!("/ip4/{ip}/tcp/4001")])
+            .collect();
+        let mut nodes: Vec<Process> = Vec::new();
+        for ((namespace, _), listen) in internet.public.iter().zip(&addresses) {
+            let mut arguments = vec!["--serve-dht".to_owned(), "--no-mdns".to_owned()];
+            for address in listen {
+                arguments.extend(["--listen".to_owned(), address.clone()]);
+            }
+            if !nodes.is_empty() {
+                arguments.extend(["--bootstrap".to_owned(), addresses[0][0].clone()]);
+            }
+            nodes.push(Profile::on_internet(namespace, arguments).start());
+        }
+        let bootstrap: Vec<String> = addresses
+            .iter()
+            .flatten()
+            .flat_map(|address| ["--bootstrap".to_owned(), address.clone()])
+            .collect();
+        let people = [0, 1]
+            .map(|site| Profile::on_internet(&internet.sites[site].hosts[0], bootstrap.clone()));
+        Self { nodes, people, internet }
+    }
+
+    pub fn start(&self) -> [Process; 2] {
+        [self.people[0].start(), self.people[1].start()]
+    }
+
+    /// Pairs the two by an invite, then has them start anew so often.
+    pub fn meet(&self, runs: usize, impossible: bool) -> Outcome {
+        let mut outcome = Outcome { met: Vec::new(), path: "none".to_owned() };
+        if impossible {
+            return outcome;
+        }
+        let [a, b] = self.start();
+        pair(&a, &b);
+        let ids = [id(&a), id(&b)];
+        a.shutdown();
+        b.shutdown();
+        for _ in 0..runs {
+            let [a, b] = self.start();
+            if let Some(took) = time_to_online(&a, &b, &ids) {
+                outcome.met.push(took);
+                outcome.path = path(&a);
+            } else {
+                println!("{}\n{}", a.log_tail(), b.log_tail());
+            }
+            a.shutdown();
+            b.shutdown();
+        }
+        outcome
+    }
+}
+
+/// How long it takes from both running until both are online.
+pub fn time_to_online(a: &Process, b: &Process, ids: &[Value; 2]) -> Option<Duration> {
+    let began = a.started.max(b.started);
+    let online = |process: &Process, id: &Value| {
+        let left = PATIENCE.saturating_sub(began.elapsed());
+        process.try_event(left, "contactState", |e| &e["id"] == id && e["state"] == "online")
+    };
+    let times: [Option<(Instant, Value)>; 2] = [online(a, &ids[1]), online(b, &ids[0])];
+    let [Some((at_a, _)), Some((at_b, _))] = times else { return None };
+    Some(at_a.max(at_b).saturating_duration_since(began))
+}
+
+/// The path to the only contact.
+pub fn path(process: &Process) -> String {
+    process.call("contacts", json!({}))[0]["path"].as_str().unwrap_or("none").to_owned()
+}
