@@ -25,7 +25,7 @@ pub mod seek;
 mod transport;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -33,10 +33,10 @@ use std::{
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, Swarm,
-    core::transport::ListenerId,
+    core::transport::{ListenerId, TransportError},
     identify, kad, mdns,
     swarm::{
-        ConnectionId, FromSwarm, NetworkBehaviour, SwarmEvent,
+        ConnectionId, DialError, FromSwarm, NetworkBehaviour, SwarmEvent,
         behaviour::NewListenAddr,
         dial_opts::{DialOpts, PeerCondition},
     },
@@ -51,7 +51,7 @@ use self::{
     seek::Seeks,
     transport::{Behaviour, BehaviourEvent},
 };
-use crate::node::api::{Path, Scope};
+use crate::node::api::{Attempt, Path, Scope};
 
 /// How the network is used.
 #[derive(Debug, Clone, Default)]
@@ -114,6 +114,9 @@ const MAX_HAILS: u8 = 16;
 /// Nodes of the DHT whose connection is kept, and by that the NAT's mapping.
 const MAX_NODES: usize = 8;
 
+/// Dials remembered, to be told of.
+const MAX_ATTEMPTS: usize = 128;
+
 /// How long listeners may take to tell an address, until which nothing is dialed: a dial that
 /// leaves from another socket teaches the nodes of the DHT a wrong address.
 const LISTENERS: Duration = Duration::from_millis(300);
@@ -148,6 +151,8 @@ pub struct Net {
     nodes: HashMap<ConnectionId, PeerId>,
     observed: Observed,
     seeks: Seeks,
+    /// The last dials, the oldest first.
+    attempts: VecDeque<(ConnectionId, Target, Attempt)>,
 }
 
 /// A connection that stands.
@@ -197,6 +202,7 @@ impl Net {
             nodes: HashMap::new(),
             observed: Observed::default(),
             seeks: Seeks::default(),
+            attempts: VecDeque::new(),
         };
         if config.scope == Scope::Offline {
             return Ok(net);
@@ -380,6 +386,35 @@ impl Net {
         u32::try_from(nodes.len()).unwrap_or(u32::MAX)
     }
 
+    /// The last dials to these, the oldest first.
+    pub fn attempts<'a>(
+        &'a self,
+        targets: &'a VecDeque<Target>,
+    ) -> impl Iterator<Item = &'a Attempt> {
+        let attempts = self.attempts.iter().filter(|(_, target, _)| targets.contains(target));
+        attempts.map(|(.., attempt)| attempt)
+    }
+
+    fn note_dial(&mut self, id: ConnectionId, target: &Target, addresses: &[Multiaddr]) {
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        let attempt = Attempt {
+            path: "dial".to_owned(),
+            address: addresses.join(", "),
+            at: seek::wall_clock(),
+            outcome: "under way".to_owned(),
+        };
+        self.attempts.push_back((id, target.clone(), attempt));
+        if self.attempts.len() > MAX_ATTEMPTS {
+            self.attempts.pop_front();
+        }
+    }
+
+    fn note_outcome(&mut self, id: ConnectionId, outcome: &str) {
+        if let Some((.., attempt)) = self.attempts.iter_mut().find(|(known, ..)| *known == id) {
+            outcome.clone_into(&mut attempt.outcome);
+        }
+    }
+
     /// Links that stand, known or not.
     pub fn links(&self) -> u32 {
         u32::try_from(self.standing.values().filter(|standing| standing.opened).count())
@@ -417,6 +452,7 @@ impl Net {
         }
         while let Some(dial) = self.dialer.poll_dial(now) {
             tracing::debug!(?dial, "dialing");
+            let addresses = dial.addresses.clone();
             let options = match &dial.target {
                 Target::Peer(peer) => DialOpts::peer_id(*peer)
                     .condition(PeerCondition::Always)
@@ -429,7 +465,10 @@ impl Net {
             let id = options.connection_id();
             self.swarm.behaviour_mut().links.expect(id);
             match self.swarm.dial(options) {
-                Ok(()) => drop(self.dials.insert(id, dial.target)),
+                Ok(()) => {
+                    self.note_dial(id, &dial.target, &addresses);
+                    self.dials.insert(id, dial.target);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "dial refused");
                     self.swarm.behaviour_mut().links.failed(id);
@@ -460,6 +499,7 @@ impl Net {
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
                 tracing::debug!(?connection_id, "connected");
+                self.note_outcome(connection_id, "connected");
                 let mut targets = vec![Target::Peer(peer_id)];
                 if let Some(target) = self.dials.remove(&connection_id) {
                     self.dialer.connected(&target);
@@ -480,6 +520,7 @@ impl Net {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "dial failed");
+                self.note_outcome(connection_id, dial_outcome(&error));
                 self.swarm.behaviour_mut().links.failed(connection_id);
                 self.seeks.dial_failed(connection_id);
                 let target = self.dials.remove(&connection_id)?;
@@ -635,6 +676,23 @@ impl Net {
                 mdns.on_swarm_event(FromSwarm::NewListenAddr(event));
             }
         }
+    }
+}
+
+/// What a failed dial means, in words.
+fn dial_outcome(error: &DialError) -> &'static str {
+    match error {
+        DialError::WrongPeerId { .. } => "somebody else answered",
+        DialError::Denied { .. } => "too many connections",
+        DialError::Transport(errors) => {
+            let refused = |error: &TransportError<std::io::Error>| match error {
+                TransportError::Other(error) => error.to_string().contains("refused"),
+                TransportError::MultiaddrNotSupported(_) => false,
+            };
+            let all_refused = !errors.is_empty() && errors.iter().all(|(_, error)| refused(error));
+            if all_refused { "refused: nobody listens there" } else { "no answer" }
+        }
+        _ => "not possible",
     }
 }
 

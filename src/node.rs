@@ -20,6 +20,7 @@ mod pairing;
 mod push;
 mod run;
 mod sessions;
+mod why;
 
 use std::{path::PathBuf, time::SystemTime};
 

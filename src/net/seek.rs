@@ -41,7 +41,10 @@ use super::{
     quic::{self, Datagram, multiaddress},
     rendezvous::{MAX_ADDRESSES, Mapping, Place, Record, Side, epoch},
 };
-use crate::{identity::PairSecret, node::api::UnixMillis};
+use crate::{
+    identity::PairSecret,
+    node::api::{Attempt, UnixMillis},
+};
 
 /// Those sought at a time; further ones are left out.
 pub const MAX_SOUGHT: usize = 1024;
@@ -88,6 +91,19 @@ pub struct Sought {
     pub side: Side,
 }
 
+/// How the search for somebody goes.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// How their NAT maps, if they have left word lately.
+    pub their: Option<Mapping>,
+    /// Why there is no way through, if that is known.
+    pub failure: Option<Failure>,
+    /// Whether packets are sent to open one.
+    pub is_under_way: bool,
+    /// What was done.
+    pub attempts: Vec<Attempt>,
+}
+
 /// Names a seek: a hash of what the two share.
 pub type SeekId = [u8; 32];
 
@@ -128,6 +144,12 @@ struct Seek {
     tcp: Option<tcp::Opening>,
     again: Option<Instant>,
     again_pause: Duration,
+    /// Why the last punch was in vain.
+    failure: Option<Failure>,
+    /// When word was last left, looked for, and a way tried.
+    last_write: UnixMillis,
+    last_read: UnixMillis,
+    last_punch: UnixMillis,
 }
 
 impl Default for Seeks {
@@ -215,6 +237,40 @@ impl Seek {
             tcp: None,
             again: None,
             again_pause: AGAIN,
+            failure: None,
+            last_write: 0,
+            last_read: 0,
+            last_punch: 0,
+        }
+    }
+
+    fn search(&self) -> Search {
+        let mut attempts = Vec::new();
+        let mut attempt = |path: &str, address: String, at, outcome: &str| {
+            if at > 0 {
+                let (path, outcome) = (path.to_owned(), outcome.to_owned());
+                attempts.push(Attempt { path, address, at, outcome });
+            }
+        };
+        attempt("dht", String::new(), self.last_write, "left word for them");
+        let found = if self.their.is_some() { "found their word" } else { "found no word of them" };
+        attempt("dht", String::new(), self.last_read, found);
+        let outcome = match self.failure {
+            _ if self.punch.is_under_way() => "under way",
+            Some(Failure::BothUnforeseeable) => "impossible: neither port can be foreseen",
+            Some(Failure::Blocked) if self.tcp.is_some() => "no UDP: trying TCP",
+            Some(Failure::Blocked) => "impossible: no UDP, and no way in by TCP",
+            Some(Failure::TimedOut) => "nothing came through",
+            None => "a way is open",
+        };
+        let to = self.their.iter().flat_map(|their| &their.external);
+        let to: Vec<_> = to.map(ToString::to_string).collect();
+        attempt("punch", to.join(", "), self.last_punch, outcome);
+        Search {
+            their: self.their.as_ref().map(|their| their.mapping),
+            failure: self.failure.filter(|_| self.tcp.is_none()),
+            is_under_way: self.punch.is_under_way() || self.tcp.is_some(),
+            attempts,
         }
     }
 
@@ -242,6 +298,7 @@ impl Seek {
         self.written.retain(|known, _| epochs.contains(known));
         self.written.insert(epoch, (record, now));
         self.write_after = now + WRITE_PAUSE;
+        self.last_write = wall_clock();
     }
 
     /// The record is to be written even if it is the same.
@@ -254,6 +311,7 @@ impl Seek {
     fn has_read(&mut self, now: Instant, slow: Duration) {
         let pause = if now < self.fast_until { FAST_READ } else { slow };
         self.read_due = now + pause;
+        self.last_read = wall_clock();
     }
 
     /// Begins anew: from now on, a word counts that the punch before did not have.
@@ -285,7 +343,7 @@ fn epochs(now: UnixMillis) -> Vec<u64> {
     epochs
 }
 
-fn wall_clock() -> UnixMillis {
+pub(super) fn wall_clock() -> UnixMillis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
@@ -333,10 +391,10 @@ impl Net {
         self.seeks.touch(now);
     }
 
-    /// Whether packets are sent to open a way to this person.
-    pub fn is_seeking(&self, secret: &PairSecret) -> bool {
+    /// How the search for this person goes; none: they are not sought.
+    pub fn search(&self, secret: &PairSecret) -> Option<Search> {
         let id = *blake3::hash(secret.as_bytes()).as_bytes();
-        self.seeks.seeks.get(&id).is_some_and(|seek| seek.punch.is_under_way())
+        self.seeks.seeks.get(&id).map(Seek::search)
     }
 
     /// When [`Self::seek_due`] is to be called.
@@ -491,6 +549,8 @@ impl Net {
         let own = self.own_record(0);
         let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
         seek.sockets.clear();
+        seek.failure = Some(failure);
+        seek.last_punch = wall_clock();
         match failure {
             Failure::TimedOut => seek.is_over(now),
             // It is tried again when one of the networks becomes another one.
@@ -541,6 +601,8 @@ impl Net {
         }
         let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
         seek.is_over(now);
+        seek.failure = None;
+        seek.last_punch = wall_clock();
         let extra = socket.checked_sub(1).and_then(|index| seek.sockets.get(index));
         let through = extra.and_then(|extra| extra.hand_over().ok());
         seek.sockets.clear();

@@ -172,6 +172,11 @@ pub enum Command {
     },
     /// Answered by [`Answer::Network`].
     Network,
+    /// Why a contact is, or is not, connected. Answered by [`Answer::Why`].
+    Why {
+        /// Who.
+        contact: Identity,
+    },
     /// Finish what was accepted, close, and end. Answered by [`Answer::Done`], then
     /// [`Event::Stopped`].
     Shutdown,
@@ -318,6 +323,8 @@ pub enum Answer {
     Invites(Vec<OpenInvite>),
     /// To [`Command::ListContacts`].
     Contacts(Vec<Contact>),
+    /// To [`Command::Why`].
+    Why(Box<Why>),
     /// To [`Command::SafetyNumber`].
     SafetyNumber(SafetyNumber),
     /// To [`Command::ListConversations`].
@@ -411,6 +418,32 @@ pub enum Path {
     Punched,
     /// Through a port mapping.
     Mapped,
+}
+
+/// Why a contact is, or is not, connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// Whether it is.
+    pub state: ContactState,
+    /// What was tried, the oldest first; at most some dozens.
+    pub attempts: Vec<Attempt>,
+    /// What that means and what would help, in a sentence or two.
+    pub advice: String,
+}
+
+/// One way that was tried to a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// `dial`, `dht` (leaving and looking for word) or `punch`.
+    pub path: String,
+    /// Where to; empty where there is no single address.
+    pub address: String,
+    /// When.
+    pub at: UnixMillis,
+    /// What came of it, in words.
+    pub outcome: String,
 }
 
 /// The safety number of a pair.

@@ -142,6 +142,10 @@ impl Node {
                 let network = Box::new(self.network());
                 self.answer(number, Ok(Answer::Network(network)));
             }
+            Command::Why { contact } => {
+                let why = self.why(contact);
+                self.answer(number, why.map(|why| Answer::Why(Box::new(why))));
+            }
             Command::Shutdown => {
                 // After everything that was accepted before it.
                 self.when(std::future::ready(()), move |node, ()| {

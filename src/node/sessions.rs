@@ -110,6 +110,18 @@ pub struct Exchanging {
     pub last_have: Instant,
 }
 
+impl Person {
+    /// What the two devices share.
+    pub fn pair_secret(&self) -> Option<&PairSecret> {
+        self.pair_secret.as_ref()
+    }
+
+    /// Where it is dialed.
+    pub fn targets(&self) -> &VecDeque<Target> {
+        &self.targets
+    }
+}
+
 impl Exchanging {
     /// Hands over what waits, as far as there is room.
     pub fn drain(&mut self, outgoing: &mpsc::Sender<Message>) {
@@ -188,7 +200,9 @@ impl Node {
             return (ContactState::Online, Some(link.path));
         }
         let trying = person.targets.iter().any(|target| self.net.is_trying(target))
-            || person.pair_secret.as_ref().is_some_and(|secret| self.net.is_seeking(secret));
+            || person.pair_secret.as_ref().is_some_and(|secret| {
+                self.net.search(secret).is_some_and(|search| search.is_under_way)
+            });
         (if trying { ContactState::Connecting } else { ContactState::Offline }, None)
     }
 

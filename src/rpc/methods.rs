@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     conversation::{ConversationId, EntryId},
+    identity::Identity,
     node::api::{Command, FailureKind},
 };
 
@@ -191,6 +192,7 @@ methods! {
     "markRead" { conversation: ConversationId, entry: EntryId } =>
         Command::MarkRead { conversation, entry };
     "network" {} => Command::Network;
+    "why" { contact: Identity } => Command::Why { contact };
     "shutdown" {} => Command::Shutdown;
 }
 
@@ -228,6 +230,7 @@ mod tests {
             ("search", json!({ "query": "q", "conversation": null })),
             ("markRead", json!({ "conversation": id, "entry": id })),
             ("network", json!({})),
+            ("why", json!({ "contact": id })),
             ("shutdown", json!({})),
         ] {
             let line = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
@@ -241,7 +244,6 @@ mod tests {
             "addMember",
             "removeMember",
             "leave",
-            "why",
             "toString",
             "",
         ] {

@@ -23,6 +23,7 @@ pub enum Verb {
     Details,
     Search,
     Network,
+    Why,
     Help,
     Quit,
 }
@@ -102,6 +103,7 @@ pub const COMMANDS: &[Command] = &[
     row(Verb::Details, "details", &[], Nothing, Completer::None, "about the selected, or else the last, message: when, and how far it has come"),
     row(Verb::Search, "search", &["find"], Optional("WORDS"), Completer::None, "search the messages"),
     row(Verb::Network, "network", &["net"], Nothing, Completer::None, "the state of the network"),
+    row(Verb::Why, "why", &[], Optional("NAME"), Completer::Contacts, "why a contact is, or is not, connected, and what would help"),
     row(Verb::Help, "help", &["?", "keys"], Optional("COMMAND"), Completer::Commands, "commands and keys"),
     row(Verb::Quit, "quit", &["q", "exit"], Nothing, Completer::None, "leave entrenous"),
 ];

@@ -181,6 +181,9 @@ pub(super) enum Pending {
     Revoke,
     AcceptInvite,
     SafetyNumber,
+    Why {
+        name: String,
+    },
     Verify {
         name: String,
         verified: bool,

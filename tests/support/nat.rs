@@ -199,6 +199,7 @@ impl Internet {
         if nat == Nat::None {
             let host = self.namespace(&format!("s{number}-1"));
             self.attach_to_wan(&host, "eth0", &outside);
+            self.route_to_firewalls(&host);
             self.sites.push(Site { nat, hosts: vec![host], routers: Vec::new() });
             return;
         }
@@ -252,9 +253,8 @@ impl Internet {
                         .args(["via", &outside]),
                 );
             }
-        } else {
-            self.route_to_firewalls(routers.last().unwrap_or(&router));
         }
+        self.route_to_firewalls(routers.last().unwrap_or(&router));
         self.sites.push(Site { nat, hosts: names, routers });
     }
 

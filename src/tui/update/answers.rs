@@ -2,11 +2,14 @@
 
 use crate::{
     conversation::{ConversationId, EntryId},
-    node::api::{Answer, Command, EntryKind, EntryState, EntryView, Failure, Reaction, Written},
+    node::api::{
+        Answer, Attempt, Command, EntryKind, EntryState, EntryView, Failure, Reaction, Written,
+    },
     tui::{
         composer::Purpose,
         model::{Model, Pending, Tone},
         timeline::{PAGE, Timeline, UnreadLine},
+        when,
         window::Window,
     },
 };
@@ -92,6 +95,20 @@ impl Model {
                 {
                     *safety = Some(number);
                 }
+            }
+            (Pending::Why { name }, Answer::Why(why)) => {
+                let mut text = why.advice;
+                if !why.attempts.is_empty() {
+                    text.push_str("\n\nWhat was tried last:\n");
+                }
+                // A window has room for some; the last ones tell most.
+                for attempt in why.attempts.iter().rev().take(6).rev() {
+                    let Attempt { path, address, at, outcome } = attempt;
+                    let to = if address.is_empty() { String::new() } else { format!(" {address}") };
+                    let ago = when::ago(*at, self.now);
+                    text.push_str(&format!("\n{path}{to}, {ago}: {outcome}"));
+                }
+                self.window = Some(Window::Text { title: format!("Why: {name}"), text });
             }
             (Pending::Search { query }, answer) => {
                 if let Some(Window::Search { found, chosen, .. }) = &mut self.window {

@@ -74,6 +74,12 @@ impl Model {
                 self.window = Some(Window::Network);
                 self.ask(Command::Network, Pending::Network);
             }
+            Verb::Why => {
+                if let Some(contact) = self.named_contact(argument) {
+                    let name = self.name_of(contact);
+                    self.ask(Command::Why { contact }, Pending::Why { name });
+                }
+            }
             Verb::Help => self.help_about(argument),
             Verb::Quit => self.quit(),
         }

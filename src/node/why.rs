@@ -1,0 +1,167 @@
+//! Why a contact is, or is not, connected: what is known, in a sentence a person understands.
+
+use super::{
+    api::{Attempt, ContactState, Path, Scope, Why},
+    failure,
+    run::Node,
+};
+use crate::{
+    identity::Identity,
+    net::{punch::Failure as PunchFailure, rendezvous::Mapping, seek::Search},
+    node::api::{Failure, FailureKind},
+};
+
+/// What the advice depends on.
+struct Facts<'a> {
+    name: &'a str,
+    state: ContactState,
+    path: Option<Path>,
+    scope: Scope,
+    dht_nodes: u32,
+    own: Mapping,
+    search: Option<&'a Search>,
+}
+
+impl Node {
+    /// Why a contact is, or is not, connected.
+    ///
+    /// # Errors
+    ///
+    /// [`FailureKind::UnknownContact`].
+    pub(super) fn why(&self, contact: Identity) -> Result<Why, Failure> {
+        let Some(person) = self.people.get(&contact) else {
+            let text = "There is no such contact.";
+            return Err(failure(FailureKind::UnknownContact, text));
+        };
+        let (state, path) = self.presence(contact);
+        let search = person.pair_secret().and_then(|secret| self.net.search(secret));
+        let facts = Facts {
+            name: &person.contact.name,
+            state,
+            path,
+            scope: self.scope,
+            dht_nodes: self.net.dht_nodes(),
+            own: self.net.mapping(),
+            search: search.as_ref(),
+        };
+        let advice = advice(&facts);
+        let mut attempts: Vec<Attempt> = self.net.attempts(person.targets()).cloned().collect();
+        attempts.extend(search.into_iter().flat_map(|search| search.attempts));
+        attempts.sort_by_key(|attempt| attempt.at);
+        Ok(Why { state, attempts, advice })
+    }
+}
+
+fn advice(facts: &Facts<'_>) -> String {
+    let Facts { name, state, path, scope, dht_nodes, own, search } = facts;
+    match (state, path) {
+        (ContactState::Online, Some(Path::Lan)) => {
+            return format!("You and {name} are connected within the local network.");
+        }
+        (ContactState::Online, Some(Path::Punched)) => {
+            return format!("You and {name} are connected, directly, through your routers.");
+        }
+        (ContactState::Online, _) => return format!("You and {name} are connected, directly."),
+        _ => {}
+    }
+    match scope {
+        Scope::Offline => {
+            return "This program was started with --offline, so it connects to nobody.".to_owned();
+        }
+        Scope::LanOnly => {
+            return format!(
+                "This program was started with --lan-only: {name} has to be on the same network, \
+                 with entrenous running."
+            );
+        }
+        Scope::Everywhere => {}
+    }
+    if *dht_nodes == 0 {
+        return format!(
+            "No node of the DHT answers, so {name} can only be found on the local network. Is \
+             there a connection to the Internet? A node's address can be given by --bootstrap."
+        );
+    }
+    let Some(Search { their: Some(their), failure, is_under_way, .. }) = search else {
+        return format!(
+            "{name} has left no word where you two look for each other: entrenous is probably \
+             not running there, or has no connection. It is looked for from time to time."
+        );
+    };
+    match failure {
+        _ if *is_under_way => format!("{name} is there, and a way through is being opened."),
+        None => format!("{name} is there, and is about to be connected to."),
+        Some(PunchFailure::BothUnforeseeable) => format!(
+            "Your network and that of {name} both use another port for each connection, so \
+             neither of you can be reached from outside. It works when one of you uses another \
+             network (a phone's hotspot is often one of the same kind), or can be reached at a \
+             port forwarded in the router, given by --listen."
+        ),
+        Some(PunchFailure::Blocked) => {
+            let whose = match (own, their) {
+                (Mapping::Blocked, Mapping::Blocked) => "Both networks let".to_owned(),
+                (Mapping::Blocked, _) => "Your network lets".to_owned(),
+                _ => format!("The network of {name} lets"),
+            };
+            format!(
+                "{whose} no UDP out, and by TCP there is no way in on either side. It works when \
+                 UDP is allowed there, or when one of you uses another network."
+            )
+        }
+        Some(PunchFailure::TimedOut) => format!(
+            "{name} was there, but no packet came through. A firewall may be in the way, or \
+             entrenous ended there. It is tried again from time to time."
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(failure: Option<PunchFailure>, their: Mapping) -> Search {
+        Search { their: Some(their), failure, is_under_way: false, attempts: Vec::new() }
+    }
+
+    fn facts(search: Option<&Search>) -> Facts<'_> {
+        Facts {
+            name: "Ann",
+            state: ContactState::Offline,
+            path: None,
+            scope: Scope::Everywhere,
+            dht_nodes: 2,
+            own: Mapping::Independent,
+            search,
+        }
+    }
+
+    #[test]
+    fn each_cause_has_its_sentence() {
+        let symmetric = Mapping::Dependent { step: 0 };
+        let both = search(Some(PunchFailure::BothUnforeseeable), symmetric);
+        let blocked = search(Some(PunchFailure::Blocked), Mapping::Blocked);
+        let silent = search(Some(PunchFailure::TimedOut), Mapping::Independent);
+        let mut trying = search(None, Mapping::Independent);
+        let soon = trying.clone();
+        trying.is_under_way = true;
+        let online = |path| Facts { state: ContactState::Online, path: Some(path), ..facts(None) };
+        for (facts, words) in [
+            (facts(Some(&both)), "another port for each connection"),
+            (facts(Some(&blocked)), "The network of Ann lets no UDP out"),
+            (Facts { own: Mapping::Blocked, ..facts(Some(&blocked)) }, "Both networks let no UDP"),
+            (facts(Some(&silent)), "no packet came through"),
+            (facts(Some(&trying)), "being opened"),
+            (facts(Some(&soon)), "about to be"),
+            (facts(None), "left no word"),
+            (Facts { dht_nodes: 0, ..facts(None) }, "No node of the DHT"),
+            (Facts { scope: Scope::LanOnly, ..facts(None) }, "--lan-only"),
+            (Facts { scope: Scope::Offline, ..facts(None) }, "--offline"),
+            (online(Path::Lan), "local network"),
+            (online(Path::Punched), "through your routers"),
+            (online(Path::Direct), "directly"),
+        ] {
+            let advice = advice(&facts);
+            assert!(advice.contains(words), "{advice}");
+        }
+    }
+}
