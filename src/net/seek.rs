@@ -49,7 +49,9 @@ use crate::{
 /// Those sought at a time; further ones are left out.
 pub const MAX_SOUGHT: usize = 1024;
 
-/// Between two looks for somebody who may be waiting, counted from the answer to the last.
+/// Between two looks for those who may be waiting, all together, counted from the answer to the
+/// last; and for one of them at least.
+const FAST_READ_EACH: Duration = Duration::from_millis(50);
 const FAST_READ: Duration = Duration::from_millis(400);
 
 /// How long somebody may be waiting: after the own start, and after each newer word of theirs.
@@ -212,10 +214,13 @@ impl Seeks {
         seeks.filter_map(|seek| seek.poll_timeout(may_ask)).min()
     }
 
-    /// Between two looks for somebody who does not seem to be there.
-    fn slow_pause(&self) -> Duration {
-        let all = u32::try_from(self.seeks.len()).unwrap_or(u32::MAX);
-        SLOW_READ_EACH.saturating_mul(all).clamp(SLOW_READ, SLOWEST_READ)
+    /// Between two looks for one who may be waiting, and for one who does not seem to be there.
+    fn read_pauses(&self, now: Instant) -> (Duration, Duration) {
+        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        let waiting = self.seeks.values().filter(|seek| now < seek.fast_until).count();
+        let fast = FAST_READ_EACH.saturating_mul(count(waiting)).clamp(FAST_READ, SLOW_READ);
+        let slow = SLOW_READ_EACH.saturating_mul(count(self.seeks.len()));
+        (fast, slow.clamp(SLOW_READ, SLOWEST_READ))
     }
 }
 
@@ -308,8 +313,8 @@ impl Seek {
     }
 
     /// A look is over.
-    fn has_read(&mut self, now: Instant, slow: Duration) {
-        let pause = if now < self.fast_until { FAST_READ } else { slow };
+    fn has_read(&mut self, now: Instant, (fast, slow): (Duration, Duration)) {
+        let pause = if now < self.fast_until { fast } else { slow };
         self.read_due = now + pause;
         self.last_read = wall_clock();
     }

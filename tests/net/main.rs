@@ -49,6 +49,9 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::cgnat_and_counting", nat::cgnat_and_counting),
     ("nat::udp_blocked_both", nat::udp_blocked_both),
     ("nat::udp_blocked_and_none", nat::udp_blocked_and_none),
+    ("nat::two_symmetric_are_told_why", nat::two_symmetric_are_told_why),
+    ("nat::nothing_is_between", nat::nothing_is_between),
+    ("nat::many_offline_cost_little", nat::a_hundred_offline_cost_little),
     ("storage::full_disk", storage::full_disk),
 ];
 

@@ -3,9 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::support::{
     at_most, figure,
-    nat::Nat,
+    lab::wait_for,
+    measured_or,
+    nat::{Internet, Nat},
+    process::Process,
     profile::{id, pair},
     world::{World, path, time_to_online},
 };
@@ -45,4 +50,91 @@ pairs! {
     cgnat_and_counting: Carrier, Counting;
     udp_blocked_both: UdpBlocked, UdpBlocked;
     udp_blocked_and_none: UdpBlocked, None;
+}
+
+/// Two who can't meet, which they are told soon, and what would help.
+pub fn two_symmetric_are_told_why() {
+    let mut world = World::on(Internet::new(&[(Nat::Symmetric, 2), (Nat::Symmetric, 1)]));
+    // They got to know each other at home.
+    world.people[1].move_to(&world.internet.sites[0].hosts[1]);
+    let [a, b] = world.start();
+    pair(&a, &b);
+    let ids = [id(&a), id(&b)];
+    a.shutdown();
+    b.shutdown();
+    world.people[1].move_to(&world.internet.sites[1].hosts[0]);
+    let [a, b] = world.start();
+    let began = Instant::now();
+    for (process, other) in [(&a, &ids[1]), (&b, &ids[0])] {
+        wait_for("the reason is told", || {
+            let why = process.call("why", json!({ "contact": other }));
+            assert_ne!(why["state"], "online");
+            why["advice"].as_str().unwrap().contains("another port for each connection")
+        });
+    }
+    figure("impossible pair told", format!("{:.1} s", began.elapsed().as_secs_f64()));
+    at_most("told", began.elapsed(), Duration::from_secs(20), Duration::from_secs(25));
+}
+
+/// Once connected, two need nothing in between: the DHT ends, no byte of the chat ever passed it,
+/// and the routers, which forget after 30 s, do not forget.
+pub fn nothing_is_between() {
+    let mut world = World::new(Nat::PortRestricted, Nat::PortRestricted);
+    world.internet.forget_after(0, 30);
+    world.internet.forget_after(1, 30);
+    let [a, b] = world.start();
+    let conversation = pair(&a, &b);
+    let nodes = || -> u64 {
+        let public = world.internet.public.iter();
+        public.map(|(namespace, _)| Internet::traffic(namespace, "eth0")).sum()
+    };
+    let before = nodes();
+    let text = "x".repeat(1000);
+    for _ in 0..200 {
+        say(&a, &b, &conversation, &text);
+    }
+    let passed = nodes() - before;
+    figure("bytes at the DHT while 200,000 were said", passed);
+    assert!(passed < 40_000, "{passed} bytes passed the nodes of the DHT");
+
+    world.nodes.clear();
+    for gap in measured_or(vec![45; 10], vec![35]) {
+        // Silence is what is tested: longer than a router remembers.
+        std::thread::sleep(Duration::from_secs(gap));
+        let began = Instant::now();
+        say(&b, &a, &conversation, "still there?");
+        say(&a, &b, &conversation, "still here");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    for process in [&a, &b] {
+        let gone = process.events("contactState").into_iter().find(|e| e["state"] == "offline");
+        assert_eq!(gone, None);
+    }
+}
+
+fn say(from: &Process, to: &Process, conversation: &Value, text: &str) {
+    let said = from.call("send", json!({ "conversation": conversation, "text": text }));
+    to.event("message", |e| e["entry"] == said["entry"]);
+}
+
+/// As many as may be invited at a time.
+const OFFLINE: u32 = 64;
+
+/// Many who are not there cost little.
+pub fn many_offline_cost_little() {
+    let world = World::new(Nat::PortRestricted, Nat::PortRestricted);
+    let [a, _] = world.start();
+    // Somebody who may come with an invite is looked for as a contact is.
+    for _ in 0..OFFLINE {
+        a.call("createInvite", json!({}));
+    }
+    let host = &world.internet.sites[0].hosts[0];
+    // What is measured is the steady cost, after the first minute.
+    std::thread::sleep(Duration::from_secs(measured_or(75, 5)));
+    let before = Internet::traffic(host, "eth0");
+    let time = measured_or(300, 5);
+    std::thread::sleep(Duration::from_secs(time));
+    let a_second = (Internet::traffic(host, "eth0") - before) / time;
+    figure(&format!("{OFFLINE} offline contacts, bytes a second"), a_second);
+    at_most("bytes a second", a_second, 3_000, 100_000);
 }

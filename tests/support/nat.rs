@@ -277,6 +277,25 @@ impl Internet {
         }
     }
 
+    /// A site's routers forget a mapping after so many seconds of silence.
+    pub fn forget_after(&self, site: usize, seconds: u32) {
+        for router in &self.sites[site].routers {
+            for name in ["nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"] {
+                let file = format!("/proc/sys/net/netfilter/{name}");
+                run(&format!("ip netns exec {router} sh -c 'echo {seconds} > {file}'"));
+            }
+        }
+    }
+
+    /// Bytes that a namespace has received and sent on an interface.
+    pub fn traffic(namespace: &str, interface: &str) -> u64 {
+        let text = run(&format!("ip netns exec {namespace} cat /proc/net/dev"));
+        let line = text.lines().find_map(|l| l.trim().strip_prefix(&format!("{interface}:")));
+        let fields = line.unwrap().split_whitespace().map(|f| f.parse::<u64>().unwrap());
+        let fields: Vec<_> = fields.collect();
+        fields[0] + fields[8]
+    }
+
     /// Each router of a site drops so many packets of a hundred, both ways.
     pub fn lose(&self, site: usize, percent: u8) {
         let router = self.sites[site].routers.last().unwrap();

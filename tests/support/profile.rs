@@ -74,6 +74,14 @@ impl Profile {
         Self::new(Place::Internet(namespace.to_owned(), arguments))
     }
 
+    /// The same profile on another host of an internet.
+    pub fn move_to(&mut self, host: &str) {
+        match &mut self.place {
+            Place::Internet(namespace, _) => host.clone_into(namespace),
+            _ => panic!("not on an internet"),
+        }
+    }
+
     /// Runs the program by this command, which gets the program and its arguments after its own.
     pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|&s| s.to_owned()).collect();

@@ -32,7 +32,11 @@ pub struct Outcome {
 impl World {
     /// People behind these, each kind having proven what it is.
     pub fn new(a: Nat, b: Nat) -> Self {
-        let internet = Internet::new(&[(a, 1), (b, 1)]);
+        Self::on(Internet::new(&[(a, 1), (b, 1)]))
+    }
+
+    /// People on the first host of each site.
+    pub fn on(internet: Internet) -> Self {
         internet.check();
         let addresses: Vec<[String; 2]> = internet
             .public

@@ -102,9 +102,9 @@ impl Net {
         match self.seeks.queries.remove(&id) {
             None => {}
             Some(Query::Read { seek, .. }) => {
-                let pause = self.seeks.slow_pause();
+                let pauses = self.seeks.read_pauses(now);
                 if let Some(seek) = self.seeks.seeks.get_mut(&seek) {
-                    seek.has_read(now, pause);
+                    seek.has_read(now, pauses);
                 }
             }
             Some(Query::Closest { seek, key, value }) => {
