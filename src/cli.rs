@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod doctor;
 mod invites;
 mod log;
 mod options;
@@ -70,6 +71,10 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
         .wrap_err("the runtime could not be started")?;
     let result = runtime.block_on(async {
         match action {
+            Some(Action::Demo) if options.any_given() => bail!(
+                "the demo takes no options: it runs on a throwaway profile, on this machine's \
+                 loopback"
+            ),
             Some(Action::Demo) => demo::run().await,
             Some(Action::Rpc) => {
                 let profile = Profile::prepare(&options)?;
@@ -77,9 +82,16 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
                 let node = node::start(profile.node);
                 Ok(rpc::run(node, input, tokio::io::stdout()).await?)
             }
+            Some(Action::Doctor) => {
+                let profile = Profile::prepare(&options)?;
+                let report = doctor::run(&profile.node.network).await;
+                print!("{}", report.map_err(|sentence| eyre::eyre!(sentence))?);
+                Ok(())
+            }
             Some(Action::Invite { uses, days }) => invites::create(&options, uses, days).await,
             Some(Action::Add { invite }) => invites::add(&options, invite.is_some()).await,
             _ => {
+                tui::check_terminal()?;
                 let profile = Profile::prepare(&options)?;
                 let screen = tui::Options::new(profile.screen);
                 Ok(tui::run(node::start(profile.node), screen).await?)

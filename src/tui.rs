@@ -89,11 +89,19 @@ impl Options {
     }
 }
 
+/// Whether there is a terminal to show the screen on.
+///
+/// # Errors
+/// [`Error::Terminal`] if there is none.
+pub fn check_terminal() -> Result<(), Error> {
+    Ok(terminal::check()?)
+}
+
 /// Why the screen ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The terminal cannot be used.
-    #[error("the terminal cannot be used: {0}")]
+    #[error("the terminal cannot be used")]
     Terminal(#[from] std::io::Error),
     /// The configuration cannot be used.
     #[error(transparent)]

@@ -1,11 +1,12 @@
 //! `entrenous invite` and `entrenous add`: invites without the screen.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use color_eyre::eyre::{self, bail};
 
 use super::{Options, Profile};
 use crate::{
+    identity::{Invite, InviteError},
     node::{
         self,
         api::{Answer, Command, Event, Handle, Passphrase, Request, Scope},
@@ -13,8 +14,8 @@ use crate::{
     tui::qr,
 };
 
-/// The longest line read as an invite; one is about 120 characters long.
-const MAX_LINE: u64 = 64 * 1024;
+/// The longest text read as an invite; one is about 120 characters long.
+const MAX_INPUT: u64 = 64 * 1024;
 
 /// Makes an invite and prints it; on a terminal, with its QR code.
 pub async fn create(options: &Options, uses: u32, days: u32) -> eyre::Result<()> {
@@ -50,11 +51,23 @@ pub async fn add(options: &Options, given_as_argument: bool) -> eyre::Result<()>
     if io::stdin().is_terminal() {
         eprint!("Paste the invite, then press Enter: ");
     }
-    let mut invite = String::new();
-    io::BufRead::read_line(&mut io::Read::take(io::stdin().lock(), MAX_LINE), &mut invite)?;
+    let invite = read_invite(io::stdin().lock())?;
     node.ask(Command::AcceptInvite { invite: invite.into() }).await?;
     println!("Accepted. You become contacts when both of you run entrenous.");
     node.close().await
+}
+
+/// Reads lines until they are an invite, which may have been broken, or no text follows.
+fn read_invite(input: impl BufRead) -> io::Result<String> {
+    let mut input = input.take(MAX_INPUT);
+    let mut text = String::new();
+    while input.read_line(&mut text)? > 0 {
+        let incomplete = matches!(Invite::parse(&text), Err(InviteError::Truncated));
+        if !incomplete && !text.trim().is_empty() {
+            break;
+        }
+    }
+    Ok(text)
 }
 
 /// A profile opened without the network, to do one thing.
@@ -128,4 +141,29 @@ fn ask_passphrase() -> eyre::Result<Passphrase> {
     read?;
     let passphrase = line.trim_end_matches(['\r', '\n']).to_owned();
     Ok(Passphrase(zeroize::Zeroizing::new(passphrase)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Identity, IdentityKey, InviteSecret};
+
+    fn invite() -> String {
+        let identity: Identity = IdentityKey::generate(&mut rand::rng()).public();
+        Invite::new(identity, InviteSecret::from_bytes([7; 16]), 1 << 31).to_text()
+    }
+
+    #[test]
+    fn an_invite_over_two_lines_is_read_and_nothing_after_it() {
+        let whole = invite();
+        let (first, second) = whole.split_at(80);
+        for text in [format!("{first}\n{second}\nmore\n"), format!("\n{whole}\nmore\n")] {
+            let mut input = text.as_bytes();
+            let read = read_invite(&mut input).unwrap();
+            assert_eq!(Invite::parse(&read).unwrap().to_text(), whole);
+            assert_eq!(input, b"more\n");
+        }
+        assert_eq!(read_invite(&b"hello\nmore\n"[..]).unwrap(), "hello\n");
+        assert_eq!(read_invite(&b""[..]).unwrap(), "");
+    }
 }

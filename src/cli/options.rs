@@ -62,6 +62,8 @@ pub struct Options {
 pub enum Action {
     /// Speak JSON-RPC on standard input and output
     Rpc,
+    /// Say what this computer's network allows
+    Doctor,
     /// Make an invite and print it, with its QR code
     Invite {
         /// How many people may use it
@@ -93,6 +95,21 @@ pub enum Action {
 }
 
 impl Options {
+    /// Whether any was given.
+    pub fn any_given(&self) -> bool {
+        let Self { data_dir, profile, bootstrap, listen, passphrase_fd, .. } = self;
+        data_dir.is_some()
+            || profile != "default"
+            || !bootstrap.is_empty()
+            || !listen.is_empty()
+            || passphrase_fd.is_some()
+            || self.lan_only
+            || self.offline
+            || self.no_public_dht
+            || self.serve_dht
+            || self.no_mdns
+    }
+
     /// The profile's directory.
     ///
     /// # Errors

@@ -47,6 +47,9 @@ const FAST_ATTEMPTS: u32 = 30;
 /// them that are gone cost less than 200 bytes a second.
 const SLOW_RETRY: Duration = Duration::from_secs(300);
 
+/// After so many attempts the rest are not told of: somebody who is not there is offline.
+const TOLD_ATTEMPTS: u32 = 6;
+
 /// A dial that is due within this counts as being tried.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -264,7 +267,8 @@ impl Dialer {
     pub fn is_trying(&self, now: Instant, target: &Target) -> bool {
         self.targets.get(target).is_some_and(|candidate| {
             let soon = candidate.due.is_some_and(|due| due <= now + SOON);
-            !candidate.linked && (candidate.dialing > 0 || soon)
+            let told = candidate.attempts <= TOLD_ATTEMPTS;
+            told && !candidate.linked && (candidate.dialing > 0 || soon)
         })
     }
 

@@ -113,7 +113,7 @@ pub type SeekId = [u8; 32];
 pub(super) struct Seeks {
     /// This run of the program, by a random number.
     run: u64,
-    seeks: HashMap<SeekId, Seek>,
+    all: HashMap<SeekId, Seek>,
     queries: HashMap<QueryId, Query>,
     /// When the last word was written of those who were found: it says nothing any more.
     last_words: HashMap<SeekId, UnixMillis>,
@@ -159,7 +159,7 @@ impl Default for Seeks {
         let (arrivals, arrived) = mpsc::channel(MAX_ARRIVED);
         Self {
             run: rand::random::<u64>().max(1),
-            seeks: HashMap::new(),
+            all: HashMap::new(),
             queries: HashMap::new(),
             last_words: HashMap::new(),
             punched: VecDeque::new(),
@@ -184,7 +184,7 @@ impl Seeks {
 
     /// The network is another one: what was tried in vain is tried again.
     pub(super) fn reset(&mut self, now: Instant) {
-        for seek in self.seeks.values_mut() {
+        for seek in self.all.values_mut() {
             seek.again_pause = AGAIN;
             seek.fast_until = now + FAST_FOR;
             seek.read_due = now;
@@ -196,7 +196,7 @@ impl Seeks {
     /// A dial failed, perhaps one of a seek.
     pub(super) fn dial_failed(&mut self, dial: ConnectionId) {
         let now = Instant::now();
-        for opening in self.seeks.values_mut().filter_map(|seek| seek.tcp.as_mut()) {
+        for opening in self.all.values_mut().filter_map(|seek| seek.tcp.as_mut()) {
             opening.failed(dial, now);
         }
         self.touch(now);
@@ -210,16 +210,16 @@ impl Seeks {
     /// When something is due.
     fn poll_timeout(&self) -> Option<Instant> {
         let may_ask = self.queries.len() < MAX_QUERIES;
-        let seeks = self.seeks.values();
+        let seeks = self.all.values();
         seeks.filter_map(|seek| seek.poll_timeout(may_ask)).min()
     }
 
     /// Between two looks for one who may be waiting, and for one who does not seem to be there.
     fn read_pauses(&self, now: Instant) -> (Duration, Duration) {
         let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        let waiting = self.seeks.values().filter(|seek| now < seek.fast_until).count();
+        let waiting = self.all.values().filter(|seek| now < seek.fast_until).count();
         let fast = FAST_READ_EACH.saturating_mul(count(waiting)).clamp(FAST_READ, SLOW_READ);
-        let slow = SLOW_READ_EACH.saturating_mul(count(self.seeks.len()));
+        let slow = SLOW_READ_EACH.saturating_mul(count(self.all.len()));
         (fast, slow.clamp(SLOW_READ, SLOWEST_READ))
     }
 }
@@ -376,8 +376,8 @@ impl Net {
             .take(MAX_SOUGHT)
             .map(|sought| (*blake3::hash(sought.secret.as_bytes()).as_bytes(), sought))
             .collect();
-        let Seeks { seeks, last_words, run, .. } = &mut self.seeks;
-        seeks.retain(|id, seek| {
+        let Seeks { all, last_words, run, .. } = &mut self.seeks;
+        all.retain(|id, seek| {
             let stays = wanted.contains_key(id);
             if let Some(their) = &seek.their
                 && !stays
@@ -391,7 +391,7 @@ impl Net {
         }
         for (id, sought) in wanted {
             let after = last_words.get(&id).copied().unwrap_or_default();
-            seeks.entry(id).or_insert_with(|| Seek::new(sought, *run, after, now));
+            all.entry(id).or_insert_with(|| Seek::new(sought, *run, after, now));
         }
         self.seeks.touch(now);
     }
@@ -399,7 +399,7 @@ impl Net {
     /// How the search for this person goes; none: they are not sought.
     pub fn search(&self, secret: &PairSecret) -> Option<Search> {
         let id = *blake3::hash(secret.as_bytes()).as_bytes();
-        self.seeks.seeks.get(&id).map(Seek::search)
+        self.seeks.all.get(&id).map(Seek::search)
     }
 
     /// When [`Self::seek_due`] is to be called.
@@ -418,10 +418,10 @@ impl Net {
         }
         let may_ask = self.seeks.queries.len() < MAX_QUERIES;
         let (external, mapping) = (self.observed.external(), self.mapping());
-        let ids: Vec<_> = self.seeks.seeks.keys().copied().collect();
+        let ids: Vec<_> = self.seeks.all.keys().copied().collect();
         let run = self.seeks.run;
         for id in ids {
-            let Some(seek) = self.seeks.seeks.get_mut(&id) else { continue };
+            let Some(seek) = self.seeks.all.get_mut(&id) else { continue };
             seek.punch.set_own(now, &external, mapping);
             if seek.poll_timeout(may_ask).is_some_and(|due| due <= now) {
                 if seek.again.take_if(|again| *again <= now).is_some() {
@@ -430,7 +430,7 @@ impl Net {
                 }
                 seek.punch.handle_timeout(now);
                 if self.open_tcp(id, now)
-                    && let Some(seek) = self.seeks.seeks.get_mut(&id)
+                    && let Some(seek) = self.seeks.all.get_mut(&id)
                 {
                     seek.tcp = None;
                     seek.is_over(now);
@@ -460,7 +460,7 @@ impl Net {
 
     /// Something was found under the other's name.
     fn handle_found(&mut self, id: SeekId, epoch: u64, value: &[u8], now: Instant) {
-        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let place = Place::new(&seek.secret, seek.side.other(), epoch);
         let Ok(record) = place.read(value) else { return };
         let known = seek.their.as_ref().map_or(seek.after, |their| their.time.max(seek.after));
@@ -495,8 +495,8 @@ impl Net {
     /// A datagram on a listening socket that is not QUIC.
     pub(super) fn handle_datagram(&mut self, datagram: &Datagram) {
         let Datagram { from, bytes, .. } = datagram;
-        let seeks = &self.seeks.seeks;
-        let id = seeks.iter().find(|(_, seek)| seek.punch.is_for(bytes)).map(|(id, _)| *id);
+        let all = &self.seeks.all;
+        let id = all.iter().find(|(_, seek)| seek.punch.is_for(bytes)).map(|(id, _)| *id);
         if let Some(id) = id {
             self.handle_probe(id, 0, *from, bytes);
         }
@@ -510,7 +510,7 @@ impl Net {
 
     fn handle_probe(&mut self, id: SeekId, socket: usize, from: SocketAddr, bytes: &[u8]) {
         let now = Instant::now();
-        if let Some(seek) = self.seeks.seeks.get_mut(&id)
+        if let Some(seek) = self.seeks.all.get_mut(&id)
             && seek.punch.handle_probe(now, socket, from, bytes)
         {
             self.carry_out(id, now);
@@ -520,13 +520,12 @@ impl Net {
 
     /// Does what a punch wants.
     fn carry_out(&mut self, id: SeekId, now: Instant) {
-        while let Some(event) =
-            self.seeks.seeks.get_mut(&id).and_then(|seek| seek.punch.poll_event())
+        while let Some(event) = self.seeks.all.get_mut(&id).and_then(|seek| seek.punch.poll_event())
         {
             tracing::debug!(?event, "punch");
             match event {
                 punch::Event::Seen(run) => {
-                    if let Some(seek) = self.seeks.seeks.get_mut(&id) {
+                    if let Some(seek) = self.seeks.all.get_mut(&id) {
                         seek.seen = run;
                     }
                     self.write_due(id, now);
@@ -538,7 +537,7 @@ impl Net {
                 punch::Event::Failed(failure) => self.punch_failed(id, now, failure),
             }
         }
-        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         while let Some(transmit) = seek.punch.poll_transmit() {
             let sent = match transmit.socket.checked_sub(1) {
                 None => send_from_listening(&self.sockets, &transmit),
@@ -552,7 +551,7 @@ impl Net {
 
     fn punch_failed(&mut self, id: SeekId, now: Instant, failure: Failure) {
         let own = self.own_record(0);
-        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         seek.sockets.clear();
         seek.failure = Some(failure);
         seek.last_punch = wall_clock();
@@ -576,7 +575,7 @@ impl Net {
 
     fn open_sockets(&mut self, id: SeekId, wanted: usize) {
         let arrivals = self.seeks.arrivals.clone();
-        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let ipv6 = seek.their.iter().flat_map(|t| &t.external).all(SocketAddr::is_ipv6);
         while seek.sockets.len() + 1 < wanted.min(punch::SOCKETS) {
             match Extra::open(id, seek.sockets.len() + 1, ipv6, arrivals.clone()) {
@@ -598,13 +597,13 @@ impl Net {
         remote: SocketAddr,
         dials: bool,
     ) {
-        let their = self.seeks.seeks.get(&id).and_then(|seek| seek.their.as_ref());
+        let their = self.seeks.all.get(&id).and_then(|seek| seek.their.as_ref());
         let both_public = self.mapping() == Mapping::None
             && their.is_some_and(|their| their.mapping == Mapping::None);
         if !both_public {
             self.seeks.remember_punched(&[remote]);
         }
-        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         seek.is_over(now);
         seek.failure = None;
         seek.last_punch = wall_clock();

@@ -177,7 +177,7 @@ impl Node {
                 _ = tick.tick() => self.look_after_links(room),
             }
         }
-        self.stop().await
+        Box::pin(self.stop()).await
     }
 
     /// Begins an operation; `then` is called with its result, in the order of beginning.

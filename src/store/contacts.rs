@@ -77,6 +77,7 @@ impl Core {
         certificate: &Certificate,
         their_name: &str,
     ) -> Result<Contact> {
+        self.close_accepted_of(who)?;
         if self.is_contact(who)? {
             self.contact_hello(who, their_name)?;
             self.contact_certificate(who, certificate)?;

@@ -255,6 +255,17 @@ impl Core {
         Ok(contact)
     }
 
+    /// Invites of somebody who becomes a contact have done their work: left open, they would
+    /// bring the contact back after a removal.
+    pub(super) fn close_accepted_of(&self, issuer: &Identity) -> Result<()> {
+        self.connection()
+            .prepare_cached(
+                "UPDATE invite SET state = ?2 WHERE accepted AND issuer = ?1 AND state = ?3",
+            )?
+            .execute((issuer.0, USED, OPEN))?;
+        Ok(())
+    }
+
     pub(super) fn fail_accepted(&self, number: i64) -> Result<()> {
         self.invitation(number, Direction::Accepted, 0)?;
         self.set_invite_state(number, FAILED)

@@ -35,6 +35,19 @@ const RESTORE_TITLE: &str = "\x1b[23;2t";
 static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 static PANIC_HOOK: Once = Once::new();
 
+/// Whether there is a terminal to show the screen on.
+///
+/// # Errors
+/// Input or output is none.
+pub fn check() -> io::Result<()> {
+    if io::stdout().is_terminal() && io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "input and output are not both a terminal; `entrenous rpc` is for programs",
+    ))
+}
+
 /// The terminal in the modes that the screen needs.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
@@ -46,11 +59,7 @@ impl Screen {
     /// # Errors
     /// Input or output is no terminal, or it refuses.
     pub fn enter() -> io::Result<Self> {
-        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return Err(io::Error::other(
-                "input and output are not both a terminal; `entrenous rpc` is for programs",
-            ));
-        }
+        check()?;
         PANIC_HOOK.call_once(|| {
             let previous = panic::take_hook();
             panic::set_hook(Box::new(move |info| {

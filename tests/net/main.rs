@@ -51,7 +51,7 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::udp_blocked_and_none", nat::udp_blocked_and_none),
     ("nat::two_symmetric_are_told_why", nat::two_symmetric_are_told_why),
     ("nat::nothing_is_between", nat::nothing_is_between),
-    ("nat::many_offline_cost_little", nat::a_hundred_offline_cost_little),
+    ("nat::many_offline_cost_little", nat::many_offline_cost_little),
     ("storage::full_disk", storage::full_disk),
 ];
 

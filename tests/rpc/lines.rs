@@ -88,7 +88,6 @@ fn later_and_unknown_methods_are_not_found() {
         "addMember",
         "removeMember",
         "leave",
-        "why",
         "Whoami",
         "",
         "rpc.discover",

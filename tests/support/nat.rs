@@ -176,18 +176,10 @@ impl Internet {
         name
     }
 
-    /// A cable between two namespaces.
-    fn cable(&mut self, (a, a_interface): (&str, &str), (b, b_interface): (&str, &str)) {
-        run(&format!(
-            "ip link add {a_interface} netns {a} type veth peer name {b_interface} netns {b} && \
-             ip -n {a} link set {a_interface} up && ip -n {b} link set {b_interface} up"
-        ));
-    }
-
     fn attach_to_wan(&mut self, namespace: &str, interface: &str, address: &str) {
         self.plugs += 1;
         let (wan, plug) = (self.wan.clone(), format!("p{}", self.plugs));
-        self.cable((namespace, interface), (&wan, &plug));
+        cable((namespace, interface), (&wan, &plug));
         run(&format!(
             "ip -n {wan} link set {plug} master br0 && \
              ip -n {namespace} addr add {address}/24 dev {interface}"
@@ -215,7 +207,7 @@ impl Internet {
         let mut names = Vec::new();
         for n in 1..=hosts {
             let host = self.namespace(&format!("s{number}-{n}"));
-            self.cable((&host, "eth0"), (&router, &format!("h{n}")));
+            cable((&host, "eth0"), (&router, &format!("h{n}")));
             run(&format!(
                 "ip -n {router} link set h{n} master lan0 && \
                  ip -n {host} addr add {inside}.{}/24 dev eth0 && \
@@ -228,7 +220,7 @@ impl Internet {
         if matches!(nat, Nat::Carrier | Nat::CarrierSymmetric) {
             let carrier = self.namespace(&format!("c{number}"));
             run(&format!("ip netns exec {carrier} sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'"));
-            self.cable((&router, "wan0"), (&carrier, "lan0"));
+            cable((&router, "wan0"), (&carrier, "lan0"));
             let between = format!("100.64.{number}");
             run(&format!(
                 "ip -n {router} addr add {between}.2/24 dev wan0 && \
@@ -309,6 +301,14 @@ impl Drop for Internet {
             let _ = output(Command::new("ip").args(["netns", "del", name]));
         }
     }
+}
+
+/// A cable between two namespaces.
+fn cable((a, a_interface): (&str, &str), (b, b_interface): (&str, &str)) {
+    run(&format!(
+        "ip link add {a_interface} netns {a} type veth peer name {b_interface} netns {b} && \
+         ip -n {a} link set {a_interface} up && ip -n {b} link set {b_interface} up"
+    ));
 }
 
 fn bridge(namespace: &str, name: &str) {

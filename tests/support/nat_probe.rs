@@ -28,9 +28,9 @@ pub fn run_if_probe() -> bool {
     let Ok(role) = std::env::var(ROLE) else { return false };
     let words: Vec<SocketAddr> = role.split(' ').skip(1).map(|w| w.parse().unwrap()).collect();
     if role.starts_with("server") {
-        serve(words[0], words[1])
+        serve(words[0], words[1]);
     } else {
-        println!("{}", ask(&words))
+        println!("{}", ask(&words));
     }
     true
 }

@@ -36,7 +36,7 @@ pub enum Query {
 impl Net {
     /// Leaves word for somebody, if it is due.
     pub(super) fn write_due(&mut self, id: SeekId, now: Instant) {
-        let Some(seek) = self.seeks.seeks.get(&id) else { return };
+        let Some(seek) = self.seeks.all.get(&id) else { return };
         if self.seeks.queries.len() >= MAX_QUERIES {
             return;
         }
@@ -57,14 +57,14 @@ impl Net {
         self.seeks.queries.insert(query, Query::Write { seek: id });
         let query = kad.get_closest_peers(key.clone());
         self.seeks.queries.insert(query, Query::Closest { seek: id, key, value });
-        if let Some(seek) = self.seeks.seeks.get_mut(&id) {
+        if let Some(seek) = self.seeks.all.get_mut(&id) {
             seek.wrote(&epochs(time), epoch, record, now);
         }
     }
 
     /// Looks whether somebody left word, if it is due.
     pub(super) fn read_due(&mut self, id: SeekId, now: Instant) {
-        let Some(seek) = self.seeks.seeks.get_mut(&id) else { return };
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         if seek.read_due > now || self.seeks.queries.len() >= MAX_QUERIES {
             return;
         }
@@ -103,7 +103,7 @@ impl Net {
             None => {}
             Some(Query::Read { seek, .. }) => {
                 let pauses = self.seeks.read_pauses(now);
-                if let Some(seek) = self.seeks.seeks.get_mut(&seek) {
+                if let Some(seek) = self.seeks.all.get_mut(&seek) {
                     seek.has_read(now, pauses);
                 }
             }
@@ -134,7 +134,7 @@ impl Net {
                     },
                     _ => false,
                 };
-                if let Some(seek) = self.seeks.seeks.get_mut(&seek)
+                if let Some(seek) = self.seeks.all.get_mut(&seek)
                     && nobody
                 {
                     seek.write_anew(now + WRITE_RETRY);

@@ -112,7 +112,8 @@ pub fn send_from_listening(sockets: &quic::Sockets, transmit: &Transmit) -> io::
 fn listening(sockets: &quic::Sockets, to: SocketAddr) -> Option<Arc<UdpSocket>> {
     sockets.listening().into_iter().find(|socket| {
         socket.local_addr().is_ok_and(|local| {
-            local.is_ipv6() == to.is_ipv6() && !(local.ip().is_loopback() && !to.ip().is_loopback())
+            let same_loopback = local.ip().is_loopback() == to.ip().is_loopback();
+            local.is_ipv6() == to.is_ipv6() && (local.ip().is_unspecified() || same_loopback)
         })
     })
 }

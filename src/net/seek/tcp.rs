@@ -69,7 +69,7 @@ impl Net {
     pub(super) fn open_tcp(&mut self, id: SeekId, now: Instant) -> bool {
         let own = self.own_record(0);
         let Some(Seek { tcp: Some(opening), their: Some(their), side, .. }) =
-            self.seeks.seeks.get_mut(&id)
+            self.seeks.all.get_mut(&id)
         else {
             return false;
         };

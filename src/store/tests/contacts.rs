@@ -242,3 +242,17 @@ async fn what_is_known_of_a_contact_changes_and_stays_bounded() {
     let stranger = ann.store.set_verified(Identity([1; 32]), true).await;
     assert_eq!(stranger.unwrap_err(), StoreError::UnknownContact);
 }
+
+#[tokio::test]
+async fn a_second_invite_that_was_accepted_brings_nobody_back() {
+    let (ann, ben) = (Person::new("Ann").await, Person::new("Ben").await);
+    let accepted = [1, 2].map(|secret| ben.store.accept_invite(invite(&ann.id, secret), NOW));
+    let [first, second] = accepted;
+    let (first, second) = (first.await.unwrap(), second.await.unwrap());
+    ben.store.note_issuer(first, ann.certificate).await.unwrap();
+    ben.store.complete_accepted(first, "Ann".to_owned(), NOW).await.unwrap();
+    let open = ben.store.open_invites(NOW).await.unwrap();
+    assert!(open.iter().all(|i| i.number != second), "it waits for somebody who is a contact");
+    ben.store.remove_contact(ann.id).await.unwrap();
+    assert!(ben.store.open_invites(NOW).await.unwrap().is_empty());
+}

@@ -106,7 +106,7 @@ impl Model {
                     let Attempt { path, address, at, outcome } = attempt;
                     let to = if address.is_empty() { String::new() } else { format!(" {address}") };
                     let ago = when::ago(*at, self.now);
-                    text.push_str(&format!("\n{path}{to}, {ago}: {outcome}"));
+                    text.extend(["\n", path, &to, ", ", &ago, ": ", outcome]);
                 }
                 self.window = Some(Window::Text { title: format!("Why: {name}"), text });
             }

@@ -10,6 +10,7 @@ use crate::{
         model::{Model, Pending, Tone},
         timeline::{Direction, PAGE, Timeline, UnreadLine},
         window::{Confirmed, Window},
+        wrap,
     },
 };
 
@@ -211,10 +212,14 @@ impl Model {
         } else if held.deleted {
             self.notify(Tone::Info, "This message is deleted already.");
         } else {
+            let words = held.text.as_deref().unwrap_or_default().split_whitespace();
+            let words: Vec<&str> = words.take(10).collect();
             self.window = Some(Window::Confirm {
-                question: "Delete this message here and at the others? Who has read it has read \
-                           it, and a copy may be kept."
-                    .to_owned(),
+                question: format!(
+                    "Delete “{}” here and at the others? Who has read it has read it, and a copy \
+                     may be kept.",
+                    wrap::truncate(&words.join(" "), 40)
+                ),
                 then: Confirmed::Delete(entry),
             });
         }

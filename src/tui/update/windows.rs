@@ -146,7 +146,11 @@ impl Model {
                 *chosen = Self::list_step(action, *chosen, invites.len());
                 if let (Action::Revoke, Some(invite)) = (action, invites.get(*chosen)) {
                     window = Window::Confirm {
-                        question: "Withdraw this invite? Nobody can use it any more.".to_owned(),
+                        question: if invite.invite.is_some() {
+                            "Withdraw this invite? Nobody can use it any more.".to_owned()
+                        } else {
+                            "Forget this invite? You will not be connected by it.".to_owned()
+                        },
                         then: Confirmed::Revoke(invite.number),
                     };
                 }

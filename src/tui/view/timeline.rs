@@ -30,10 +30,12 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     // What does not fill the view stands at its foot, beside the composer.
     let mut y = height.saturating_sub(rows);
     let selected = if model.is_selecting { timeline.selected() } else { None };
+    let first = shown.first().map_or(0, |part| part.at);
     for part in &shown {
         let Some(entry) = timeline.get(part.at) else { continue };
         let is_selected = selected == Some(entry.entry);
-        let has_author = part.rows.contains(&Row::Author);
+        // The first in view has nobody above it that says the time.
+        let has_author = part.rows.contains(&Row::Author) || part.at == first;
         for row in &part.rows {
             let line = Line { model, timeline, entry, at: part.at, is_selected, has_author };
             line.draw(row, area, y, buffer);

@@ -1,0 +1,142 @@
+//! `entrenous doctor`: what this computer's network allows, in sentences.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+
+use crate::{
+    net::{Config, Event, Net, rendezvous::Mapping},
+    node::api::Scope,
+};
+
+/// How long the nodes of the DHT may take to answer.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// What was found.
+struct Findings {
+    scope: Scope,
+    listen: Vec<String>,
+    nodes: u32,
+    external: Vec<SocketAddr>,
+    mapping: Mapping,
+}
+
+/// Looks for some seconds; a sentence if the network can't even be begun.
+pub async fn run(config: &Config) -> Result<String, String> {
+    let mut net = Net::start(config)?;
+    let until = Instant::now() + PATIENCE;
+    let asks = config.scope == Scope::Everywhere && !config.bootstrap.is_empty();
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        let enough = net.dht_nodes() > 0 && net.mapping() != Mapping::Unknown;
+        let listens = !net.listen_addresses().is_empty();
+        if config.scope == Scope::Offline || enough || (!asks && listens) {
+            break;
+        }
+        if let Ok(Event::Opened(link)) = timeout(left, net.next()).await {
+            // It was for the DHT; nobody is to be talked to.
+            net.stranger(link.id);
+        }
+    }
+    Ok(report(&Findings {
+        scope: config.scope,
+        listen: net.listen_addresses(),
+        nodes: net.dht_nodes(),
+        external: net.external(),
+        mapping: net.mapping(),
+    }))
+}
+
+fn report(findings: &Findings) -> String {
+    let Findings { scope, listen, nodes, external, mapping } = findings;
+    match scope {
+        Scope::Offline => {
+            return "This program is told to stay offline: nobody can be reached.\n".to_owned();
+        }
+        Scope::LanOnly => {
+            return format!(
+                "Listening on:\n  {}\n\nOnly the local network is used (--lan-only): friends are \
+                 found there by mDNS, and nobody else is.\n",
+                listen.join("\n  ")
+            );
+        }
+        Scope::Everywhere => {}
+    }
+    let seen: Vec<_> = external.iter().map(ToString::to_string).collect();
+    let seen = if seen.is_empty() { "nobody says".to_owned() } else { seen.join(", ") };
+    let dht = match nodes {
+        0 => "No node of the DHT answers: friends beyond the local network can't be found. Is \
+              there a connection to the Internet, and is a node given by --bootstrap?"
+            .to_owned(),
+        1 => "One node of the DHT answers.".to_owned(),
+        _ => format!("{nodes} nodes of the DHT answer."),
+    };
+    let nat = match mapping {
+        Mapping::Unknown => {
+            "How the NAT works is not known: that takes two nodes of the DHT at different \
+             addresses."
+        }
+        Mapping::None => {
+            "There is no NAT: everybody can reach this computer, unless a firewall is in the way; \
+             then a way can be opened."
+        }
+        Mapping::Independent => {
+            "The NAT keeps one port for all destinations: a way can be opened to nearly everybody."
+        }
+        Mapping::Dependent { .. } => {
+            "The NAT takes another port for each destination (it is symmetric): a way can be \
+             opened to everybody but those behind a NAT of the same kind, or without UDP. A port \
+             forwarded in the router, and given by --listen, would help."
+        }
+        Mapping::Blocked => {
+            "No UDP gets out: a way can be opened by TCP alone, and not to those behind a \
+             symmetric NAT. UDP should be allowed in this network."
+        }
+    };
+    format!(
+        "Listening on:\n  {}\n\n{dht}\nSeen from outside as: {seen}.\n{nat}\n",
+        listen.join("\n  ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_finding_has_its_sentence() {
+        let findings = |scope, nodes, mapping| Findings {
+            scope,
+            listen: vec!["/ip4/10.0.0.1/udp/4001/quic-v1".to_owned()],
+            nodes,
+            external: vec!["203.0.113.5:4001".parse().unwrap()],
+            mapping,
+        };
+        for (scope, nodes, mapping, words) in [
+            (Scope::Offline, 0, Mapping::Unknown, "stay offline"),
+            (Scope::LanOnly, 0, Mapping::Unknown, "--lan-only"),
+            (Scope::Everywhere, 0, Mapping::Unknown, "No node of the DHT answers"),
+            (Scope::Everywhere, 1, Mapping::Unknown, "takes two nodes"),
+            (Scope::Everywhere, 2, Mapping::None, "There is no NAT"),
+            (Scope::Everywhere, 2, Mapping::Independent, "one port for all"),
+            (Scope::Everywhere, 2, Mapping::Dependent { step: 1 }, "symmetric"),
+            (Scope::Everywhere, 2, Mapping::Blocked, "No UDP gets out"),
+        ] {
+            let report = report(&findings(scope, nodes, mapping));
+            assert!(report.contains(words), "{report}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_ends_by_itself_where_there_is_nothing_to_ask() {
+        let config = Config {
+            scope: Scope::LanOnly,
+            listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()],
+            ..Config::default()
+        };
+        let report = run(&config).await.unwrap();
+        assert!(report.contains("/ip4/127.0.0.1/udp/"), "{report}");
+    }
+}
