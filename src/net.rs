@@ -281,9 +281,13 @@ impl Net {
         let of_dht = self.swarm.behaviour().kad.is_enabled();
         let address = self.swarm.behaviour().links.address(id);
         let stays = of_dht && address.is_some_and(|(_, dialed)| *dialed || self.serves_dht);
+        let dialed = address.is_some_and(|(_, dialed)| *dialed);
         if let Some(standing) = self.standing.get_mut(&id) {
             standing.who = Who::Stranger;
             standing.opened &= !stays;
+            if stays && !dialed {
+                self.swarm.behaviour_mut().links.client(id, standing.peer);
+            }
         }
         if !stays {
             self.close(id);

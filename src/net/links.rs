@@ -32,6 +32,9 @@ pub const MAX_STRANGERS: usize = 64;
 /// each attempt stands for seconds only.
 pub const MAX_STRANGERS_PER_IP: usize = 16;
 
+/// Connections of those who only use the DHT that is served here; half of all that there may be.
+pub const MAX_CLIENTS: usize = 128;
+
 /// A stream was opened on a connection: this is a link now.
 #[derive(Debug)]
 pub struct Opened {
@@ -54,6 +57,8 @@ pub struct Links {
     /// Dials that are to become links; others dial for reasons of their own.
     expected: HashSet<ConnectionId>,
     strangers: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
+    /// Of a node of the DHT: those who are there for that.
+    clients: VecDeque<(ConnectionId, PeerId)>,
     events: VecDeque<ToSwarm<Opened, Order>>,
     waker: Option<Waker>,
 }
@@ -66,6 +71,7 @@ impl Links {
             addresses: HashMap::new(),
             expected: HashSet::new(),
             strangers: VecDeque::new(),
+            clients: VecDeque::new(),
             events: VecDeque::new(),
             waker: None,
         }
@@ -75,6 +81,19 @@ impl Links {
     /// the strangers.
     pub fn known(&mut self, connection: ConnectionId) {
         self.strangers.retain(|(id, ..)| *id != connection);
+    }
+
+    /// Nobody known is there, but the DHT is served: it no longer counts among the strangers. Of
+    /// too many the oldest goes.
+    pub fn client(&mut self, connection: ConnectionId, peer: PeerId) {
+        self.known(connection);
+        self.clients.push_back((connection, peer));
+        if self.clients.len() > MAX_CLIENTS
+            && let Some((oldest, peer_id)) = self.clients.pop_front()
+        {
+            let connection = CloseConnection::One(oldest);
+            self.push(ToSwarm::CloseConnection { peer_id, connection });
+        }
     }
 
     /// A dial under this name is to become a link.
@@ -190,6 +209,7 @@ impl NetworkBehaviour for Links {
     fn on_swarm_event(&mut self, event: FromSwarm) {
         if let FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) = event {
             self.addresses.remove(&connection_id);
+            self.clients.retain(|(id, _)| *id != connection_id);
             self.known(connection_id);
         }
     }
@@ -292,5 +312,24 @@ impl ConnectionHandler for Handler {
             }) => self.stream = Some(stream),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_clients_the_oldest_goes() {
+        let mut links = Links::new(Scope::Everywhere);
+        for id in 0..=MAX_CLIENTS {
+            links.client(ConnectionId::new_unchecked(id), PeerId::random());
+        }
+        assert_eq!(links.clients.len(), MAX_CLIENTS);
+        assert!(matches!(
+            links.events.front(),
+            Some(ToSwarm::CloseConnection { connection: CloseConnection::One(id), .. })
+                if *id == ConnectionId::new_unchecked(0)
+        ));
     }
 }

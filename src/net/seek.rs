@@ -280,7 +280,9 @@ impl Seek {
     }
 
     fn poll_timeout(&self, may_ask: bool) -> Option<Instant> {
-        let again = self.written.values().map(|(_, at)| *at + WRITE_AGAIN).min();
+        // That of an hour that is over is not written again.
+        let newest = self.written.iter().max_by_key(|(epoch, _)| **epoch);
+        let again = newest.map(|(_, (_, at))| *at + WRITE_AGAIN);
         let write = again.map_or(self.write_after, |again| again.max(self.write_after));
         let asks = [Some(self.read_due), Some(write)].into_iter().flatten().filter(|_| may_ask);
         let tcp = self.tcp.map(|tcp| tcp.due);
@@ -416,10 +418,12 @@ impl Net {
         if !due || self.nodes.is_empty() || !self.observed.is_settled(now) {
             return;
         }
+        self.seeks.due = None;
         let may_ask = self.seeks.queries.len() < MAX_QUERIES;
         let (external, mapping) = (self.observed.external(), self.mapping());
         let ids: Vec<_> = self.seeks.all.keys().copied().collect();
         let run = self.seeks.run;
+        let mut own = self.own_record();
         for id in ids {
             let Some(seek) = self.seeks.all.get_mut(&id) else { continue };
             seek.punch.set_own(now, &external, mapping);
@@ -436,20 +440,24 @@ impl Net {
                     seek.is_over(now);
                 }
             }
-            self.write_due(id, now);
+            self.write_due(id, &mut own, now);
             self.read_due(id, now);
             self.carry_out(id, now);
         }
-        self.seeks.due = self.seeks.poll_timeout();
+        // Unless one of them has just seen somebody, of which its record is to tell.
+        if self.seeks.due.is_none_or(|due| due < now) {
+            self.seeks.due = self.seeks.poll_timeout();
+        }
     }
 
-    fn own_record(&self, seen: u64) -> Record {
+    /// What there is to be said to anybody; whom one has seen is to be added.
+    fn own_record(&self) -> Record {
         let listen = self.listen.iter().filter_map(quic::socket_address);
         let local = listen.filter(|address| is_private(address.ip()));
         Record {
             time: 0,
             run: self.seeks.run,
-            seen,
+            seen: 0,
             peer: peer_key(&self.peer_id()),
             external: self.observed.external(),
             local: local.take(MAX_ADDRESSES).collect(),
@@ -528,7 +536,7 @@ impl Net {
                     if let Some(seek) = self.seeks.all.get_mut(&id) {
                         seek.seen = run;
                     }
-                    self.write_due(id, now);
+                    self.seeks.touch(now);
                 }
                 punch::Event::Sockets(wanted) => self.open_sockets(id, wanted),
                 punch::Event::Open { socket, remote, dials } => {
@@ -550,7 +558,7 @@ impl Net {
     }
 
     fn punch_failed(&mut self, id: SeekId, now: Instant, failure: Failure) {
-        let own = self.own_record(0);
+        let own = self.own_record();
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         seek.sockets.clear();
         seek.failure = Some(failure);
@@ -618,5 +626,85 @@ impl Net {
         let target = Target::Peer(peer);
         self.dialer.add(now, target.clone(), Origin::Contact, multiaddress(remote));
         self.dialer.resume(now, &target);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seek(now: Instant) -> Seek {
+        let secret = PairSecret::from_bytes([1; 32]);
+        Seek::new(Sought { secret, side: Side::First }, 7, 0, now)
+    }
+
+    fn record() -> Record {
+        Record {
+            time: 0,
+            run: 7,
+            seen: 0,
+            peer: [0; 32],
+            external: Vec::new(),
+            local: Vec::new(),
+            tcp: Vec::new(),
+            mapping: Mapping::Unknown,
+        }
+    }
+
+    #[test]
+    fn a_record_is_written_once_until_it_changes_or_is_old() {
+        let (now, pause) = (Instant::now(), Duration::from_secs(1));
+        let mut seek = seek(now);
+        assert_eq!(seek.epoch_to_write(&[5], &record(), now), Some(5));
+        seek.wrote(&[5], 5, record(), now);
+        assert_eq!(seek.epoch_to_write(&[5], &record(), now + pause), None);
+        let seen = Record { seen: 9, ..record() };
+        assert_eq!(seek.epoch_to_write(&[5], &seen, now), None, "not at once");
+        assert_eq!(seek.epoch_to_write(&[5], &seen, now + pause), Some(5));
+        assert_eq!(seek.epoch_to_write(&[5], &record(), now + WRITE_AGAIN), Some(5));
+        assert_eq!(seek.epoch_to_write(&[5, 6], &record(), now + pause), Some(6));
+        seek.write_anew(now);
+        assert_eq!(seek.epoch_to_write(&[5], &record(), now + pause), Some(5));
+    }
+
+    #[test]
+    fn nothing_is_due_for_an_hour_that_is_over() {
+        let now = Instant::now();
+        let mut seek = seek(now);
+        seek.wrote(&[5], 5, record(), now);
+        let later = now + Duration::from_secs(600);
+        seek.wrote(&[5, 6], 6, record(), later);
+        seek.read_due = later + WRITE_AGAIN * 2;
+        let due = seek.poll_timeout(true).unwrap();
+        assert_eq!(due, later + WRITE_AGAIN);
+        assert_eq!(seek.epoch_to_write(&[6], &record(), due), Some(6), "or it would stay due");
+    }
+
+    #[test]
+    fn many_cost_no_more_looks_than_some() {
+        let now = Instant::now();
+        let mut seeks = Seeks::default();
+        for (count, fast, slow) in [(1, 400, 30_000), (20, 1000, 60_000), (1000, 30_000, 300_000)] {
+            seeks.all = (0..count)
+                .map(|n: u32| {
+                    let mut id = [0; 32];
+                    id[..4].copy_from_slice(&n.to_be_bytes());
+                    (id, seek(now))
+                })
+                .collect();
+            let millis = Duration::from_millis;
+            assert_eq!(seeks.read_pauses(now), (millis(fast), millis(slow)));
+        }
+    }
+
+    #[test]
+    fn addresses_that_were_punched_are_bounded() {
+        let mut seeks = Seeks::default();
+        let address = |port| SocketAddr::from(([203, 0, 113, 1], port));
+        for port in 1..1000 {
+            seeks.remember_punched(&[address(port)]);
+        }
+        assert_eq!(seeks.punched.len(), MAX_PUNCHED);
+        assert!(seeks.is_punched(address(999)) && !seeks.is_punched(address(1)));
     }
 }

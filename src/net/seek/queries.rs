@@ -8,7 +8,10 @@ use libp2p::{
 };
 
 use super::{SeekId, epochs, wall_clock};
-use crate::net::{Net, rendezvous::Place};
+use crate::net::{
+    Net,
+    rendezvous::{Place, Record},
+};
 
 /// Queries at a time, so that many contacts don't make many packets.
 pub const MAX_QUERIES: usize = 24;
@@ -35,17 +38,17 @@ pub enum Query {
 
 impl Net {
     /// Leaves word for somebody, if it is due.
-    pub(super) fn write_due(&mut self, id: SeekId, now: Instant) {
+    pub(super) fn write_due(&mut self, id: SeekId, own: &mut Record, now: Instant) {
         let Some(seek) = self.seeks.all.get(&id) else { return };
         if self.seeks.queries.len() >= MAX_QUERIES {
             return;
         }
-        let record = self.own_record(seek.seen);
+        own.seen = seek.seen;
         let time = wall_clock();
-        let Some(epoch) = seek.epoch_to_write(&epochs(time), &record, now) else { return };
+        let Some(epoch) = seek.epoch_to_write(&epochs(time), own, now) else { return };
+        let record = own.clone();
         let place = Place::new(&seek.secret, seek.side, epoch);
-        let mut written = record.clone();
-        written.time = time;
+        let written = Record { time, ..record.clone() };
         let (Ok(value), key) = (place.write(&written, &mut rand::rng()), place.key()) else {
             return;
         };

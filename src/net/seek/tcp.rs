@@ -67,7 +67,7 @@ pub fn is_possible(own: &Record, their: &Record) -> bool {
 impl Net {
     /// Dials by TCP, if that is due. Returns whether there is no further attempt.
     pub(super) fn open_tcp(&mut self, id: SeekId, now: Instant) -> bool {
-        let own = self.own_record(0);
+        let own = self.own_record();
         let Some(Seek { tcp: Some(opening), their: Some(their), side, .. }) =
             self.seeks.all.get_mut(&id)
         else {
