@@ -1,4 +1,6 @@
-//! Which kinds of NAT meet, and how fast: `cargo bench --bench nat_matrix [-- RUNS [KIND…]]`.
+//! Which kinds of NAT meet, and how fast:
+//! `cargo bench --bench nat_matrix [-- [RUNS] [loss=PERCENT] [KIND…]]`. With kinds, only pairs of
+//! these; with a loss, each router drops so many packets, either way.
 //!
 //! Each pair of kinds is a small internet of network namespaces with real `entrenous rpc`
 //! processes and two nodes of the DHT. Two people pair by an invite and start anew 5 times (unless
@@ -41,20 +43,28 @@ fn main() -> ExitCode {
     }
     let words: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let runs = words.iter().find_map(|word| word.parse().ok()).unwrap_or(5);
+    let loss = words.iter().find_map(|word| word.strip_prefix("loss=")?.parse().ok()).unwrap_or(0);
     let named: Vec<Nat> =
         Nat::ALL.into_iter().filter(|nat| words.contains(&nat.to_string())).collect();
     let mut worst = Vec::new();
     println!("| pair | online | median s | worst s | path |\n|---|---|---|---|---|");
     for (index, a) in Nat::ALL.into_iter().enumerate() {
         for b in Nat::ALL.into_iter().skip(index) {
-            if !named.is_empty() && !named.contains(&a) && !named.contains(&b) {
+            let wanted = named.is_empty() || (named.contains(&a) && named.contains(&b));
+            if !wanted {
                 continue;
             }
             // Random ports on one side need foreseeable ones, and UDP, on the other.
             let no_help =
                 |nat: Nat| nat.is_symmetric() || matches!(nat, Nat::Counting | Nat::UdpBlocked);
             let impossible = (a.is_symmetric() && no_help(b)) || (b.is_symmetric() && no_help(a));
-            let outcome = World::new(a, b).meet(runs, impossible);
+            let world = World::new(a, b);
+            for (site, nat) in [a, b].into_iter().enumerate() {
+                if nat != Nat::None && loss > 0 {
+                    world.internet.lose(site, loss);
+                }
+            }
+            let outcome = world.meet(runs, impossible);
             println!("{}", row(a, b, runs, &outcome));
             if outcome.met.len() < runs && !impossible {
                 worst.push(format!("{a} × {b}"));

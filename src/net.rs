@@ -590,7 +590,8 @@ impl Net {
             return;
         }
         // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
-        let dialable = dialed || address::is_quic(&address);
+        // A client takes nobody for a node who comes by himself: he may want to be the only one.
+        let dialable = dialed || (self.serves_dht && address::is_quic(&address));
         let (plain, _) = address::split_peer(address);
         let behaviour = self.swarm.behaviour_mut();
         if let Some(kad) = behaviour.kad.as_mut().filter(|_| dialable) {

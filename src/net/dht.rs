@@ -32,7 +32,7 @@ const STORED_FOR: Duration = Duration::from_secs(2 * 3600);
 
 /// How long a query may take. On a network of many nodes that come and go, most that answer at
 /// all answer well within this.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many nodes keep each record.
 const REPLICATION: NonZeroUsize = NonZeroUsize::new(20).unwrap();

@@ -35,6 +35,9 @@ pub const MAX_STRANGERS_PER_IP: usize = 16;
 /// Connections of those who only use the DHT that is served here; half of all that there may be.
 pub const MAX_CLIENTS: usize = 128;
 
+/// Of these, how many from one network: a carrier's NAT has many behind it.
+pub const MAX_CLIENTS_PER_NETWORK: usize = 32;
+
 /// A stream was opened on a connection: this is a link now.
 #[derive(Debug)]
 pub struct Opened {
@@ -58,7 +61,7 @@ pub struct Links {
     expected: HashSet<ConnectionId>,
     strangers: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
     /// Of a node of the DHT: those who are there for that.
-    clients: VecDeque<(ConnectionId, PeerId)>,
+    clients: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
     events: VecDeque<ToSwarm<Opened, Order>>,
     waker: Option<Waker>,
 }
@@ -81,19 +84,28 @@ impl Links {
     /// the strangers.
     pub fn known(&mut self, connection: ConnectionId) {
         self.strangers.retain(|(id, ..)| *id != connection);
+        self.clients.retain(|(id, ..)| *id != connection);
     }
 
     /// Nobody known is there, but the DHT is served: it no longer counts among the strangers. Of
-    /// too many the oldest goes.
+    /// too many the oldest goes, first of the same network.
     pub fn client(&mut self, connection: ConnectionId, peer: PeerId) {
+        let address = self.addresses.get(&connection);
+        let network = address.and_then(|(address, _)| address::network(address));
         self.known(connection);
-        self.clients.push_back((connection, peer));
-        if self.clients.len() > MAX_CLIENTS
-            && let Some((oldest, peer_id)) = self.clients.pop_front()
-        {
+        let same = |(.., other): &(_, _, Option<IpAddr>)| *other == network;
+        let crowded =
+            self.clients.iter().filter(|client| same(client)).count() >= MAX_CLIENTS_PER_NETWORK;
+        let oldest = if crowded {
+            self.clients.iter().position(same)
+        } else {
+            (self.clients.len() >= MAX_CLIENTS).then_some(0)
+        };
+        if let Some((oldest, peer_id, _)) = oldest.and_then(|at| self.clients.remove(at)) {
             let connection = CloseConnection::One(oldest);
             self.push(ToSwarm::CloseConnection { peer_id, connection });
         }
+        self.clients.push_back((connection, peer, network));
     }
 
     /// A dial under this name is to become a link.
@@ -139,7 +151,7 @@ impl Links {
         peer: PeerId,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let ip = address::ip(remote);
+        let ip = address::network(remote);
         if self.strangers.iter().filter(|(.., other)| *other == ip).count() >= MAX_STRANGERS_PER_IP
         {
             return Err(ConnectionDenied::new(TooManyStrangers));
@@ -209,7 +221,6 @@ impl NetworkBehaviour for Links {
     fn on_swarm_event(&mut self, event: FromSwarm) {
         if let FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) = event {
             self.addresses.remove(&connection_id);
-            self.clients.retain(|(id, _)| *id != connection_id);
             self.known(connection_id);
         }
     }
@@ -319,17 +330,41 @@ impl ConnectionHandler for Handler {
 mod tests {
     use super::*;
 
+    fn client(links: &mut Links, id: usize, address: &str) {
+        let connection = ConnectionId::new_unchecked(id);
+        links.addresses.insert(connection, (address.parse().unwrap(), false));
+        links.client(connection, PeerId::random());
+    }
+
+    fn closed(links: &Links) -> Vec<ConnectionId> {
+        let closed = links.events.iter().map(|event| match event {
+            ToSwarm::CloseConnection { connection: CloseConnection::One(id), .. } => *id,
+            event => panic!("{event:?}"),
+        });
+        closed.collect()
+    }
+
     #[test]
     fn of_too_many_clients_the_oldest_goes() {
         let mut links = Links::new(Scope::Everywhere);
         for id in 0..=MAX_CLIENTS {
-            links.client(ConnectionId::new_unchecked(id), PeerId::random());
+            client(&mut links, id, &format!("/ip4/203.0.{id}.1/tcp/4001"));
         }
         assert_eq!(links.clients.len(), MAX_CLIENTS);
-        assert!(matches!(
-            links.events.front(),
-            Some(ToSwarm::CloseConnection { connection: CloseConnection::One(id), .. })
-                if *id == ConnectionId::new_unchecked(0)
-        ));
+        assert_eq!(closed(&links), [ConnectionId::new_unchecked(0)]);
+    }
+
+    #[test]
+    fn one_network_pushes_out_nobody_but_itself_and_one_client_counts_once() {
+        let mut links = Links::new(Scope::Everywhere);
+        client(&mut links, 0, "/ip4/203.0.113.1/tcp/4001");
+        for id in 1..=MAX_CLIENTS_PER_NETWORK + 2 {
+            client(&mut links, id, &format!("/ip6/2001:db8::{id:x}/tcp/4001"));
+        }
+        assert_eq!(closed(&links), [1, 2].map(ConnectionId::new_unchecked));
+        links.client(ConnectionId::new_unchecked(0), PeerId::random());
+        assert_eq!(links.clients.len(), MAX_CLIENTS_PER_NETWORK + 1);
+        links.known(ConnectionId::new_unchecked(0));
+        assert_eq!(links.clients.len(), MAX_CLIENTS_PER_NETWORK);
     }
 }

@@ -30,8 +30,10 @@ pub struct Observed {
 impl Observed {
     /// An observer says what it sees.
     pub fn handle(&mut self, now: Instant, observer: IpAddr, seen: SocketAddr, quic: bool) {
-        // One in our own network does not see us from outside.
-        if is_local(observer) || seen.ip().is_unspecified() || seen.port() == 0 {
+        // One in our own network does not see us from outside, and nobody sees us by another
+        // version of IP than that by which we came.
+        let same_version = observer.is_ipv4() == seen.is_ipv4();
+        if is_local(observer) || !same_version || seen.ip().is_unspecified() || seen.port() == 0 {
             return;
         }
         self.since.get_or_insert(now);
@@ -59,9 +61,13 @@ impl Observed {
     }
 
     /// UDP addresses as others see them; where the port differs by destination, the last observed
-    /// is the last.
+    /// is the last, or the highest where the NAT counts upwards.
     pub fn external(&self) -> Vec<SocketAddr> {
-        distinct(&self.udp)
+        let mut all = distinct(&self.udp);
+        if matches!(self.mapping(), Mapping::Dependent { step: 1.. }) {
+            all.sort_by_key(SocketAddr::port);
+        }
+        all
     }
 
     /// TCP addresses as others see them.
@@ -86,7 +92,11 @@ impl Observed {
                 // Other connections may have taken ports in between, so the least counts.
                 let same_way = steps.iter().all(|step| step.signum() == steps[0].signum());
                 let step = steps.iter().copied().min_by_key(|step| step.unsigned_abs());
-                Mapping::Dependent { step: step.filter(|_| same_way).unwrap_or(0) }
+                let step = step.filter(|_| same_way).unwrap_or(0);
+                // Two may be asked at once and answer in any order; NATs that count count upwards.
+                Mapping::Dependent {
+                    step: if steps.len() == 1 { step.saturating_abs() } else { step },
+                }
             }
         }
     }
@@ -130,6 +140,10 @@ mod tests {
         assert_eq!(of([4000, 4001, 4004]), Mapping::Dependent { step: 1 });
         assert_eq!(of([4004, 4002, 4000]), Mapping::Dependent { step: -2 });
         assert_eq!(of([4000, 61_000, 9000]), Mapping::Dependent { step: 0 });
+        let two =
+            observed(&[("203.0.113.1", "198.51.100.1:4001"), ("203.0.113.2", "198.51.100.1:4000")]);
+        assert_eq!(two.mapping(), Mapping::Dependent { step: 1 }, "answers in any order");
+        assert_eq!(two.external().last().map(SocketAddr::port), Some(4001));
         assert_eq!(observed(&[]).mapping(), Mapping::Unknown);
         assert_eq!(observed(&[("203.0.113.1", "198.51.100.1:4000")]).mapping(), Mapping::Unknown);
     }

@@ -58,6 +58,13 @@ const DIRECT_TICKS: u64 = 5;
 /// Probes a tick over ports that are guessed: 400 a second, each of 25 bytes.
 const SPRAY_PER_TICK: usize = 4;
 
+/// Ticks between two probes where both NATs count: slow enough that two who begin half a second
+/// apart are not far apart.
+const COUNTING_TICKS: u64 = 3;
+
+/// How far from the expected port those probes go: twice as many packets until two meet.
+const COUNTING_SPREAD: i16 = 24;
+
 /// Sockets opened a tick, so that a router's table is not filled at once.
 const OPEN_PER_TICK: usize = 8;
 
@@ -65,7 +72,7 @@ const OPEN_PER_TICK: usize = 8;
 const PREDICTED: u16 = 600;
 
 /// A step between two ports that still is counting.
-const MAX_STEP: i16 = 16;
+const MAX_STEP: u16 = 16;
 
 /// The mappings of the many sockets are renewed within this: NATs keep silent ones 30 s or more.
 const REFRESH_TICKS: usize = 1000;
@@ -139,6 +146,8 @@ pub struct Punch {
     due: Option<Instant>,
     /// Ports to try, the next last.
     ports: Vec<u16>,
+    /// Where both NATs count: how far ahead of the last known port to aim.
+    aims: Vec<i16>,
     answered: HashMap<(usize, SocketAddr), u32>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -207,6 +216,7 @@ impl Punch {
             ticks: 0,
             due: None,
             ports: Vec::new(),
+            aims: Vec::new(),
             answered: HashMap::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -354,6 +364,8 @@ impl Punch {
         self.stage = Stage::Waiting;
         self.due = None;
         self.ports.clear();
+        self.aims.clear();
+        self.sockets = 1;
         let Some(their) = &self.their else { return };
         if their.mapping == Mapping::Blocked || self.own.mapping == Mapping::Blocked {
             return self.fail(Failure::Blocked);
@@ -362,7 +374,7 @@ impl Punch {
             return;
         }
         let mutual = their.seen == self.run;
-        if way(self.own.mapping, their.mapping).is_none() {
+        if way(self.own.mapping, their.mapping).is_none() && !self.have_ipv6() {
             return self.fail(Failure::BothUnforeseeable);
         }
         self.send_openers();
@@ -386,6 +398,7 @@ impl Punch {
 
     fn start_probing(&mut self, now: Instant) {
         self.stage = Stage::Probing { since: now, chosen: None };
+        self.aims.clear();
         self.ticks = 0;
         self.due = Some(now);
     }
@@ -397,18 +410,39 @@ impl Punch {
             return;
         }
         let Some(their) = &self.their else { return };
-        let Some(way) = way(self.own.mapping, their.mapping) else { return };
-        let external = their.external.clone();
-        let Some(first) = external.last().copied() else { return };
+        let way = way(self.own.mapping, their.mapping);
+        // What is known of ports is known of IPv4.
+        let ipv4 = their.external.iter().rev().find(|address| address.is_ipv4());
+        let Some(first) = ipv4.or(their.external.last()).copied() else { return };
         let step = match their.mapping {
             Mapping::Dependent { step } => step,
             _ => 0,
         };
         match way {
-            Way::Direct => self.tick_direct(),
-            Way::ManySockets => self.tick_many_sockets(first),
-            Way::ManyPorts => self.tick_many_ports(first, step),
-            Way::Counting => self.tick_counting(first, step),
+            Some(Way::Direct) => self.tick_direct(),
+            Some(Way::ManySockets) => self.tick_many_sockets(first),
+            Some(Way::ManyPorts) => self.tick_many_ports(first, step),
+            Some(Way::Counting) => self.tick_counting(first, step),
+            None => {}
+        }
+        if way != Some(Way::Direct) && self.have_ipv6() {
+            self.tick_ipv6();
+        }
+    }
+
+    /// Whether both have addresses of IPv6, which no NAT stands before.
+    fn have_ipv6(&self) -> bool {
+        let their = self.their.iter().flat_map(|their| &their.external);
+        self.own.external.iter().any(SocketAddr::is_ipv6) && { their }.any(SocketAddr::is_ipv6)
+    }
+
+    fn tick_ipv6(&mut self) {
+        if self.ticks % DIRECT_TICKS != 1 {
+            return;
+        }
+        let their = self.their.iter().flat_map(|their| their.external.clone());
+        for to in their.filter(SocketAddr::is_ipv6).collect::<Vec<_>>() {
+            self.send(0, to, None, Kind::Probe);
         }
     }
 
@@ -469,19 +503,21 @@ impl Punch {
         }
     }
 
-    /// The n-th packet of each side uses the n-th next port of its own, so it is sent to the n-th
-    /// next port of the other.
+    /// Each packet to another port takes the next port of the own NAT. Which one the other's NAT
+    /// has come to is known but for what either side has sent elsewhere, or sent earlier, so the
+    /// aim is spread a little: after as many packets as the spread is wide two meet.
     fn tick_counting(&mut self, last: SocketAddr, step: i16) {
-        let next =
-            |n: i16| SocketAddr::new(last.ip(), last.port().wrapping_add_signed(step.signum() * n));
-        let n = i16::try_from(self.ticks / 4).unwrap_or(i16::MAX);
-        if self.ticks % 4 == 1 && n < 40 {
-            self.send(0, next(n + 1), None, Kind::Probe);
-        } else if self.ticks.is_multiple_of(50) {
-            for n in 1..=n.min(40) {
-                self.send(0, next(n), None, Kind::Probe);
-            }
+        if self.ticks % COUNTING_TICKS != 1 {
+            return;
         }
+        // No port twice: a packet to the same takes no other port of the own NAT.
+        let sent = i16::try_from(self.ticks / COUNTING_TICKS).unwrap_or(i16::MAX);
+        self.aims.retain(|aim| *aim >= sent.saturating_sub(COUNTING_SPREAD));
+        let nearest = if sent == 0 { -COUNTING_SPREAD } else { COUNTING_SPREAD };
+        self.aims.extend((nearest..=COUNTING_SPREAD).map(|aim| aim.saturating_add(sent + 1)));
+        let ahead = self.aims.swap_remove(self.rng.random_range(..self.aims.len()));
+        let port = last.port().wrapping_add_signed(step.signum().saturating_mul(ahead));
+        self.send(0, SocketAddr::new(last.ip(), port), None, Kind::Probe);
     }
 
     /// Whether a path is being tried; then nothing else is sent.
@@ -548,7 +584,7 @@ fn is_unforeseeable(mapping: Mapping) -> bool {
 }
 
 fn is_counting(step: i16) -> bool {
-    step != 0 && step.abs() <= MAX_STEP
+    (1..=MAX_STEP).contains(&step.unsigned_abs())
 }
 
 /// How two mappings are got through, from the first one's side.

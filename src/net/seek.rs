@@ -79,6 +79,9 @@ const MAX_AGE: UnixMillis = 3 * 3600 * 1000;
 /// [`SLOWEST_READ`].
 const AGAIN: Duration = Duration::from_secs(15);
 
+/// Punches with many sockets at a time: each takes 256 of the system's files.
+const MAX_MANY: usize = 2;
+
 /// Addresses remembered that were got through to.
 const MAX_PUNCHED: usize = 64;
 
@@ -121,6 +124,8 @@ pub(super) struct Seeks {
     punched: VecDeque<SocketAddr>,
     /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
     due: Option<Instant>,
+    /// When it was looked last.
+    asked: Instant,
     arrivals: mpsc::Sender<Arrived>,
     pub(super) arrived: mpsc::Receiver<Arrived>,
 }
@@ -139,6 +144,8 @@ struct Seek {
     written: HashMap<u64, (Record, Instant)>,
     write_after: Instant,
     read_due: Instant,
+    /// A look is under way.
+    is_reading: bool,
     fast_until: Instant,
     /// Opened for the punch; the first one has number 1 there.
     sockets: Vec<Extra>,
@@ -164,6 +171,7 @@ impl Default for Seeks {
             last_words: HashMap::new(),
             punched: VecDeque::new(),
             due: None,
+            asked: Instant::now(),
             arrivals,
             arrived,
         }
@@ -208,8 +216,7 @@ impl Seeks {
     }
 
     /// When something is due.
-    fn poll_timeout(&self) -> Option<Instant> {
-        let may_ask = self.queries.len() < MAX_QUERIES;
+    fn poll_timeout(&self, may_ask: bool) -> Option<Instant> {
         let seeks = self.all.values();
         seeks.filter_map(|seek| seek.poll_timeout(may_ask)).min()
     }
@@ -237,6 +244,7 @@ impl Seek {
             written: HashMap::new(),
             write_after: now,
             read_due: now,
+            is_reading: false,
             fast_until: now + FAST_FOR,
             sockets: Vec::new(),
             tcp: None,
@@ -318,6 +326,7 @@ impl Seek {
     fn has_read(&mut self, now: Instant, (fast, slow): (Duration, Duration)) {
         let pause = if now < self.fast_until { fast } else { slow };
         self.read_due = now + pause;
+        self.is_reading = false;
         self.last_read = wall_clock();
     }
 
@@ -381,10 +390,9 @@ impl Net {
         let Seeks { all, last_words, run, .. } = &mut self.seeks;
         all.retain(|id, seek| {
             let stays = wanted.contains_key(id);
-            if let Some(their) = &seek.their
-                && !stays
-            {
-                last_words.insert(*id, their.time);
+            if !stays {
+                let last = seek.their.as_ref().map_or(0, |their| their.time);
+                last_words.insert(*id, last.max(seek.after));
             }
             stays
         });
@@ -406,25 +414,36 @@ impl Net {
 
     /// When [`Self::seek_due`] is to be called.
     pub(super) fn poll_seek_timeout(&self) -> Option<Instant> {
-        let settled = self.observed.is_settled(Instant::now());
-        let due = if settled { self.seeks.due } else { self.observed.poll_timeout() };
-        due.filter(|_| !self.nodes.is_empty())
+        // As soon as enough is known, everything that waits for it is due.
+        [self.seeks.due, self.observed.poll_timeout().filter(|at| *at > self.seeks.asked)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether the DHT can be asked, and there is something to tell.
+    fn may_ask(&self, now: Instant) -> bool {
+        !self.nodes.is_empty()
+            && self.observed.is_settled(now)
+            && self.seeks.queries.len() < MAX_QUERIES
     }
 
     /// Reads, writes and sends what is due.
     pub(super) fn seek_due(&mut self) {
         let now = Instant::now();
-        let due = self.seeks.due.is_some_and(|due| due <= now);
-        if !due || self.nodes.is_empty() || !self.observed.is_settled(now) {
+        if self.poll_seek_timeout().is_none_or(|due| due > now) {
             return;
         }
         self.seeks.due = None;
-        let may_ask = self.seeks.queries.len() < MAX_QUERIES;
+        self.seeks.asked = now;
+        let may_ask = self.may_ask(now);
         let (external, mapping) = (self.observed.external(), self.mapping());
-        let ids: Vec<_> = self.seeks.all.keys().copied().collect();
+        // Of many, whose turn is overdue comes first.
+        let mut ids: Vec<_> = self.seeks.all.iter().map(|(id, s)| (s.read_due, *id)).collect();
+        ids.sort_unstable();
         let run = self.seeks.run;
         let mut own = self.own_record();
-        for id in ids {
+        for (_, id) in ids {
             let Some(seek) = self.seeks.all.get_mut(&id) else { continue };
             seek.punch.set_own(now, &external, mapping);
             if seek.poll_timeout(may_ask).is_some_and(|due| due <= now) {
@@ -440,13 +459,15 @@ impl Net {
                     seek.is_over(now);
                 }
             }
-            self.write_due(id, &mut own, now);
-            self.read_due(id, now);
+            if self.may_ask(now) {
+                self.write_due(id, &mut own, now);
+                self.read_due(id, now);
+            }
             self.carry_out(id, now);
         }
         // Unless one of them has just seen somebody, of which its record is to tell.
         if self.seeks.due.is_none_or(|due| due < now) {
-            self.seeks.due = self.seeks.poll_timeout();
+            self.seeks.due = self.seeks.poll_timeout(self.may_ask(now));
         }
     }
 
@@ -466,14 +487,14 @@ impl Net {
         }
     }
 
-    /// Something was found under the other's name.
-    fn handle_found(&mut self, id: SeekId, epoch: u64, value: &[u8], now: Instant) {
-        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+    /// Something was found under the other's name. Returns whether it is genuine.
+    fn handle_found(&mut self, id: SeekId, epoch: u64, value: &[u8], now: Instant) -> bool {
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return false };
         let place = Place::new(&seek.secret, seek.side.other(), epoch);
-        let Ok(record) = place.read(value) else { return };
+        let Ok(record) = place.read(value) else { return false };
         let known = seek.their.as_ref().map_or(seek.after, |their| their.time.max(seek.after));
-        if record.time <= known || record.time + MAX_AGE < wall_clock() {
-            return;
+        if record.time <= known || record.time.saturating_add(MAX_AGE) < wall_clock() {
+            return true;
         }
         tracing::debug!(mapping = ?record.mapping, mutual = record.seen == self.seeks.run, "word");
         if seek.their.as_ref().is_none_or(|their| their.run != record.run) {
@@ -486,7 +507,12 @@ impl Net {
             seek.their = Some(record.clone());
             seek.begin_anew(self.seeks.run, now);
         } else {
+            let was_idle = !seek.punch.is_under_way() && seek.tcp.is_none();
             seek.punch.handle_record(now, record.clone());
+            if was_idle && record.seen == self.seeks.run {
+                // They begin anew, and may have used up what was written for the time before.
+                seek.write_anew(now);
+            }
         }
         seek.fast_until = now + FAST_FOR;
         seek.their = Some(record.clone());
@@ -498,6 +524,7 @@ impl Net {
             }
         }
         self.carry_out(id, now);
+        true
     }
 
     /// A datagram on a listening socket that is not QUIC.
@@ -583,6 +610,11 @@ impl Net {
 
     fn open_sockets(&mut self, id: SeekId, wanted: usize) {
         let arrivals = self.seeks.arrivals.clone();
+        let others = self.seeks.all.iter().filter(|(o, s)| **o != id && !s.sockets.is_empty());
+        if others.count() >= MAX_MANY {
+            // Its turn comes with the next attempt.
+            return;
+        }
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let ipv6 = seek.their.iter().flat_map(|t| &t.external).all(SocketAddr::is_ipv6);
         while seek.sockets.len() + 1 < wanted.min(punch::SOCKETS) {
@@ -658,9 +690,9 @@ mod tests {
         assert_eq!(seek.epoch_to_write(&[5], &record(), now), Some(5));
         seek.wrote(&[5], 5, record(), now);
         assert_eq!(seek.epoch_to_write(&[5], &record(), now + pause), None);
-        let seen = Record { seen: 9, ..record() };
-        assert_eq!(seek.epoch_to_write(&[5], &seen, now), None, "not at once");
-        assert_eq!(seek.epoch_to_write(&[5], &seen, now + pause), Some(5));
+        let changed = Record { seen: 9, ..record() };
+        assert_eq!(seek.epoch_to_write(&[5], &changed, now), None, "not at once");
+        assert_eq!(seek.epoch_to_write(&[5], &changed, now + pause), Some(5));
         assert_eq!(seek.epoch_to_write(&[5], &record(), now + WRITE_AGAIN), Some(5));
         assert_eq!(seek.epoch_to_write(&[5, 6], &record(), now + pause), Some(6));
         seek.write_anew(now);

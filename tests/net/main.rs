@@ -52,6 +52,7 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::two_symmetric_are_told_why", nat::two_symmetric_are_told_why),
     ("nat::nothing_is_between", nat::nothing_is_between),
     ("nat::many_offline_cost_little", nat::many_offline_cost_little),
+    ("nat::who_was_lost_is_found_again", nat::who_was_lost_is_found_again),
     ("storage::full_disk", storage::full_disk),
 ];
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     at_most, figure,
-    lab::wait_for,
+    lab::{run, wait_for},
     measured_or,
     nat::{Internet, Nat},
     process::Process,
@@ -137,4 +137,29 @@ pub fn many_offline_cost_little() {
     let a_second = (Internet::traffic(host, "eth0") - before) / time;
     figure(&format!("{OFFLINE} offline contacts, bytes a second"), a_second);
     at_most("bytes a second", a_second, 3_000, 100_000);
+}
+
+/// Whoever is killed, or moves to another address, is found again.
+pub fn who_was_lost_is_found_again() {
+    let world = World::new(Nat::PortRestricted, Nat::Restricted);
+    let [a, mut b] = world.start();
+    pair(&a, &b);
+    let ids = [id(&a), id(&b)];
+    b.kill();
+    drop(b);
+    let b = world.people[1].start();
+    let began = Instant::now();
+    let found = b.online(&ids[0]).max(a.online(&ids[1])) - began;
+    figure("found again after kill -9", format!("{:.1} s", found.as_secs_f64()));
+
+    let host = &world.internet.sites[0].hosts[0];
+    run(&format!(
+        "ip -n {host} addr del 10.1.0.10/24 dev eth0 && \
+         ip -n {host} addr add 10.1.0.77/24 dev eth0 && \
+         ip -n {host} route add default via 10.1.0.1"
+    ));
+    let began = Instant::now();
+    let found = b.online(&ids[0]).max(a.online(&ids[1])) - began;
+    figure("found again at another address", format!("{:.1} s", found.as_secs_f64()));
+    at_most("found again", found, Duration::from_secs(20), Duration::from_secs(30));
 }

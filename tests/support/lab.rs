@@ -230,7 +230,7 @@ pub(super) fn add_namespace(name: &str) {
 
 /// Runs a command line, which must succeed.
 #[track_caller]
-pub(super) fn run(line: &str) -> String {
+pub fn run(line: &str) -> String {
     output(Command::new("sh").args(["-c", line])).unwrap_or_else(|e| panic!("{line}: {e}"))
 }
 

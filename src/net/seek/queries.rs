@@ -9,7 +9,7 @@ use libp2p::{
 
 use super::{SeekId, epochs, wall_clock};
 use crate::net::{
-    Net,
+    Net, dht,
     rendezvous::{Place, Record},
 };
 
@@ -19,7 +19,7 @@ pub const MAX_QUERIES: usize = 24;
 /// A node that does not answer holds no look up for longer.
 const READ_PATIENCE: Duration = Duration::from_millis(1500);
 
-/// So many nodes that answer with the record of a look are enough: the newest of a few is the
+/// So many nodes that answer with a genuine record are enough: the newest of a few is the
 /// newest, but for nodes that have not got it yet.
 const ENOUGH: u32 = 3;
 
@@ -71,7 +71,9 @@ impl Net {
         if seek.read_due > now || self.seeks.queries.len() >= MAX_QUERIES {
             return;
         }
-        seek.read_due = now + READ_PATIENCE;
+        // One more look may overtake one that a silent node holds up, and no further one.
+        let held_up = std::mem::replace(&mut seek.is_reading, true);
+        seek.read_due = now + if held_up { dht::QUERY_TIMEOUT } else { READ_PATIENCE };
         for epoch in epochs(wall_clock()) {
             let key = Place::new(&seek.secret, seek.side.other(), epoch).key();
             if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
@@ -88,16 +90,18 @@ impl Net {
         if let QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(record))) = &result
             && let Some(Query::Read { seek, epoch, found }) = self.seeks.queries.get_mut(&id)
         {
-            let (seek, epoch) = (*seek, *epoch);
-            *found += 1;
-            let enough = *found >= ENOUGH;
-            if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
-                && enough
+            let (seek, epoch, before) = (*seek, *epoch, *found);
+            let genuine = self.handle_found(seek, epoch, &record.record.value, now);
+            if let Some(Query::Read { found, .. }) = self.seeks.queries.get_mut(&id) {
+                *found += u32::from(genuine);
+            }
+            if genuine
+                && before + 1 >= ENOUGH
+                && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
                 && let Some(mut query) = kad.query_mut(&id)
             {
                 query.finish();
             }
-            self.handle_found(seek, epoch, &record.record.value, now);
         }
         if !last {
             return;

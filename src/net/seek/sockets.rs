@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    os::fd::AsFd,
     sync::Arc,
 };
 
@@ -32,7 +33,7 @@ pub struct Arrived {
 
 /// A socket opened for a punch. Nobody reads from it any more when it is dropped.
 pub struct Extra {
-    socket: UdpSocket,
+    socket: Arc<tokio::net::UdpSocket>,
     reader: AbortHandle,
 }
 
@@ -61,7 +62,8 @@ impl Extra {
         };
         let socket = UdpSocket::bind(any)?;
         socket.set_nonblocking(true)?;
-        let reading = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
+        let socket = Arc::new(tokio::net::UdpSocket::from_std(socket)?);
+        let reading = Arc::clone(&socket);
         let reader = spawn(async move {
             let mut bytes = [0; PROBE_LEN + 1];
             loop {
@@ -83,7 +85,7 @@ impl Extra {
     /// The system's limits.
     pub fn hand_over(&self) -> io::Result<UdpSocket> {
         self.reader.abort();
-        self.socket.try_clone()
+        Ok(self.socket.as_fd().try_clone_to_owned()?.into())
     }
 
     /// Sends from it.
@@ -92,7 +94,7 @@ impl Extra {
     ///
     /// Those of the system.
     pub fn send(&self, transmit: &Transmit) -> io::Result<()> {
-        send(&self.socket, transmit)
+        send(&SockRef::from(&*self.socket), transmit)
     }
 }
 
@@ -103,7 +105,7 @@ impl Extra {
 /// Those of the system, and that there is none of that IP version.
 pub fn send_from_listening(sockets: &quic::Sockets, transmit: &Transmit) -> io::Result<()> {
     match listening(sockets, transmit.to) {
-        Some(socket) => send(&socket, transmit),
+        Some(socket) => send(&SockRef::from(&*socket), transmit),
         None => Err(io::ErrorKind::AddrNotAvailable.into()),
     }
 }
@@ -119,21 +121,21 @@ fn listening(sockets: &quic::Sockets, to: SocketAddr) -> Option<Arc<UdpSocket>> 
 }
 
 /// The TTL is the socket's: what QUIC sends at that moment dies as well, and is sent again.
-fn send(from: &UdpSocket, transmit: &Transmit) -> io::Result<()> {
+fn send(socket: &SockRef<'_>, transmit: &Transmit) -> io::Result<()> {
     let Transmit { to, ttl, bytes, .. } = transmit;
-    let Some(ttl) = *ttl else { return from.send_to(bytes, to).map(drop) };
-    let socket = SockRef::from(from);
+    let to_address = (*to).into();
+    let Some(ttl) = *ttl else { return socket.send_to(bytes, &to_address).map(drop) };
     let before;
     let sent;
     if to.is_ipv6() {
         before = socket.unicast_hops_v6()?;
         socket.set_unicast_hops_v6(ttl.into())?;
-        sent = from.send_to(bytes, to);
+        sent = socket.send_to(bytes, &to_address);
         socket.set_unicast_hops_v6(before)?;
     } else {
         before = socket.ttl_v4()?;
         socket.set_ttl_v4(ttl.into())?;
-        sent = from.send_to(bytes, to);
+        sent = socket.send_to(bytes, &to_address);
         socket.set_ttl_v4(before)?;
     }
     sent.map(drop)
