@@ -51,12 +51,14 @@ use self::socket::SharedSocket;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Silence after which a connection is over. With [`KEEP_ALIVE`] it also outlives the shortest
-/// NAT mappings in use (30 s).
-const IDLE_TIMEOUT_MS: u32 = 10_000;
+/// Silence after which a connection is over; the first packet that is sent into it counts too, so
+/// that a dead one is noticed within this and [`KEEP_ALIVE`]: whoever moved to another network is
+/// sought again within 10 s.
+const IDLE_TIMEOUT_MS: u32 = 6_000;
 
-/// A packet at least this often, so that the idle timeout tells of a dead link only.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// A packet at least this often, so that the idle timeout tells of a dead link only, and no NAT
+/// forgets its mapping: the shortest in use last 30 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// Streams that the other side may have open on a connection. A link needs one.
 pub const MAX_STREAMS: u32 = 16;

@@ -161,5 +161,5 @@ pub fn who_was_lost_is_found_again() {
     let began = Instant::now();
     let found = b.online(&ids[0]).max(a.online(&ids[1])) - began;
     figure("found again at another address", format!("{:.1} s", found.as_secs_f64()));
-    at_most("found again", found, Duration::from_secs(20), Duration::from_secs(30));
+    at_most("found again", found, Duration::from_secs(12), Duration::from_secs(25));
 }
