@@ -8,7 +8,7 @@ use ratatui::{
 use crate::{
     conversation::EntryId,
     identity::Identity,
-    node::api::SafetyNumber,
+    node::api::{SafetyNumber, Scope},
     tui::{
         field::Field,
         model::Model,
@@ -155,16 +155,27 @@ pub fn network(model: &Model, screen: Rect, buffer: &mut Buffer) {
     if let Some(network) = &model.network {
         let bytes = format!("{} bytes in, {} bytes out", network.bytes_in, network.bytes_out);
         y = fact(model, ("traffic", &bytes), inner, y, buffer);
-        let nat = format!("mapping {}, filtering {}", network.nat.mapping, network.nat.filtering);
-        y = fact(model, ("NAT", &nat), inner, y, buffer);
+        if network.scope == Scope::Everywhere {
+            let dht = match network.dht.own {
+                0 => "no node answers: friends elsewhere can't be found".to_owned(),
+                1 => "one node answers".to_owned(),
+                nodes => format!("{nodes} nodes answer"),
+            };
+            y = fact(model, ("DHT", &dht), inner, y, buffer);
+            let nat = match network.nat.mapping.as_str() {
+                "unknown" => "not known yet",
+                mapping => mapping,
+            };
+            y = fact(model, ("NAT", nat), inner, y, buffer);
+            for address in &network.external {
+                y = fact(model, ("seen as", address), inner, y, buffer);
+            }
+        }
         y = fact(model, ("key", &network.peer_id), inner, y, buffer);
         draw::put(buffer, inner, 11, y, "made for this start; it says nothing of you", theme.dim());
         y += 1;
         for address in &network.listen {
             y = fact(model, ("listening", address), inner, y, buffer);
-        }
-        for address in &network.external {
-            y = fact(model, ("seen as", address), inner, y, buffer);
         }
     }
     footer(model, inner, "Esc close", buffer);
