@@ -64,6 +64,7 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
         Some(Action::Man { directory }) => return man_pages(directory.as_deref()),
         _ => {}
     }
+    allow_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -101,6 +102,19 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
     // A read of standard input may still be under way; there is nothing left to wait for.
     runtime.shutdown_background();
     result
+}
+
+/// Opening a way through a NAT can take 256 sockets, and systems allow few by default (macOS: 256).
+/// If it is refused, those ways take longer.
+fn allow_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// Two such ways at a time, and the rest.
+    const WANTED: u64 = 2048;
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
+    if limit.current.is_some_and(|current| current < most) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+    }
 }
 
 /// A profile as the options and its `config.toml` say.
