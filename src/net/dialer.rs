@@ -256,8 +256,9 @@ impl Dialer {
             candidate.strange = 0;
             candidate.attempts = 0;
             candidate.again = candidate.linked;
-            // A dial under way may be that which succeeds; the next one is due soon anyway.
-            if !candidate.linked && candidate.dialing == 0 {
+            // A dial under way may be that which succeeds, if another one is to follow it.
+            let follows = candidate.dialing > 0 && candidate.due.is_some();
+            if !candidate.linked && !follows {
                 candidate.due = Some(now);
             }
         }
@@ -450,6 +451,22 @@ mod tests {
         dialer.reconsider(now);
         dialer.stranger(now, &target);
         assert_eq!(dialer.poll_dial(now).unwrap().target, target);
+    }
+
+    #[test]
+    fn a_stranger_is_asked_again_though_a_dial_is_still_under_way() {
+        let (mut dialer, now) = (Dialer::default(), Instant::now());
+        let target = found(&mut dialer, now, quic(1));
+        dialer.poll_dial(now).unwrap();
+        // They dialed too, and were nobody one knows.
+        dialer.linked(&target);
+        dialer.stranger(now, &target);
+        dialer.reconsider(now);
+        assert_eq!(dialer.poll_dial(now).unwrap().target, target);
+        // One that is to be followed by another is left to itself.
+        dialer.reconsider(now);
+        assert_eq!(dialer.poll_dial(now), None);
+        assert!(dialer.poll_timeout().is_some());
     }
 
     #[test]
