@@ -16,11 +16,16 @@ pub fn ip(address: &Multiaddr) -> Option<IpAddr> {
 }
 
 /// What stands for all addresses of one subscriber: of IPv6 the first 64 bits.
-pub fn network(address: &Multiaddr) -> Option<IpAddr> {
-    Some(match ip(address)? {
+pub fn subscriber(ip: IpAddr) -> IpAddr {
+    match ip {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-    })
+    }
+}
+
+/// The same of a multiaddress.
+pub fn network(address: &Multiaddr) -> Option<IpAddr> {
+    ip(address).map(subscriber)
 }
 
 /// The IP address and the port of UDP or TCP.

@@ -8,12 +8,15 @@ use std::{
 };
 
 use super::{
-    address::is_local,
+    address::{is_local, subscriber},
     rendezvous::{MAX_ADDRESSES, Mapping},
 };
 
 /// Observers remembered; the oldest goes.
 pub const MAX_OBSERVERS: usize = 8;
+
+/// An observer may say something else after this.
+const CHANGES_AT_MOST: Duration = Duration::from_secs(10);
 
 /// With one observer only, so long is waited for another.
 const SECOND_OBSERVER: Duration = Duration::from_millis(700);
@@ -21,10 +24,18 @@ const SECOND_OBSERVER: Duration = Duration::from_millis(700);
 /// See the module's documentation. Pure.
 #[derive(Debug, Default)]
 pub struct Observed {
-    /// Of each observer, by its IP address, what it last saw; in the order of the connections.
-    udp: VecDeque<(IpAddr, SocketAddr)>,
-    tcp: VecDeque<(IpAddr, SocketAddr)>,
+    /// What each observer saw last; in the order of the connections.
+    udp: VecDeque<Observation>,
+    tcp: VecDeque<Observation>,
     since: Option<Instant>,
+}
+
+/// What one observer saw.
+#[derive(Debug)]
+struct Observation {
+    by: IpAddr,
+    seen: SocketAddr,
+    at: Instant,
 }
 
 impl Observed {
@@ -38,8 +49,15 @@ impl Observed {
         }
         self.since.get_or_insert(now);
         let list = if quic { &mut self.udp } else { &mut self.tcp };
-        list.retain(|(known, _)| *known != observer);
-        list.push_back((observer, seen));
+        let by = subscriber(observer);
+        // Whoever says now this and now that would have everybody who seeks us begin anew.
+        let changes =
+            |o: &Observation| o.by == by && o.seen != seen && now - o.at < CHANGES_AT_MOST;
+        if list.iter().any(changes) {
+            return;
+        }
+        list.retain(|known| known.by != by);
+        list.push_back(Observation { by, seen, at: now });
         if list.len() > MAX_OBSERVERS {
             list.pop_front();
         }
@@ -63,7 +81,7 @@ impl Observed {
     /// UDP addresses as others see them; where the port differs by destination, the last observed
     /// is the last, or the highest where the NAT counts upwards.
     pub fn external(&self) -> Vec<SocketAddr> {
-        let mut all = distinct(&self.udp);
+        let mut all = distinct(agreed(&self.udp));
         if matches!(self.mapping(), Mapping::Dependent { step: 1.. }) {
             all.sort_by_key(SocketAddr::port);
         }
@@ -72,12 +90,12 @@ impl Observed {
 
     /// TCP addresses as others see them.
     pub fn tcp(&self) -> Vec<SocketAddr> {
-        distinct(&self.tcp)
+        distinct(agreed(&self.tcp))
     }
 
     /// How the NAT chooses ports for UDP over IPv4, as far as two observers can tell.
     pub fn mapping(&self) -> Mapping {
-        let seen: Vec<_> = self.udp.iter().map(|(_, seen)| seen).filter(|s| s.is_ipv4()).collect();
+        let seen: Vec<_> = agreed(&self.udp).filter(SocketAddr::is_ipv4).collect();
         match seen.as_slice() {
             [] if self.udp.is_empty() && !self.tcp.is_empty() => Mapping::Blocked,
             [] | [_] => Mapping::Unknown,
@@ -102,11 +120,20 @@ impl Observed {
     }
 }
 
-fn distinct(list: &VecDeque<(IpAddr, SocketAddr)>) -> Vec<SocketAddr> {
+/// Where three or more see us, one who alone sees another IP address is wrong, or lies.
+fn agreed(list: &VecDeque<Observation>) -> impl Iterator<Item = SocketAddr> {
+    list.iter().map(|observation| observation.seen).filter(|seen| {
+        let same_version = list.iter().filter(|o| o.seen.is_ipv4() == seen.is_ipv4());
+        let same_ip = list.iter().filter(|o| o.seen.ip() == seen.ip());
+        same_version.count() < 3 || same_ip.count() > 1
+    })
+}
+
+fn distinct(list: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut all: Vec<SocketAddr> = Vec::new();
-    for (_, seen) in list {
-        all.retain(|known| known != seen);
-        all.push(*seen);
+    for seen in list {
+        all.retain(|known| *known != seen);
+        all.push(seen);
     }
     let surplus = all.len().saturating_sub(MAX_ADDRESSES);
     all.split_off(surplus)
@@ -149,11 +176,27 @@ mod tests {
     }
 
     #[test]
-    fn one_observer_twice_is_one() {
-        let observed =
-            observed(&[("203.0.113.1", "198.51.100.1:4000"), ("203.0.113.1", "198.51.100.1:5000")]);
-        assert_eq!(observed.mapping(), Mapping::Unknown);
-        assert_eq!(observed.external(), ["198.51.100.1:5000".parse().unwrap()]);
+    fn one_observer_twice_is_one_and_does_not_change_its_mind_at_once() {
+        let (mut observed, now) = (Observed::default(), Instant::now());
+        for (seconds, port, counts) in [(0, 4000, 4000), (1, 5000, 4000), (11, 6000, 6000)] {
+            let seen = SocketAddr::from(([198, 51, 100, 1], port));
+            let at = now + Duration::from_secs(seconds);
+            observed.handle(at, "203.0.113.1".parse().unwrap(), seen, true);
+            assert_eq!(observed.mapping(), Mapping::Unknown);
+            assert_eq!(observed.external(), [SocketAddr::from(([198, 51, 100, 1], counts))]);
+        }
+    }
+
+    #[test]
+    fn one_who_lies_is_outvoted_by_two() {
+        let honest = [("203.0.113.1", "198.51.100.1:4000"), ("203.0.113.2", "198.51.100.1:4000")];
+        let liar = ("203.0.113.3", "192.0.2.66:53000");
+        let seen = observed(&[honest[0], honest[1], liar]);
+        assert_eq!(seen.external(), ["198.51.100.1:4000".parse().unwrap()]);
+        assert_eq!(seen.mapping(), Mapping::Independent);
+        // Many addresses of one network are one observer.
+        let many = [("2001:db8::1", "[2001:db8:1::1]:4000"), ("2001:db8::2", "[2001:db8:2::1]:1")];
+        assert_eq!(observed(&many).external().len(), 1);
     }
 
     #[test]
