@@ -101,7 +101,7 @@ impl Observed {
             [] | [_] => Mapping::Unknown,
             [first, rest @ ..] if rest.iter().all(|seen| seen == first) => Mapping::Independent,
             _ => {
-                let ports = seen.iter().map(|seen| seen.port());
+                let ports = seen.iter().map(SocketAddr::port);
                 let steps: Vec<_> = ports
                     .clone()
                     .zip(ports.skip(1))
