@@ -16,7 +16,11 @@
 pub mod address;
 pub mod dht;
 pub mod dialer;
+mod dials;
+mod lan;
 pub mod links;
+mod listen;
+mod nodes;
 pub mod observed;
 pub mod punch;
 pub mod quic;
@@ -26,28 +30,23 @@ mod transport;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    net::SocketAddr,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, Swarm,
-    core::transport::{ListenerId, TransportError},
-    identify, kad, mdns,
-    swarm::{
-        ConnectionId, DialError, FromSwarm, NetworkBehaviour, SwarmEvent,
-        behaviour::NewListenAddr,
-        dial_opts::{DialOpts, PeerCondition},
-    },
+    core::transport::ListenerId,
+    identify,
+    swarm::{ConnectionId, SwarmEvent},
 };
 use tokio::{sync::mpsc, time::sleep_until};
 
 use self::{
     dialer::{Dialer, Origin, Target},
     links::Opened,
+    listen::{LISTENERS, WHAT_IS_SUPPORTED},
     observed::Observed,
-    rendezvous::Mapping,
     seek::Seeks,
     transport::{Behaviour, BehaviourEvent},
 };
@@ -103,31 +102,8 @@ pub struct Link {
     pub stream: Stream,
 }
 
-/// So many PeerIds may mDNS report before it is set up anew: libp2p-mdns keeps all of them for
-/// as long as they ask. (Only then: the tasks of the old one end at the next PeerId that they
-/// discover, so without a flood they would stay.)
-const MAX_DISCOVERED: usize = 1024;
-
 /// Hails on one connection: who knows nobody here does not go on asking.
 const MAX_HAILS: u8 = 16;
-
-/// Nodes of the DHT whose connection is kept, and by that the NAT's mapping.
-const MAX_NODES: usize = 8;
-
-/// Dials remembered, to be told of.
-const MAX_ATTEMPTS: usize = 128;
-
-/// How long listeners may take to tell an address, until which nothing is dialed: a dial that
-/// leaves from another socket teaches the nodes of the DHT a wrong address.
-const LISTENERS: Duration = Duration::from_millis(300);
-
-/// Where a program listens that was not told where.
-const DEFAULT_LISTEN: [&str; 4] =
-    ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0"];
-
-/// What an address must look like; ends the sentence about one that doesn't.
-const WHAT_IS_SUPPORTED: &str = "an address looks like /ip4/192.0.2.1/udp/4001/quic-v1 or \
-     /ip6/2001:db8::1/tcp/4001, and with --lan-only it must lie within the local network.";
 
 /// See the module's documentation.
 pub struct Net {
@@ -219,42 +195,9 @@ impl Net {
         Ok(net)
     }
 
-    fn listen_on(&mut self, addresses: &[Multiaddr]) -> Result<(), String> {
-        if addresses.is_empty() {
-            // A machine without IPv6, or without IPv4, is an ordinary thing.
-            for address in DEFAULT_LISTEN {
-                let listening = address.parse().map(|address| self.swarm.listen_on(address));
-                match listening {
-                    Ok(Ok(id)) => drop(self.silent.insert(id, true)),
-                    error => tracing::warn!(address, ?error, "cannot listen"),
-                }
-            }
-            return Ok(());
-        }
-        for address in addresses {
-            // Of all addresses, only the local ones are let in later.
-            let any = address::ip(address).is_some_and(|ip| ip.is_unspecified());
-            let allowed = any || address::allowed(self.scope, address);
-            if !address::is_supported(address) || !allowed {
-                return Err(format!("{address} cannot be listened on: {WHAT_IS_SUPPORTED}"));
-            }
-            let id = self
-                .swarm
-                .listen_on(address.clone())
-                .map_err(|error| format!("{address} cannot be listened on: {error}."))?;
-            self.silent.insert(id, any);
-        }
-        Ok(())
-    }
-
     /// This start's PeerId.
     pub fn peer_id(&self) -> PeerId {
         *self.swarm.local_peer_id()
-    }
-
-    /// The addresses listened on now.
-    pub fn listen_addresses(&self) -> Vec<String> {
-        self.swarm.listeners().map(ToString::to_string).collect()
     }
 
     /// The other side of this link is known: the link may stay.
@@ -363,62 +306,6 @@ impl Net {
         self.dialer.forget(target);
     }
 
-    /// Whether this target is being dialed.
-    pub fn is_trying(&self, target: &Target) -> bool {
-        self.dialer.is_trying(Instant::now(), target)
-    }
-
-    /// The addresses at which nodes of the DHT see this program.
-    pub fn external(&self) -> Vec<SocketAddr> {
-        self.observed.external()
-    }
-
-    /// How the NAT chooses ports, as far as that is known.
-    pub fn mapping(&self) -> Mapping {
-        let mapping = self.observed.mapping();
-        let own = |seen: &SocketAddr| {
-            self.listen.iter().any(|listen| quic::socket_address(listen) == Some(*seen))
-        };
-        // One observer is enough to tell that.
-        let seen = self.observed.external();
-        if !seen.is_empty() && seen.iter().all(own) { Mapping::None } else { mapping }
-    }
-
-    /// Nodes of the DHT that are connected.
-    pub fn dht_nodes(&self) -> u32 {
-        let nodes: HashSet<_> = self.nodes.values().collect();
-        u32::try_from(nodes.len()).unwrap_or(u32::MAX)
-    }
-
-    /// The last dials to these, the oldest first.
-    pub fn attempts<'a>(
-        &'a self,
-        targets: &'a VecDeque<Target>,
-    ) -> impl Iterator<Item = &'a Attempt> {
-        let attempts = self.attempts.iter().filter(|(_, target, _)| targets.contains(target));
-        attempts.map(|(.., attempt)| attempt)
-    }
-
-    fn note_dial(&mut self, id: ConnectionId, target: &Target, addresses: &[Multiaddr]) {
-        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        let attempt = Attempt {
-            path: "dial".to_owned(),
-            address: addresses.join(", "),
-            at: seek::wall_clock(),
-            outcome: "under way".to_owned(),
-        };
-        self.attempts.push_back((id, target.clone(), attempt));
-        if self.attempts.len() > MAX_ATTEMPTS {
-            self.attempts.pop_front();
-        }
-    }
-
-    fn note_outcome(&mut self, id: ConnectionId, outcome: &str) {
-        if let Some((.., attempt)) = self.attempts.iter_mut().find(|(known, ..)| *known == id) {
-            outcome.clone_into(&mut attempt.outcome);
-        }
-    }
-
     /// Links that stand, known or not.
     pub fn links(&self) -> u32 {
         u32::try_from(self.standing.values().filter(|standing| standing.opened).count())
@@ -445,39 +332,6 @@ impl Net {
                 Some(datagram) = self.datagrams.recv() => self.handle_datagram(&datagram),
                 Some(arrived) = self.seeks.arrived.recv() => self.handle_arrived(arrived),
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
-            }
-        }
-    }
-
-    fn dial_due(&mut self) {
-        let now = Instant::now();
-        if !self.silent.is_empty() && now < self.silent_until {
-            return;
-        }
-        while let Some(dial) = self.dialer.poll_dial(now) {
-            tracing::debug!(?dial, "dialing");
-            let addresses = dial.addresses.clone();
-            let options = match &dial.target {
-                Target::Peer(peer) => DialOpts::peer_id(*peer)
-                    .condition(PeerCondition::Always)
-                    .addresses(dial.addresses)
-                    .build(),
-                Target::Address(address) => {
-                    DialOpts::unknown_peer_id().address(address.clone()).build()
-                }
-            };
-            let id = options.connection_id();
-            self.swarm.behaviour_mut().links.expect(id);
-            match self.swarm.dial(options) {
-                Ok(()) => {
-                    self.note_dial(id, &dial.target, &addresses);
-                    self.dials.insert(id, dial.target);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "dial refused");
-                    self.swarm.behaviour_mut().links.failed(id);
-                    self.dialer.failed(&dial.target);
-                }
             }
         }
     }
@@ -524,7 +378,7 @@ impl Net {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "dial failed");
-                self.note_outcome(connection_id, dial_outcome(&error));
+                self.note_outcome(connection_id, dials::outcome(&error));
                 self.swarm.behaviour_mut().links.failed(connection_id);
                 self.seeks.dial_failed(connection_id);
                 let target = self.dials.remove(&connection_id)?;
@@ -553,73 +407,6 @@ impl Net {
         }
     }
 
-    /// What was seen from outside counts no more, and is asked for again.
-    fn network_changed(&mut self) {
-        let now = Instant::now();
-        self.dialer.reconsider(now);
-        self.observed.clear();
-        self.seeks.reset(now);
-        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
-            self.swarm.close_connection(id);
-        }
-    }
-
-    fn node_is_gone(&mut self, id: ConnectionId) {
-        let Some(peer) = self.nodes.remove(&id) else { return };
-        let stands = self.nodes.values().any(|other| *other == peer);
-        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut().filter(|_| !stands) {
-            // Queries would wait for it.
-            kad.remove_peer(&peer);
-        }
-    }
-
-    /// Another program says what it speaks, and how it sees us.
-    fn handle_identify(&mut self, id: ConnectionId, peer: PeerId, info: &identify::Info) {
-        let Some((address, dialed)) = self.swarm.behaviour().links.address(id).cloned() else {
-            return;
-        };
-        // Who dialed us by a mapped port sees another one than those whom we dial.
-        if dialed
-            && let Some(observer) = address::ip(&address)
-            && let Some(seen) = address::socket(&info.observed_addr)
-        {
-            self.observed.handle(Instant::now(), observer, seen, address::is_quic(&address));
-            self.seeks.touch(Instant::now());
-        }
-        if !info.protocols.contains(&dht::PROTOCOL) {
-            return;
-        }
-        // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
-        // A client takes nobody for a node who comes by himself: he may want to be the only one.
-        let dialable = dialed || (self.serves_dht && address::is_quic(&address));
-        let (plain, _) = address::split_peer(address);
-        let behaviour = self.swarm.behaviour_mut();
-        if let Some(kad) = behaviour.kad.as_mut().filter(|_| dialable) {
-            kad.add_address(&peer, plain);
-            self.nodes.insert(id, peer);
-            if self.nodes.len() <= MAX_NODES {
-                behaviour.links.keep(id, peer);
-            }
-            self.seeks.touch(Instant::now());
-        }
-    }
-
-    fn handle_kad(&mut self, event: kad::Event) {
-        match event {
-            kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
-                self.handle_query(id, result, step.last);
-            }
-            kad::Event::InboundRequest {
-                request: kad::InboundRequest::PutRecord { record: Some(record), .. },
-            } => {
-                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-                    dht::store(kad, record);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn opened(&mut self, opened: Opened) -> Option<Event> {
         let Opened { connection, peer, address, dialed, stream } = opened;
         let standing = self.standing.get_mut(&connection)?;
@@ -637,67 +424,6 @@ impl Net {
         let path = if punched { Path::Punched } else { address::path(&address) };
         let link = Link { id: connection, peer, address, path, dialed, stream };
         Some(Event::Opened(Box::new(link)))
-    }
-
-    fn handle_mdns(&mut self, event: mdns::Event) {
-        match event {
-            mdns::Event::Discovered(found) => {
-                let now = Instant::now();
-                for (peer, address) in found {
-                    let (address, _) = address::split_peer(address);
-                    // Whatever mDNS says must be on the LAN: else anyone there could have us
-                    // dial the world.
-                    if address::is_supported(&address)
-                        && address::allowed(Scope::LanOnly, &address)
-                        && peer != self.peer_id()
-                    {
-                        self.dialer.add(now, Target::Peer(peer), Origin::Found, address);
-                    }
-                }
-                let behaviour = self.swarm.behaviour();
-                let discovered = [&behaviour.mdns4, &behaviour.mdns6].into_iter();
-                let known = discovered.filter_map(|mdns| mdns.as_ref());
-                if known.map(|mdns| mdns.discovered_nodes().len()).sum::<usize>() > MAX_DISCOVERED {
-                    self.renew_mdns();
-                }
-            }
-            mdns::Event::Expired(gone) => {
-                for (peer, address) in gone {
-                    let (address, _) = address::split_peer(address);
-                    self.dialer.expired(&Target::Peer(peer), &address);
-                }
-            }
-        }
-    }
-
-    fn renew_mdns(&mut self) {
-        let peer = self.peer_id();
-        let behaviour = self.swarm.behaviour_mut();
-        for (mdns, ipv6) in [(&mut behaviour.mdns4, false), (&mut behaviour.mdns6, true)] {
-            *mdns = transport::mdns_behaviour(peer, ipv6, true);
-            for address in &self.listen {
-                let listener_id = libp2p::core::transport::ListenerId::next();
-                let event = NewListenAddr { listener_id, addr: address };
-                mdns.on_swarm_event(FromSwarm::NewListenAddr(event));
-            }
-        }
-    }
-}
-
-/// What a failed dial means, in words.
-fn dial_outcome(error: &DialError) -> &'static str {
-    match error {
-        DialError::WrongPeerId { .. } => "somebody else answered",
-        DialError::Denied { .. } => "too many connections",
-        DialError::Transport(errors) => {
-            let refused = |error: &TransportError<std::io::Error>| match error {
-                TransportError::Other(error) => error.to_string().contains("refused"),
-                TransportError::MultiaddrNotSupported(_) => false,
-            };
-            let all_refused = !errors.is_empty() && errors.iter().all(|(_, error)| refused(error));
-            if all_refused { "refused: nobody listens there" } else { "no answer" }
-        }
-        _ => "not possible",
     }
 }
 
