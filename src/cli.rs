@@ -138,6 +138,7 @@ impl Profile {
             bootstrap: either(&options.bootstrap, config.bootstrap),
             mdns: !options.no_mdns && config.mdns,
             serve_dht: options.serve_dht,
+            public_dht: !options.no_public_dht && config.public_dht,
         };
         let passphrase = options.passphrase_fd.map(read_passphrase).transpose()?;
         Ok(Self { node: node::Config { directory, network, passphrase }, screen: config.screen })

@@ -5,7 +5,7 @@
 //!   │       ├──── mdns4/6    who is on this LAN
 //!   │       ├──── limits
 //!   │       ├──── quic, TCP  transports
-//!   │       └──── kad        records that one leaves for the other
+//!   │       └──── own, public DHT  records that one leaves for the other
 //!   ├── Dialer               whom to dial, and when
 //!   └── Seeks                whom to find across NATs
 //! ```
@@ -43,6 +43,7 @@ use libp2p::{
 use tokio::{sync::mpsc, time::sleep_until};
 
 use self::{
+    dht::Dht,
     dialer::{Dialer, Origin, Target},
     links::Opened,
     listen::{LISTENERS, WHAT_IS_SUPPORTED},
@@ -65,6 +66,8 @@ pub struct Config {
     pub mdns: bool,
     /// Whether to serve the project's own DHT; without [`Scope::Everywhere`] there is none.
     pub serve_dht: bool,
+    /// Whether to use the public DHT too, as a client.
+    pub public_dht: bool,
 }
 
 /// Names a link while it stands.
@@ -120,11 +123,13 @@ pub struct Net {
     silent: HashMap<ListenerId, bool>,
     silent_until: Instant,
     serves_dht: bool,
+    /// Nodes of the public DHT that are known of old, to begin with.
+    public_nodes: Vec<Multiaddr>,
     sockets: quic::Sockets,
     /// What arrives on the listening sockets and is not QUIC.
     datagrams: mpsc::Receiver<quic::Datagram>,
-    /// Connections with nodes of the DHT.
-    nodes: HashMap<ConnectionId, PeerId>,
+    /// Connections with nodes of the DHTs.
+    nodes: HashMap<(ConnectionId, Dht), PeerId>,
     observed: Observed,
     seeks: Seeks,
     /// The last dials, the oldest first.
@@ -173,6 +178,7 @@ impl Net {
             silent: HashMap::new(),
             silent_until: now + LISTENERS,
             serves_dht: config.serve_dht,
+            public_nodes: nodes::first_public(config),
             sockets,
             datagrams,
             nodes: HashMap::new(),
@@ -221,7 +227,7 @@ impl Net {
     /// The hail has found nobody at the other side of this link. The connection stays where it
     /// may serve the DHT; it ends when that has no use for it.
     pub fn stranger(&mut self, id: LinkId) {
-        let of_dht = self.swarm.behaviour().kad.is_enabled();
+        let of_dht = self.dht(Dht::Own).is_some();
         let address = self.swarm.behaviour().links.address(id);
         let stays = of_dht && address.is_some_and(|(_, dialed)| *dialed || self.serves_dht);
         let dialed = address.is_some_and(|(_, dialed)| *dialed);
@@ -351,8 +357,12 @@ impl Net {
                 self.handle_identify(connection_id, peer_id, &info);
                 None
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Kad(event)) => {
-                self.handle_kad(event);
+            SwarmEvent::Behaviour(BehaviourEvent::OwnDht(event)) => {
+                self.handle_kad(Dht::Own, event);
+                None
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::PublicDht(event)) => {
+                self.handle_kad(Dht::Public, event);
                 None
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
@@ -443,6 +453,7 @@ mod tests {
             bootstrap: Vec::new(),
             mdns: false,
             serve_dht: false,
+            public_dht: false,
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Config {
     pub bootstrap: Vec<Multiaddr>,
     /// `false` as `--no-mdns`.
     pub mdns: bool,
+    /// `false` as `--no-public-dht`.
+    pub public_dht: bool,
     /// How the screen looks and which keys it has.
     pub screen: tui::Config,
 }
@@ -34,6 +36,7 @@ impl Default for Config {
             listen: Vec::new(),
             bootstrap: Vec::new(),
             mdns: true,
+            public_dht: true,
             screen: tui::Config::default(),
         }
     }

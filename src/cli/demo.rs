@@ -38,6 +38,7 @@ pub async fn run() -> eyre::Result<()> {
             bootstrap: vec![companion.address.clone()],
             mdns: false,
             serve_dht: false,
+            public_dht: false,
         },
         passphrase: None,
     };

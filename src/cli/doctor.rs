@@ -8,7 +8,7 @@ use std::{
 use tokio::time::timeout;
 
 use crate::{
-    net::{Config, Event, Net, rendezvous::Mapping},
+    net::{Config, Event, Net, dht::Dht, rendezvous::Mapping},
     node::api::Scope,
 };
 
@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 struct Findings {
     scope: Scope,
     listen: Vec<String>,
-    nodes: u32,
+    /// Of our own DHT and of the public one.
+    nodes: [u32; 2],
     external: Vec<SocketAddr>,
     mapping: Mapping,
 }
@@ -28,9 +29,12 @@ struct Findings {
 pub async fn run(config: &Config) -> Result<String, String> {
     let mut net = Net::start(config)?;
     let until = Instant::now() + PATIENCE;
-    let asks = config.scope == Scope::Everywhere && !config.bootstrap.is_empty();
+    let asks =
+        config.scope == Scope::Everywhere && (config.public_dht || !config.bootstrap.is_empty());
+    net.join_public_dht();
     while let Some(left) = until.checked_duration_since(Instant::now()) {
-        let enough = net.dht_nodes() > 0 && net.mapping() != Mapping::Unknown;
+        let enough =
+            nodes(&net).iter().any(|nodes| *nodes > 0) && net.mapping() != Mapping::Unknown;
         let listens = !net.listen_addresses().is_empty();
         if config.scope == Scope::Offline || enough || (!asks && listens) {
             break;
@@ -43,10 +47,14 @@ pub async fn run(config: &Config) -> Result<String, String> {
     Ok(report(&Findings {
         scope: config.scope,
         listen: net.listen_addresses(),
-        nodes: net.dht_nodes(),
+        nodes: nodes(&net),
         external: net.external(),
         mapping: net.mapping(),
     }))
+}
+
+fn nodes(net: &Net) -> [u32; 2] {
+    Dht::ALL.map(|dht| net.dht_nodes(dht))
 }
 
 fn report(findings: &Findings) -> String {
@@ -66,12 +74,14 @@ fn report(findings: &Findings) -> String {
     }
     let seen: Vec<_> = external.iter().map(ToString::to_string).collect();
     let seen = if seen.is_empty() { "nobody says".to_owned() } else { seen.join(", ") };
-    let dht = match nodes {
-        0 => "No node of the DHT answers: friends beyond the local network can't be found. Is \
-              there a connection to the Internet, and is a node given by --bootstrap?"
-            .to_owned(),
-        1 => "One node of the DHT answers.".to_owned(),
-        _ => format!("{nodes} nodes of the DHT answer."),
+    let [own, public] = nodes;
+    let dht = if own + public == 0 {
+        "No node of a DHT answers: friends beyond the local network can't be found. Is there a \
+         connection to the Internet? Is the public DHT turned off, and no node given by \
+         --bootstrap?"
+            .to_owned()
+    } else {
+        format!("Nodes that answer: {own} of our own DHT, {public} of the public one.")
     };
     let nat = match mapping {
         Mapping::Unknown => {
@@ -110,14 +120,14 @@ mod tests {
         let findings = |scope, nodes, mapping| Findings {
             scope,
             listen: vec!["/ip4/10.0.0.1/udp/4001/quic-v1".to_owned()],
-            nodes,
+            nodes: [nodes, 0],
             external: vec!["203.0.113.5:4001".parse().unwrap()],
             mapping,
         };
         for (scope, nodes, mapping, words) in [
             (Scope::Offline, 0, Mapping::Unknown, "stay offline"),
             (Scope::LanOnly, 0, Mapping::Unknown, "--lan-only"),
-            (Scope::Everywhere, 0, Mapping::Unknown, "No node of the DHT answers"),
+            (Scope::Everywhere, 0, Mapping::Unknown, "No node of a DHT answers"),
             (Scope::Everywhere, 1, Mapping::Unknown, "takes two nodes"),
             (Scope::Everywhere, 2, Mapping::None, "There is no NAT"),
             (Scope::Everywhere, 2, Mapping::Independent, "one port for all"),

@@ -40,7 +40,7 @@ pub struct Options {
     /// Link to this address, with or without /p2p/…; may be repeated
     #[arg(long, global = true, value_name = "MULTIADDR")]
     pub bootstrap: Vec<Multiaddr>,
-    /// Never use the public DHT (this version uses none)
+    /// Do not use the public DHT (Amino, the one of IPFS) to find friends
     #[arg(long, global = true)]
     pub no_public_dht: bool,
     /// Serve the project's own DHT: keep sealed records for others (needs a public address)

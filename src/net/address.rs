@@ -60,6 +60,18 @@ pub fn is_private(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether an address may be that of somebody elsewhere: no port below 1024 belongs to a messenger
+/// behind a NAT, and a group, the broadcast address or this machine is nobody else's.
+pub fn is_sendable(address: SocketAddr) -> bool {
+    let ip = address.ip();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    address.port() >= 1024
+        && !ip.is_unspecified()
+        && !ip.is_multicast()
+        && !ip.is_loopback()
+        && !broadcast
+}
+
 /// Whether the scope allows traffic with this address. Names (DNS) need [`Scope::Everywhere`].
 pub fn allowed(scope: Scope, address: &Multiaddr) -> bool {
     match scope {
@@ -93,7 +105,11 @@ pub fn is_supported(address: &Multiaddr) -> bool {
         )
     );
     let rest: Vec<_> = parts.filter(|part| !matches!(part, Protocol::P2p(_))).collect();
-    host && matches!(rest.as_slice(), [Protocol::Tcp(_)] | [Protocol::Udp(_), Protocol::QuicV1])
+    // All that is said under a name (https://github.com/multiformats/multiaddr, dnsaddr).
+    let named = matches!(address.iter().next(), Some(Protocol::Dnsaddr(_))) && rest.is_empty();
+    named
+        || host
+            && matches!(rest.as_slice(), [Protocol::Tcp(_)] | [Protocol::Udp(_), Protocol::QuicV1])
 }
 
 /// Splits a trailing `/p2p/…` off.
@@ -147,10 +163,18 @@ mod tests {
 
     #[test]
     fn only_plain_quic_and_tcp_are_supported() {
-        for good in ["/ip4/1.2.3.4/udp/5/quic-v1", "/ip6/::1/tcp/5", "/dns/a.b/tcp/5"] {
+        let good =
+            ["/ip4/1.2.3.4/udp/5/quic-v1", "/ip6/::1/tcp/5", "/dns/a.b/tcp/5", "/dnsaddr/a.b"];
+        for good in good {
             assert!(is_supported(&address(good)), "{good}");
         }
-        for bad in ["/ip4/1.2.3.4", "/ip4/1.2.3.4/udp/5", "/ip4/1.2.3.4/tcp/5/ws", "/memory/7"] {
+        for bad in [
+            "/ip4/1.2.3.4",
+            "/ip4/1.2.3.4/udp/5",
+            "/ip4/1.2.3.4/tcp/5/ws",
+            "/memory/7",
+            "/dnsaddr/a/ws",
+        ] {
             assert!(!is_supported(&address(bad)), "{bad}");
         }
         let peer = PeerId::random();

@@ -1,30 +1,72 @@
-//! The project's own Kademlia DHT: everybody is a client of it, nodes that are told to serve it.
-//! It stores nothing but IPNS records that prove themselves, of at most a kilobyte each.
+//! The Kademlia DHTs in which word is left: the project's own, of which everybody is a client and
+//! nodes that are told to serve it, and the public one (Amino), of which this is a client only.
+//! Both store IPNS records that prove themselves; ours of at most a kilobyte each.
 
 use std::{
     borrow::Cow,
+    collections::HashMap,
+    net::IpAddr,
     num::NonZeroUsize,
+    ops::{Deref, DerefMut},
+    task::{Context, Poll},
     time::{Duration, Instant, SystemTime},
 };
 
 use libp2p::{
-    PeerId, StreamProtocol, identify,
+    Multiaddr, PeerId, StreamProtocol,
+    core::{Endpoint, transport::PortUse},
+    identify,
     identity::PublicKey,
     kad::{
-        Behaviour, BucketInserts, Caching, Config, Mode, Record, StoreInserts,
+        self, BucketInserts, Caching, Mode, Record, RecordKey, StoreInserts,
         store::{MemoryStore, MemoryStoreConfig, RecordStore},
+    },
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm,
     },
 };
 
-use super::rendezvous::ipns;
+use super::{address, rendezvous::ipns};
 
-/// The protocol of our DHT.
-pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/entrenous/kad/1.0.0");
+/// One of the DHTs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dht {
+    /// The project's own.
+    Own = 0,
+    /// Amino: <https://docs.ipfs.tech/concepts/public-utilities/#amino-dht>.
+    Public = 1,
+}
+
+impl Dht {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Own, Self::Public];
+
+    /// What its nodes speak.
+    pub fn protocol(self) -> StreamProtocol {
+        StreamProtocol::new(match self {
+            Self::Own => "/entrenous/kad/1.0.0",
+            Self::Public => "/ipfs/kad/1.0.0",
+        })
+    }
+}
+
+/// Nodes of the public DHT that are always there, as its other programs know them.
+pub const PUBLIC_NODES: [&str; 7] = [
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt",
+    "/dnsaddr/va1.bootstrap.libp2p.io/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8",
+    "/ip4/104.131.131.82/tcp/4001/p2p/QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ",
+    "/ip4/104.131.131.82/udp/4001/quic-v1/p2p/QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ",
+];
 
 /// What identify says that is spoken here.
 const IDENTIFY: &str = "/entrenous/1";
 
-/// Records that a node stores: 4 MiB. When one more comes, that which ends first goes.
+/// Records that a node stores: 4 MiB. When one more comes, one of the network goes that has
+/// stored the most, so that nobody can wash out what others have stored.
 pub const MAX_RECORDS: usize = 4096;
 
 /// A record is stored for so long, whatever it says itself: its owner, if there, has written anew.
@@ -37,33 +79,204 @@ pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many nodes keep each record.
 const REPLICATION: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 
-/// The DHT, as a client unless it is to serve.
-pub fn behaviour(peer: PeerId, serve: bool) -> Behaviour<MemoryStore> {
-    let store = MemoryStore::with_config(
-        peer,
-        MemoryStoreConfig {
-            max_records: MAX_RECORDS,
-            max_value_bytes: ipns::MAX_RECORD,
-            max_providers_per_key: 0,
-            max_provided_keys: 0,
-        },
-    );
-    let mut config = Config::new(PROTOCOL);
-    config
-        .set_query_timeout(QUERY_TIMEOUT)
-        .set_replication_factor(REPLICATION)
-        .disjoint_query_paths(true)
-        .set_record_ttl(None)
-        .set_publication_interval(None)
-        .set_replication_interval(None)
-        .set_provider_publication_interval(None)
-        .set_record_filtering(StoreInserts::FilterBoth)
-        .set_kbucket_inserts(BucketInserts::Manual)
-        .set_caching(Caching::Disabled)
-        .set_periodic_bootstrap_interval(None);
-    let mut behaviour = Behaviour::with_config(peer, store, config);
-    behaviour.set_mode(Some(if serve { Mode::Server } else { Mode::Client }));
-    behaviour
+/// An answer on the public DHT: a record of 10 KiB and 20 nodes with their addresses.
+const MAX_PACKET: usize = 64 * 1024;
+
+/// Addresses tried of one node; the first are those that worked.
+const MAX_ADDRESSES: usize = 8;
+
+/// One DHT: libp2p's behaviour, with what it stores chosen, and whom it dials.
+pub struct Behaviour {
+    kad: kad::Behaviour<MemoryStore>,
+    /// From which network each stored record came.
+    sources: HashMap<RecordKey, IpAddr>,
+    /// Whether there are nodes within the local network; only then are such addresses believed.
+    is_local: bool,
+}
+
+impl Behaviour {
+    /// The DHT, as a client unless it is to serve.
+    pub fn new(dht: Dht, peer: PeerId, serve: bool) -> Self {
+        let store = MemoryStore::with_config(
+            peer,
+            MemoryStoreConfig {
+                max_records: MAX_RECORDS,
+                max_value_bytes: ipns::MAX_RECORD,
+                max_providers_per_key: 0,
+                max_provided_keys: 0,
+            },
+        );
+        let mut config = kad::Config::new(dht.protocol());
+        config
+            .set_query_timeout(QUERY_TIMEOUT)
+            .set_replication_factor(REPLICATION)
+            .disjoint_query_paths(true)
+            .set_record_ttl(None)
+            .set_publication_interval(None)
+            .set_replication_interval(None)
+            .set_provider_publication_interval(None)
+            .set_record_filtering(StoreInserts::FilterBoth)
+            .set_caching(Caching::Disabled)
+            .set_periodic_bootstrap_interval(None);
+        match dht {
+            Dht::Own => config.set_kbucket_inserts(BucketInserts::Manual),
+            Dht::Public => config.set_max_packet_size(MAX_PACKET),
+        };
+        let mut kad = kad::Behaviour::with_config(peer, store, config);
+        kad.set_mode(Some(if serve { Mode::Server } else { Mode::Client }));
+        Self { kad, sources: HashMap::new(), is_local: false }
+    }
+
+    /// Knows a node from now on.
+    pub fn add_node(&mut self, peer: &PeerId, address: Multiaddr) {
+        self.is_local |= address::ip(&address).is_some_and(address::is_local);
+        self.kad.add_address(peer, address);
+    }
+
+    /// Whether any node is known.
+    pub fn knows_nodes(&mut self) -> bool {
+        self.kad.kbuckets().any(|bucket| !bucket.is_empty())
+    }
+
+    /// Stores what somebody in this network wants stored, if it proves itself and is newer than
+    /// what is there. Returns whether it was stored.
+    pub fn store(&mut self, mut record: Record, network: IpAddr) -> bool {
+        let Ok(new) = ipns::read(record.key.as_ref(), &record.value) else { return false };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if u128::from(new.valid_until) < now.as_millis() {
+            return false;
+        }
+        let store = self.kad.store_mut();
+        let known = store.get(&record.key).map(Cow::into_owned);
+        if let Some(known) = &known
+            && let Ok(known) = ipns::read(known.key.as_ref(), &known.value)
+            && known.sequence >= new.sequence
+        {
+            return false;
+        }
+        if known.is_none() && self.sources.len() >= MAX_RECORDS {
+            self.make_room();
+        }
+        record.publisher = None;
+        record.expires = Some(Instant::now() + STORED_FOR);
+        let key = record.key.clone();
+        let stored = self.kad.store_mut().put(record).is_ok();
+        if stored {
+            self.sources.insert(key, network);
+        }
+        stored
+    }
+
+    /// Drops what is out of date; if nothing is, the oldest of the network that has the most.
+    fn make_room(&mut self) {
+        let now = Instant::now();
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for network in self.sources.values() {
+            *counts.entry(*network).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(network, _)| network);
+        let store = self.kad.store_mut();
+        let mut gone: Vec<RecordKey> = store
+            .records()
+            .filter(|record| record.is_expired(now))
+            .map(|record| record.key.clone())
+            .collect();
+        if gone.is_empty() {
+            let of_most = store
+                .records()
+                .filter(|record| self.sources.get(&record.key).copied() == most)
+                .min_by_key(|record| record.expires);
+            gone.extend(of_most.map(|record| record.key.clone()));
+        }
+        for key in gone {
+            store.remove(&key);
+            self.sources.remove(&key);
+        }
+    }
+
+    /// Whether this address, heard from others, may be dialed: anybody can say anything.
+    fn is_plausible(&self, address: &Multiaddr) -> bool {
+        let Some(socket) = address::socket(address) else {
+            // Names only of nodes that are known of old.
+            return PUBLIC_NODES.contains(&address.to_string().as_str());
+        };
+        let is_local = address::is_local(socket.ip());
+        address::is_supported(address)
+            && if is_local { self.is_local } else { address::is_sendable(socket) }
+    }
+}
+
+impl Deref for Behaviour {
+    type Target = kad::Behaviour<MemoryStore>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.kad
+    }
+}
+
+impl DerefMut for Behaviour {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.kad
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = <kad::Behaviour<MemoryStore> as NetworkBehaviour>::ConnectionHandler;
+    type ToSwarm = kad::Event;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.kad.handle_established_inbound_connection(id, peer, local, remote)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        let mut known = self.kad.handle_pending_outbound_connection(id, peer, addresses, role)?;
+        known.retain(|address| self.is_plausible(address));
+        known.truncate(MAX_ADDRESSES);
+        Ok(known)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        role: Endpoint,
+        port_use: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.kad.handle_established_outbound_connection(id, peer, address, role, port_use)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm) {
+        self.kad.on_swarm_event(event);
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        self.kad.on_connection_handler_event(peer, id, event);
+    }
+
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        self.kad.poll(context)
+    }
 }
 
 /// Identify: how nodes of the DHT tell us our own address. It says nothing of us but the key and
@@ -76,84 +289,5 @@ pub fn identify(key: PublicKey) -> identify::Behaviour {
     identify::Behaviour::new(config)
 }
 
-/// Stores what somebody wants stored, if it proves itself and is newer than what is there.
-/// Returns whether it was stored.
-pub fn store(behaviour: &mut Behaviour<MemoryStore>, mut record: Record) -> bool {
-    let Ok(new) = ipns::read(record.key.as_ref(), &record.value) else { return false };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if u128::from(new.valid_until) < now.as_millis() {
-        return false;
-    }
-    let store = behaviour.store_mut();
-    let known = store.get(&record.key).map(Cow::into_owned);
-    if let Some(known) = &known
-        && let Ok(known) = ipns::read(known.key.as_ref(), &known.value)
-        && known.sequence >= new.sequence
-    {
-        return false;
-    }
-    if known.is_none() && store.records().count() >= MAX_RECORDS {
-        let first = store.records().min_by_key(|record| record.expires);
-        if let Some(key) = first.map(|record| record.key.clone()) {
-            store.remove(&key);
-        }
-    }
-    record.publisher = None;
-    record.expires = Some(Instant::now() + STORED_FOR);
-    store.put(record).is_ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use libp2p::identity::Keypair;
-
-    use super::*;
-
-    fn record(key: &Keypair, sequence: u64) -> Record {
-        let value = ipns::write(key, &[1; 512], sequence).unwrap();
-        Record::new(ipns::key(&key.public().to_peer_id()), value)
-    }
-
-    fn now() -> u64 {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        u64::try_from(now.as_millis()).unwrap()
-    }
-
-    fn node() -> Behaviour<MemoryStore> {
-        behaviour(PeerId::random(), true)
-    }
-
-    #[test]
-    fn only_what_proves_itself_and_is_newer_is_stored() {
-        let (mut node, key, now) = (node(), Keypair::generate_ed25519(), now());
-        assert!(store(&mut node, record(&key, now)));
-        assert!(!store(&mut node, record(&key, now)), "the same again");
-        assert!(!store(&mut node, record(&key, now - 1)), "an older one");
-        assert!(store(&mut node, record(&key, now + 1)));
-        let other = Keypair::generate_ed25519();
-        let forged = Record { key: record(&key, now).key, ..record(&other, now + 9) };
-        assert!(!store(&mut node, forged));
-        let mut bent = record(&other, now);
-        bent.value[100] ^= 1;
-        assert!(!store(&mut node, bent));
-        let mut long = record(&other, now);
-        long.value.resize(ipns::MAX_RECORD + 1, 0);
-        assert!(!store(&mut node, long));
-        assert!(!store(&mut node, Record::new(b"/pk/x".to_vec(), vec![1])));
-        assert!(!store(&mut node, record(&other, 1_000_000)), "it ended long ago");
-        assert_eq!(node.store_mut().records().count(), 1);
-    }
-
-    #[test]
-    fn over_the_bound_the_one_that_ends_first_goes() {
-        let (mut node, now) = (node(), now());
-        let first = record(&Keypair::generate_ed25519(), now);
-        let key = first.key.clone();
-        assert!(store(&mut node, first));
-        for _ in 0..MAX_RECORDS {
-            assert!(store(&mut node, record(&Keypair::generate_ed25519(), now)));
-        }
-        assert_eq!(node.store_mut().records().count(), MAX_RECORDS);
-        assert!(node.store_mut().get(&key).is_none());
-    }
-}
+mod tests;

@@ -58,7 +58,7 @@ impl Net {
         self.dialer.reconsider(now);
         self.observed.clear();
         self.seeks.reset(now);
-        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
+        for (id, _) in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.swarm.close_connection(id);
         }
     }

@@ -2,14 +2,39 @@
 
 use std::{collections::HashSet, net::SocketAddr, time::Instant};
 
-use libp2p::{PeerId, identify, kad, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, identify, kad, swarm::ConnectionId};
 
-use super::{Net, address, dht, quic, rendezvous::Mapping};
+use super::{
+    Config, Net, address,
+    dht::{self, Dht, PUBLIC_NODES},
+    quic,
+    rendezvous::Mapping,
+};
 
-/// Nodes of the DHT whose connection is kept, and by that the NAT's mapping.
-const MAX_NODES: usize = 8;
+/// Nodes of each DHT whose connection is kept, and by that the NAT's mapping.
+const MAX_NODES: [usize; 2] = [8, 4];
+
+/// The nodes of the public DHT to begin with: who names some of his own wants no others.
+pub fn first_public(config: &Config) -> Vec<Multiaddr> {
+    let named = config.bootstrap.is_empty().then_some(PUBLIC_NODES);
+    named.into_iter().flatten().filter_map(|address| address.parse().ok()).collect()
+}
 
 impl Net {
+    /// Asks nodes of the public DHT, unless there is none, or some are known already.
+    pub fn join_public_dht(&mut self) {
+        let nodes = self.public_nodes.clone();
+        let Some(dht) = self.dht_mut(Dht::Public) else { return };
+        if dht.knows_nodes() {
+            return;
+        }
+        for address in nodes {
+            if let (_, Some(peer)) = address::split_peer(address.clone()) {
+                dht.add_node(&peer, address);
+            }
+        }
+    }
+
     /// The addresses at which nodes of the DHT see this program.
     pub fn external(&self) -> Vec<SocketAddr> {
         self.observed.external()
@@ -26,16 +51,47 @@ impl Net {
         if !seen.is_empty() && seen.iter().all(own) { Mapping::None } else { mapping }
     }
 
-    /// Nodes of the DHT that are connected.
-    pub fn dht_nodes(&self) -> u32 {
-        let nodes: HashSet<_> = self.nodes.values().collect();
-        u32::try_from(nodes.len()).unwrap_or(u32::MAX)
+    /// Nodes of a DHT that are connected.
+    pub fn dht_nodes(&self, dht: Dht) -> u32 {
+        u32::try_from(self.connected(dht).len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn connected(&self, dht: Dht) -> HashSet<PeerId> {
+        let nodes = self.nodes.iter().filter(|((_, of), _)| *of == dht);
+        nodes.map(|(_, peer)| *peer).collect()
+    }
+
+    /// Whether a DHT has nodes that can be asked.
+    pub(super) fn has_nodes(&mut self, dht: Dht) -> bool {
+        match dht {
+            // They stay connected, and are few.
+            Dht::Own => self.nodes.keys().any(|(_, of)| *of == dht),
+            Dht::Public => self.dht_mut(dht).is_some_and(dht::Behaviour::knows_nodes),
+        }
+    }
+
+    pub(super) fn dht(&self, dht: Dht) -> Option<&dht::Behaviour> {
+        let behaviour = self.swarm.behaviour();
+        match dht {
+            Dht::Own => behaviour.own_dht.as_ref(),
+            Dht::Public => behaviour.public_dht.as_ref(),
+        }
+    }
+
+    pub(super) fn dht_mut(&mut self, dht: Dht) -> Option<&mut dht::Behaviour> {
+        let behaviour = self.swarm.behaviour_mut();
+        match dht {
+            Dht::Own => behaviour.own_dht.as_mut(),
+            Dht::Public => behaviour.public_dht.as_mut(),
+        }
     }
 
     pub(super) fn node_is_gone(&mut self, id: ConnectionId) {
-        let Some(peer) = self.nodes.remove(&id) else { return };
-        let stands = self.nodes.values().any(|other| *other == peer);
-        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut().filter(|_| !stands) {
+        self.nodes.remove(&(id, Dht::Public));
+        let Some(peer) = self.nodes.remove(&(id, Dht::Own)) else { return };
+        if !self.connected(Dht::Own).contains(&peer)
+            && let Some(kad) = self.dht_mut(Dht::Own)
+        {
             // Queries would wait for it.
             kad.remove_peer(&peer);
         }
@@ -59,34 +115,35 @@ impl Net {
             self.observed.handle(Instant::now(), observer, seen, address::is_quic(&address));
             self.seeks.touch(Instant::now());
         }
-        if !info.protocols.contains(&dht::PROTOCOL) {
-            return;
-        }
         // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
         // A client takes nobody for a node who comes by himself: he may want to be the only one.
         let dialable = dialed || (self.serves_dht && address::is_quic(&address));
         let (plain, _) = address::split_peer(address);
-        let behaviour = self.swarm.behaviour_mut();
-        if let Some(kad) = behaviour.kad.as_mut().filter(|_| dialable) {
-            kad.add_address(&peer, plain);
-            self.nodes.insert(id, peer);
-            if self.nodes.len() <= MAX_NODES {
-                behaviour.links.keep(id, peer);
+        for dht in Dht::ALL {
+            let speaks = info.protocols.contains(&dht.protocol());
+            if let Some(kad) = self.dht_mut(dht).filter(|_| speaks && dialable) {
+                kad.add_node(&peer, plain.clone());
+                self.nodes.insert((id, dht), peer);
+                if self.connected(dht).len() <= MAX_NODES[dht as usize] {
+                    self.swarm.behaviour_mut().links.keep(id, peer);
+                }
+                self.seeks.touch(Instant::now());
             }
-            self.seeks.touch(Instant::now());
         }
     }
 
-    pub(super) fn handle_kad(&mut self, event: kad::Event) {
+    pub(super) fn handle_kad(&mut self, dht: Dht, event: kad::Event) {
         match event {
             kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
-                self.handle_query(id, result, step.last);
+                self.handle_query(dht, id, result, step.last);
             }
             kad::Event::InboundRequest {
-                request: kad::InboundRequest::PutRecord { record: Some(record), .. },
+                request: kad::InboundRequest::PutRecord { record: Some(record), connection, .. },
             } => {
-                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-                    dht::store(kad, record);
+                let address = self.swarm.behaviour().links.address(connection);
+                let network = address.and_then(|(address, _)| address::network(address));
+                if let Some((kad, network)) = self.dht_mut(dht).zip(network) {
+                    kad.store(record, network);
                 }
             }
             _ => {}

@@ -10,6 +10,7 @@
 //!
 //! Read and written often is what somebody seems to wait for; the rest costs a look now and then.
 
+mod carrier;
 mod queries;
 mod sockets;
 mod sought;
@@ -30,6 +31,7 @@ use libp2p::{
 use tokio::sync::mpsc;
 
 use self::{
+    carrier::Pace,
     queries::{MAX_QUERIES, Query},
     sockets::{Extra, send_from_listening},
     sought::{AGAIN, FAST_FOR, Seek},
@@ -41,6 +43,7 @@ pub use self::{
 use super::{
     Net,
     address::is_private,
+    dht::Dht,
     dialer::{Origin, Target},
     punch::{self, Failure},
     quic::{self, Datagram, multiaddress},
@@ -50,17 +53,6 @@ use crate::{identity::PairSecret, node::api::UnixMillis};
 
 /// Those sought at a time; further ones are left out.
 pub const MAX_SOUGHT: usize = 1024;
-
-/// Between two looks for those who may be waiting, all together, counted from the answer to the
-/// last; and for one of them at least.
-const FAST_READ_EACH: Duration = Duration::from_millis(50);
-const FAST_READ: Duration = Duration::from_millis(400);
-
-/// Between two looks for anybody else, all together: so many contacts cost no more than some …
-const SLOW_READ_EACH: Duration = Duration::from_secs(3);
-/// … but one is not looked for more often than this, nor less.
-const SLOW_READ: Duration = Duration::from_secs(30);
-const SLOWEST_READ: Duration = Duration::from_secs(300);
 
 /// Clocks may differ by so much: within it of a new hour, both names are used.
 const CLOCKS_DIFFER: UnixMillis = 120_000;
@@ -85,7 +77,7 @@ pub(super) struct Seeks {
     /// This run of the program, by a random number.
     run: u64,
     all: HashMap<SeekId, Seek>,
-    queries: HashMap<QueryId, Query>,
+    queries: HashMap<(Dht, QueryId), Query>,
     /// When the last word was written of those who were found: it says nothing any more.
     last_words: HashMap<SeekId, UnixMillis>,
     /// Addresses that a way was opened to, the last one last.
@@ -131,8 +123,7 @@ impl Seeks {
     pub(super) fn reset(&mut self, now: Instant) {
         for seek in self.all.values_mut() {
             seek.again_pause = AGAIN;
-            seek.fast_until = now + FAST_FOR;
-            seek.read_due = now;
+            seek.hurry(now);
             seek.write_anew(now);
         }
         self.touch(now);
@@ -153,18 +144,16 @@ impl Seeks {
     }
 
     /// When something is due.
-    fn poll_timeout(&self, may_ask: bool) -> Option<Instant> {
+    fn poll_timeout(&self, may_ask: [bool; 2]) -> Option<Instant> {
         let seeks = self.all.values();
         seeks.filter_map(|seek| seek.poll_timeout(may_ask)).min()
     }
 
     /// Between two looks for one who may be waiting, and for one who does not seem to be there.
-    fn read_pauses(&self, now: Instant) -> (Duration, Duration) {
+    fn read_pauses(&self, dht: Dht, now: Instant) -> (Duration, Duration) {
         let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let waiting = self.all.values().filter(|seek| now < seek.fast_until).count();
-        let fast = FAST_READ_EACH.saturating_mul(count(waiting)).clamp(FAST_READ, SLOW_READ);
-        let slow = SLOW_READ_EACH.saturating_mul(count(self.all.len()));
-        (fast, slow.clamp(SLOW_READ, SLOWEST_READ))
+        Pace::of(dht).pauses(count(waiting), count(self.all.len()))
     }
 }
 
@@ -194,7 +183,7 @@ fn peer_key(peer: &PeerId) -> [u8; 32] {
 impl Net {
     /// From now on exactly these are sought.
     pub fn seek(&mut self, sought: Vec<Sought>) {
-        if !self.swarm.behaviour().kad.is_enabled() {
+        if !Dht::ALL.into_iter().any(|dht| self.dht(dht).is_some()) {
             return;
         }
         let now = Instant::now();
@@ -220,6 +209,10 @@ impl Net {
             all.entry(id).or_insert_with(|| Seek::new(sought, *run, after, now));
         }
         self.seeks.touch(now);
+        if !self.seeks.all.is_empty() {
+            // With nobody to look for, nobody is asked.
+            self.join_public_dht();
+        }
     }
 
     /// How the search for this person goes; none: they are not sought.
@@ -237,11 +230,10 @@ impl Net {
             .min()
     }
 
-    /// Whether the DHT can be asked, and there is something to tell.
-    fn may_ask(&self, now: Instant) -> bool {
-        !self.nodes.is_empty()
-            && self.observed.is_settled(now)
-            && self.seeks.queries.len() < MAX_QUERIES
+    /// Which DHTs can be asked, and there is something to tell.
+    fn may_ask(&mut self, now: Instant) -> [bool; 2] {
+        let ready = self.observed.is_settled(now) && self.seeks.queries.len() < MAX_QUERIES;
+        Dht::ALL.map(|dht| ready && self.has_nodes(dht))
     }
 
     /// Reads, writes and sends what is due.
@@ -255,7 +247,7 @@ impl Net {
         let may_ask = self.may_ask(now);
         let (external, mapping) = (self.observed.external(), self.mapping());
         // Of many, whose turn is overdue comes first.
-        let mut ids: Vec<_> = self.seeks.all.iter().map(|(id, s)| (s.read_due, *id)).collect();
+        let mut ids: Vec<_> = self.seeks.all.iter().map(|(id, s)| (s.read_due(), *id)).collect();
         ids.sort_unstable();
         let run = self.seeks.run;
         let mut own = self.own_record();
@@ -275,15 +267,16 @@ impl Net {
                     seek.is_over(now);
                 }
             }
-            if self.may_ask(now) {
-                self.write_due(id, &mut own, now);
-                self.read_due(id, now);
+            for (dht, _) in Dht::ALL.into_iter().zip(may_ask).filter(|(_, may)| *may) {
+                self.write_due(dht, id, &mut own, now);
+                self.read_due(dht, id, now);
             }
             self.carry_out(id, now);
         }
         // Unless one of them has just seen somebody, of which its record is to tell.
         if self.seeks.due.is_none_or(|due| due < now) {
-            self.seeks.due = self.seeks.poll_timeout(self.may_ask(now));
+            let may_ask = self.may_ask(now);
+            self.seeks.due = self.seeks.poll_timeout(may_ask);
         }
     }
 
@@ -479,24 +472,7 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
-    use super::{sought::tests::seek, *};
-
-    #[test]
-    fn many_cost_no_more_looks_than_some() {
-        let now = Instant::now();
-        let mut seeks = Seeks::default();
-        for (count, fast, slow) in [(1, 400, 30_000), (20, 1000, 60_000), (1000, 30_000, 300_000)] {
-            seeks.all = (0..count)
-                .map(|n: u32| {
-                    let mut id = [0; 32];
-                    id[..4].copy_from_slice(&n.to_be_bytes());
-                    (id, seek(now))
-                })
-                .collect();
-            let millis = Duration::from_millis;
-            assert_eq!(seeks.read_pauses(now), (millis(fast), millis(slow)));
-        }
-    }
+    use super::*;
 
     #[test]
     fn addresses_that_were_punched_are_bounded() {

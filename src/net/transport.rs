@@ -9,7 +9,6 @@ use libp2p::{
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
     dns, identify,
     identity::Keypair,
-    kad::{self, store::MemoryStore},
     mdns, noise,
     swarm::{self, NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
@@ -17,7 +16,8 @@ use libp2p::{
 use tokio::sync::mpsc;
 
 use super::{
-    Config, dht,
+    Config,
+    dht::{self, Dht},
     links::Links,
     quic::{self, MAX_STREAMS},
 };
@@ -62,7 +62,8 @@ pub struct Behaviour {
     pub mdns4: Toggle<mdns::tokio::Behaviour>,
     pub mdns6: Toggle<mdns::tokio::Behaviour>,
     pub identify: Toggle<identify::Behaviour>,
-    pub kad: Toggle<kad::Behaviour<MemoryStore>>,
+    pub own_dht: Toggle<dht::Behaviour>,
+    pub public_dht: Toggle<dht::Behaviour>,
 }
 
 /// A new swarm under a new key.
@@ -79,6 +80,7 @@ pub fn swarm(
     let scope = config.scope;
     let with_mdns = config.mdns && scope != Scope::Offline;
     let with_dht = scope == Scope::Everywhere;
+    let with_public = with_dht && config.public_dht;
     let key = Keypair::generate_ed25519();
     let peer = key.public().to_peer_id();
     let limits = ConnectionLimits::default()
@@ -92,7 +94,8 @@ pub fn swarm(
         mdns4: mdns_behaviour(peer, false, with_mdns),
         mdns6: mdns_behaviour(peer, true, with_mdns),
         identify: with_dht.then(|| dht::identify(key.public())).into(),
-        kad: with_dht.then(|| dht::behaviour(peer, config.serve_dht)).into(),
+        own_dht: with_dht.then(|| dht::Behaviour::new(Dht::Own, peer, config.serve_dht)).into(),
+        public_dht: with_public.then(|| dht::Behaviour::new(Dht::Public, peer, false)).into(),
     };
     let idle = if config.serve_dht { CLIENT_TIMEOUT } else { STREAMLESS_TIMEOUT };
     let config = swarm::Config::with_tokio_executor()

@@ -283,7 +283,10 @@ impl Node {
                 .map(|a| multiaddress(a).to_string())
                 .collect(),
             nat: Nat { mapping: mapping_word(self.net.mapping()), ..Nat::default() },
-            dht: Dht { own: self.net.dht_nodes(), ..Dht::default() },
+            dht: Dht {
+                own: self.net.dht_nodes(crate::net::dht::Dht::Own),
+                public: self.net.dht_nodes(crate::net::dht::Dht::Public),
+            },
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     identity::Identity,
-    net::{punch::Failure as PunchFailure, rendezvous::Mapping, seek::Search},
+    net::{dht::Dht, punch::Failure as PunchFailure, rendezvous::Mapping, seek::Search},
     node::api::{Failure, FailureKind},
 };
 
@@ -40,7 +40,7 @@ impl Node {
             state,
             path,
             scope: self.scope,
-            dht_nodes: self.net.dht_nodes(),
+            dht_nodes: Dht::ALL.map(|dht| self.net.dht_nodes(dht)).iter().sum(),
             own: self.net.mapping(),
             search: search.as_ref(),
         };

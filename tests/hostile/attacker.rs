@@ -33,6 +33,7 @@ impl Wire {
             "/ip4/127.0.0.1/tcp/0"
         };
         let config = Config {
+            public_dht: false,
             scope: Scope::LanOnly,
             listen: vec![listen.parse().unwrap()],
             bootstrap: vec![address.parse().unwrap()],

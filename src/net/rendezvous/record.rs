@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{RECORD_LEN, Unusable};
 use crate::{
     conversation::cbor::{Invalid, Reader, Writer},
+    net::address::is_sendable,
     node::api::UnixMillis,
 };
 
@@ -155,16 +156,4 @@ fn addresses(r: &mut Reader<'_>) -> Result<Vec<SocketAddr>, Invalid> {
         }
     }
     Ok(addresses)
-}
-
-/// Whether an address may be that of somebody elsewhere: no port below 1024 belongs to a messenger
-/// behind a NAT, and a group, the broadcast address or this machine is nobody else's.
-fn is_sendable(address: SocketAddr) -> bool {
-    let ip = address.ip();
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    address.port() >= 1024
-        && !ip.is_unspecified()
-        && !ip.is_multicast()
-        && !ip.is_loopback()
-        && !broadcast
 }

@@ -1,6 +1,9 @@
 //! Reading and writing the records of those sought in the DHT.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use libp2p::{
     PeerId,
@@ -9,7 +12,8 @@ use libp2p::{
 
 use super::{SeekId, epochs, wall_clock};
 use crate::net::{
-    Net, dht,
+    Net,
+    dht::{Dht, QUERY_TIMEOUT},
     rendezvous::{Place, Record},
 };
 
@@ -29,7 +33,7 @@ const WRITE_RETRY: Duration = Duration::from_secs(3);
 /// What a query is for.
 pub enum Query {
     /// Whom to give a record to.
-    Closest { seek: SeekId, key: Vec<u8>, value: Vec<u8> },
+    Closest { seek: SeekId, key: Vec<u8>, value: Vec<u8>, at_hand: HashSet<PeerId> },
     /// Giving it to them.
     Write { seek: SeekId },
     /// Looking for the other's.
@@ -38,66 +42,75 @@ pub enum Query {
 
 impl Net {
     /// Leaves word for somebody, if it is due.
-    pub(super) fn write_due(&mut self, id: SeekId, own: &mut Record, now: Instant) {
-        let Some(seek) = self.seeks.all.get(&id) else { return };
+    pub(super) fn write_due(&mut self, dht: Dht, id: SeekId, own: &mut Record, now: Instant) {
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         if self.seeks.queries.len() >= MAX_QUERIES {
             return;
         }
         own.seen = seek.seen;
         let time = wall_clock();
-        let Some(epoch) = seek.epoch_to_write(&epochs(time), own, now) else { return };
+        let Some(epoch) = seek.carrier(dht).epoch_to_write(&epochs(time), own, now) else { return };
         let record = own.clone();
         let place = Place::new(&seek.secret, seek.side, epoch);
         let written = Record { time, ..record.clone() };
         let (Ok(value), key) = (place.write(&written, &mut rand::rng()), place.key()) else {
             return;
         };
-        let nodes: Vec<PeerId> = self.nodes.values().copied().collect();
-        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else { return };
-        // Those at hand have it at once; those whose place it is within a query more.
-        let at_hand = dht_record(key.clone(), value.clone());
-        let query = kad.put_record_to(at_hand, nodes.into_iter(), Quorum::All);
-        self.seeks.queries.insert(query, Query::Write { seek: id });
-        let query = kad.get_closest_peers(key.clone());
-        self.seeks.queries.insert(query, Query::Closest { seek: id, key, value });
+        // Those of our own at hand have it at once; those whose place it is within a query more.
+        let at_hand = if dht == Dht::Own { self.connected(dht) } else { HashSet::new() };
+        let Some(kad) = self.dht_mut(dht) else { return };
+        let in_dht = dht_record(key.clone(), value.clone());
+        let put = kad.put_record_to(in_dht, at_hand.clone().into_iter(), Quorum::All);
+        let closest = kad.get_closest_peers(key.clone());
+        let queries = &mut self.seeks.queries;
+        queries.insert((dht, put), Query::Write { seek: id });
+        queries.insert((dht, closest), Query::Closest { seek: id, key, value, at_hand });
         if let Some(seek) = self.seeks.all.get_mut(&id) {
-            seek.wrote(&epochs(time), epoch, record, now);
+            seek.carrier(dht).wrote(&epochs(time), epoch, record, now);
         }
     }
 
     /// Looks whether somebody left word, if it is due.
-    pub(super) fn read_due(&mut self, id: SeekId, now: Instant) {
+    pub(super) fn read_due(&mut self, dht: Dht, id: SeekId, now: Instant) {
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
-        if seek.read_due > now || self.seeks.queries.len() >= MAX_QUERIES {
+        let carrier = seek.carrier(dht);
+        if carrier.read_due > now || self.seeks.queries.len() >= MAX_QUERIES {
             return;
         }
         // One more look may overtake one that a silent node holds up, and no further one.
-        let held_up = std::mem::replace(&mut seek.is_reading, true);
-        seek.read_due = now + if held_up { dht::QUERY_TIMEOUT } else { READ_PATIENCE };
+        let held_up = std::mem::replace(&mut carrier.is_reading, true);
+        carrier.read_due = now + if held_up { QUERY_TIMEOUT } else { READ_PATIENCE };
+        let (secret, other) = (seek.secret.clone(), seek.side.other());
         for epoch in epochs(wall_clock()) {
-            let key = Place::new(&seek.secret, seek.side.other(), epoch).key();
-            if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+            let key = Place::new(&secret, other, epoch).key();
+            if let Some(kad) = self.dht_mut(dht) {
                 let query = kad.get_record(key.into());
-                self.seeks.queries.insert(query, Query::Read { seek: id, epoch, found: 0 });
+                self.seeks.queries.insert((dht, query), Query::Read { seek: id, epoch, found: 0 });
             }
         }
     }
 
     /// A query has got further.
-    pub(in crate::net) fn handle_query(&mut self, id: QueryId, result: QueryResult, last: bool) {
+    pub(in crate::net) fn handle_query(
+        &mut self,
+        dht: Dht,
+        id: QueryId,
+        result: QueryResult,
+        last: bool,
+    ) {
         let now = Instant::now();
         self.seeks.touch(now);
         if let QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(record))) = &result
-            && let Some(Query::Read { seek, epoch, found }) = self.seeks.queries.get_mut(&id)
+            && let Some(Query::Read { seek, epoch, found }) = self.seeks.queries.get_mut(&(dht, id))
         {
             let (seek, epoch, before) = (*seek, *epoch, *found);
             let genuine = self.handle_found(seek, epoch, &record.record.value, now);
-            if let Some(Query::Read { found, .. }) = self.seeks.queries.get_mut(&id) {
+            if let Some(Query::Read { found, .. }) = self.seeks.queries.get_mut(&(dht, id)) {
                 *found += u32::from(genuine);
             }
             if genuine
                 && before + 1 >= ENOUGH
-                && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+                && let Some(kad) = self.dht_mut(dht)
                 && let Some(mut query) = kad.query_mut(&id)
             {
                 query.finish();
@@ -106,29 +119,28 @@ impl Net {
         if !last {
             return;
         }
-        match self.seeks.queries.remove(&id) {
+        match self.seeks.queries.remove(&(dht, id)) {
             None => {}
             Some(Query::Read { seek, .. }) => {
-                let pauses = self.seeks.read_pauses(now);
+                let pauses = self.seeks.read_pauses(dht, now);
                 if let Some(seek) = self.seeks.all.get_mut(&seek) {
-                    seek.has_read(now, pauses);
+                    seek.has_read(dht, now, pauses);
                 }
             }
-            Some(Query::Closest { seek, key, value }) => {
+            Some(Query::Closest { seek, key, value, at_hand }) => {
                 let QueryResult::GetClosestPeers(result) = result else { return };
                 let peers = match result {
                     Ok(ok) => ok.peers,
                     Err(GetClosestPeersError::Timeout { peers, .. }) => peers,
                 };
                 let peers: Vec<_> = peers.into_iter().map(|peer| peer.peer_id).collect();
-                let others = peers.into_iter().filter(|p| !self.nodes.values().any(|n| n == p));
-                let others: Vec<_> = others.collect();
-                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+                let others: Vec<_> = peers.into_iter().filter(|p| !at_hand.contains(p)).collect();
+                if let Some(kad) = self.dht_mut(dht)
                     && !others.is_empty()
                 {
                     let record = dht_record(key, value);
                     let query = kad.put_record_to(record, others.into_iter(), Quorum::All);
-                    self.seeks.queries.insert(query, Query::Write { seek });
+                    self.seeks.queries.insert((dht, query), Query::Write { seek });
                 }
             }
             Some(Query::Write { seek }) => {
@@ -144,7 +156,7 @@ impl Net {
                 if let Some(seek) = self.seeks.all.get_mut(&seek)
                     && nobody
                 {
-                    seek.write_anew(now + WRITE_RETRY);
+                    seek.carrier(dht).write_anew(now + WRITE_RETRY);
                 }
             }
         }

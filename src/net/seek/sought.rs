@@ -1,14 +1,12 @@
 //! One who is sought: what was written and read, and when to write, read and begin anew.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::{Extra, SLOWEST_READ, tcp, wall_clock};
+use super::{Extra, carrier::Carrier, tcp};
 use crate::{
     identity::PairSecret,
     net::{
+        dht::Dht,
         punch::{Failure, Punch},
         rendezvous::{Mapping, Record, Side},
     },
@@ -18,15 +16,10 @@ use crate::{
 /// How long somebody may be waiting: after the own start, and after each newer word of theirs.
 pub const FAST_FOR: Duration = Duration::from_secs(60);
 
-/// An unchanged record is written anew after this: nodes that keep it come and go.
-const WRITE_AGAIN: Duration = Duration::from_secs(1200);
-
-/// Between two writings of one record: addresses are learned one after the other.
-const WRITE_PAUSE: Duration = Duration::from_millis(150);
-
 /// After a way was found, or none, all begins anew if there is still no link; doubling to
-/// [`SLOWEST_READ`].
+/// [`AGAIN_AT_LAST`].
 pub const AGAIN: Duration = Duration::from_secs(15);
+const AGAIN_AT_LAST: Duration = Duration::from_secs(300);
 
 /// Somebody to find.
 pub struct Sought {
@@ -59,12 +52,8 @@ pub struct Seek {
     pub after: UnixMillis,
     /// The run of theirs that the own record is to name.
     pub seen: u64,
-    /// What was written in each epoch, and when.
-    pub written: HashMap<u64, (Record, Instant)>,
-    pub write_after: Instant,
-    pub read_due: Instant,
-    /// A look is under way.
-    pub is_reading: bool,
+    /// What each DHT carries.
+    carriers: [Carrier; 2],
     pub fast_until: Instant,
     /// Opened for the punch; the first one has number 1 there.
     pub sockets: Vec<Extra>,
@@ -74,9 +63,7 @@ pub struct Seek {
     pub again_pause: Duration,
     /// Why the last punch was in vain.
     pub failure: Option<Failure>,
-    /// When word was last left, looked for, and a way tried.
-    pub last_write: UnixMillis,
-    pub last_read: UnixMillis,
+    /// When a way was last tried.
     pub last_punch: UnixMillis,
 }
 
@@ -90,18 +77,13 @@ impl Seek {
             their: None,
             after,
             seen: 0,
-            written: HashMap::new(),
-            write_after: now,
-            read_due: now,
-            is_reading: false,
+            carriers: Dht::ALL.map(|dht| Carrier::new(dht, now)),
             fast_until: now + FAST_FOR,
             sockets: Vec::new(),
             tcp: None,
             again: None,
             again_pause: AGAIN,
             failure: None,
-            last_write: 0,
-            last_read: 0,
             last_punch: 0,
         }
     }
@@ -114,9 +96,11 @@ impl Seek {
                 attempts.push(Attempt { path, address, at, outcome });
             }
         };
-        attempt("dht", String::new(), self.last_write, "left word for them");
         let found = if self.their.is_some() { "found their word" } else { "found no word of them" };
-        attempt("dht", String::new(), self.last_read, found);
+        for (carrier, path) in self.carriers.iter().zip(["dht", "public dht"]) {
+            attempt(path, String::new(), carrier.last_write, "left word for them");
+            attempt(path, String::new(), carrier.last_read, found);
+        }
         let outcome = match self.failure {
             _ if self.punch.is_under_way() => "under way",
             Some(Failure::BothUnforeseeable) => "impossible: neither port can be foreseen",
@@ -136,47 +120,42 @@ impl Seek {
         }
     }
 
-    pub fn poll_timeout(&self, may_ask: bool) -> Option<Instant> {
-        // That of an hour that is over is not written again.
-        let newest = self.written.iter().max_by_key(|(epoch, _)| **epoch);
-        let again = newest.map(|(_, (_, at))| *at + WRITE_AGAIN);
-        let write = again.map_or(self.write_after, |again| again.max(self.write_after));
-        let asks = [Some(self.read_due), Some(write)].into_iter().flatten().filter(|_| may_ask);
+    /// When something is due; the DHTs that may be asked count.
+    pub fn poll_timeout(&self, may_ask: [bool; 2]) -> Option<Instant> {
+        let carriers = self.carriers.iter().zip(may_ask).filter(|(_, may)| *may);
+        let asks = carriers.map(|(carrier, _)| carrier.poll_timeout());
         let tcp = self.tcp.map(|tcp| tcp.due);
         asks.chain(self.punch.poll_timeout()).chain(tcp).chain(self.again).min()
     }
 
-    /// In which of these epochs the record is to be written now.
-    pub fn epoch_to_write(&self, epochs: &[u64], record: &Record, now: Instant) -> Option<u64> {
-        if self.write_after > now {
-            return None;
-        }
-        epochs.iter().copied().find(|epoch| {
-            self.written.get(epoch).is_none_or(|(known, at)| {
-                known != record || now.saturating_duration_since(*at) >= WRITE_AGAIN
-            })
-        })
+    pub fn carrier(&mut self, dht: Dht) -> &mut Carrier {
+        &mut self.carriers[dht as usize]
     }
 
-    pub fn wrote(&mut self, epochs: &[u64], epoch: u64, record: Record, now: Instant) {
-        self.written.retain(|known, _| epochs.contains(known));
-        self.written.insert(epoch, (record, now));
-        self.write_after = now + WRITE_PAUSE;
-        self.last_write = wall_clock();
-    }
-
-    /// The record is to be written even if it is the same.
+    /// Everywhere, the record is to be written even if it is the same.
     pub fn write_anew(&mut self, at: Instant) {
-        self.written.clear();
-        self.write_after = self.write_after.max(at);
+        for carrier in &mut self.carriers {
+            carrier.write_anew(at);
+        }
+    }
+
+    /// To be looked for at once, and often.
+    pub fn hurry(&mut self, now: Instant) {
+        self.fast_until = now + FAST_FOR;
+        for carrier in &mut self.carriers {
+            carrier.read_due = now;
+        }
+    }
+
+    /// When to look next.
+    pub fn read_due(&self) -> Option<Instant> {
+        self.carriers.iter().map(|carrier| carrier.read_due).min()
     }
 
     /// A look is over.
-    pub fn has_read(&mut self, now: Instant, (fast, slow): (Duration, Duration)) {
+    pub fn has_read(&mut self, dht: Dht, now: Instant, (fast, slow): (Duration, Duration)) {
         let pause = if now < self.fast_until { fast } else { slow };
-        self.read_due = now + pause;
-        self.is_reading = false;
-        self.last_read = wall_clock();
+        self.carrier(dht).has_read(now, pause);
     }
 
     /// Begins anew: from now on, a word counts that the punch before did not have.
@@ -185,8 +164,7 @@ impl Seek {
         self.sockets.clear();
         self.tcp = None;
         self.write_anew(now);
-        self.fast_until = now + FAST_FOR;
-        self.read_due = now;
+        self.hurry(now);
         match self.their.take() {
             Some(their) if their.time > self.after => self.punch.handle_record(now, their),
             _ => {}
@@ -197,58 +175,6 @@ impl Seek {
     pub fn is_over(&mut self, now: Instant) {
         self.after = self.their.as_ref().map_or(self.after, |their| their.time);
         self.again = Some(now + self.again_pause);
-        self.again_pause = (self.again_pause * 2).min(SLOWEST_READ);
-    }
-}
-
-#[cfg(test)]
-pub mod tests {
-    use super::*;
-
-    pub fn seek(now: Instant) -> Seek {
-        let secret = PairSecret::from_bytes([1; 32]);
-        Seek::new(Sought { secret, side: Side::First }, 7, 0, now)
-    }
-
-    fn record() -> Record {
-        Record {
-            time: 0,
-            run: 7,
-            seen: 0,
-            peer: [0; 32],
-            external: Vec::new(),
-            local: Vec::new(),
-            tcp: Vec::new(),
-            mapping: Mapping::Unknown,
-        }
-    }
-
-    #[test]
-    fn a_record_is_written_once_until_it_changes_or_is_old() {
-        let (now, pause) = (Instant::now(), Duration::from_secs(1));
-        let mut seek = seek(now);
-        assert_eq!(seek.epoch_to_write(&[5], &record(), now), Some(5));
-        seek.wrote(&[5], 5, record(), now);
-        assert_eq!(seek.epoch_to_write(&[5], &record(), now + pause), None);
-        let changed = Record { seen: 9, ..record() };
-        assert_eq!(seek.epoch_to_write(&[5], &changed, now), None, "not at once");
-        assert_eq!(seek.epoch_to_write(&[5], &changed, now + pause), Some(5));
-        assert_eq!(seek.epoch_to_write(&[5], &record(), now + WRITE_AGAIN), Some(5));
-        assert_eq!(seek.epoch_to_write(&[5, 6], &record(), now + pause), Some(6));
-        seek.write_anew(now);
-        assert_eq!(seek.epoch_to_write(&[5], &record(), now + pause), Some(5));
-    }
-
-    #[test]
-    fn nothing_is_due_for_an_hour_that_is_over() {
-        let now = Instant::now();
-        let mut seek = seek(now);
-        seek.wrote(&[5], 5, record(), now);
-        let later = now + Duration::from_secs(600);
-        seek.wrote(&[5, 6], 6, record(), later);
-        seek.read_due = later + WRITE_AGAIN * 2;
-        let due = seek.poll_timeout(true).unwrap();
-        assert_eq!(due, later + WRITE_AGAIN);
-        assert_eq!(seek.epoch_to_write(&[6], &record(), due), Some(6), "or it would stay due");
+        self.again_pause = (self.again_pause * 2).min(AGAIN_AT_LAST);
     }
 }

@@ -1,0 +1,95 @@
+use std::net::Ipv4Addr;
+
+use libp2p::identity::Keypair;
+
+use super::*;
+
+fn record(key: &Keypair, sequence: u64) -> Record {
+    let value = ipns::write(key, &[1; 512], sequence).unwrap();
+    Record::new(ipns::key(&key.public().to_peer_id()), value)
+}
+
+fn fresh(now: u64) -> Record {
+    record(&Keypair::generate_ed25519(), now)
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
+fn node() -> Behaviour {
+    Behaviour::new(Dht::Own, PeerId::random(), true)
+}
+
+fn network(last: u8) -> IpAddr {
+    Ipv4Addr::new(203, 0, 113, last).into()
+}
+
+#[test]
+fn only_what_proves_itself_and_is_newer_is_stored() {
+    let (mut node, key, now) = (node(), Keypair::generate_ed25519(), now());
+    let mut stores = |record| node.store(record, network(1));
+    assert!(stores(record(&key, now)));
+    assert!(!stores(record(&key, now)), "the same again");
+    assert!(!stores(record(&key, now - 1)), "an older one");
+    assert!(stores(record(&key, now + 1)));
+    let other = Keypair::generate_ed25519();
+    let forged = Record { key: record(&key, now).key, ..record(&other, now + 9) };
+    assert!(!stores(forged));
+    let mut bent = record(&other, now);
+    bent.value[100] ^= 1;
+    assert!(!stores(bent));
+    let mut long = record(&other, now);
+    long.value.resize(ipns::MAX_RECORD + 1, 0);
+    assert!(!stores(long));
+    assert!(!stores(Record::new(b"/pk/x".to_vec(), vec![1])));
+    assert!(!stores(record(&other, 1_000_000)), "it ended long ago");
+    assert_eq!(node.store_mut().records().count(), 1);
+}
+
+#[test]
+fn a_flood_from_one_network_washes_out_nothing_of_others() {
+    let (mut node, now) = (node(), now());
+    let of_others: Vec<_> = (0..9).map(|_| fresh(now)).collect();
+    for (last, record) in (2..).zip(&of_others) {
+        assert!(node.store(record.clone(), network(last)));
+    }
+    let first = fresh(now);
+    assert!(node.store(first.clone(), network(1)));
+    for _ in 0..MAX_RECORDS {
+        assert!(node.store(fresh(now), network(1)));
+    }
+    assert_eq!(node.store_mut().records().count(), MAX_RECORDS);
+    assert_eq!(node.sources.len(), MAX_RECORDS);
+    assert!(of_others.iter().all(|record| node.store_mut().get(&record.key).is_some()));
+    assert!(node.store_mut().get(&first.key).is_none(), "its own oldest went");
+}
+
+#[test]
+fn what_others_say_is_dialed_only_where_a_node_can_be() {
+    let peer = PeerId::random();
+    let of = |node: &Behaviour, address: &str| {
+        node.is_plausible(&format!("{address}/p2p/{peer}").parse().unwrap())
+    };
+    let mut node = node();
+    for good in ["/ip4/203.0.113.1/udp/4001/quic-v1", "/ip6/2001:db8::1/tcp/4001"] {
+        assert!(of(&node, good), "{good}");
+    }
+    let local = ["/ip4/192.168.1.1/udp/4001/quic-v1", "/ip4/127.0.0.1/tcp/4001"];
+    let never = [
+        "/ip4/203.0.113.1/udp/53/quic-v1",
+        "/ip4/203.0.113.1/tcp/25",
+        "/ip4/224.0.0.1/udp/4001/quic-v1",
+        "/ip4/203.0.113.1/tcp/4001/ws",
+        "/dns4/victim.example/tcp/4001",
+        "/dnsaddr/victim.example",
+    ];
+    for bad in local.iter().chain(&never) {
+        assert!(!of(&node, bad), "{bad}");
+    }
+    assert!(PUBLIC_NODES.iter().all(|known| node.is_plausible(&known.parse().unwrap())));
+    node.add_node(&peer, "/ip4/192.168.1.9/udp/4001/quic-v1".parse().unwrap());
+    assert!(local.iter().all(|address| of(&node, address)));
+    assert!(!never.iter().any(|address| of(&node, address)));
+}

@@ -1,0 +1,199 @@
+//! One DHT as the carrier of word between two: what was left and looked for there, and when that
+//! is due again.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::wall_clock;
+use crate::{
+    net::{dht::Dht, rendezvous::Record},
+    node::api::UnixMillis,
+};
+
+/// How often a DHT is asked and written to.
+pub struct Pace {
+    /// Between two looks for those who may be waiting, all together, counted from the answer to
+    /// the last; and for one of them at least.
+    fast_each: Duration,
+    fast: Duration,
+    /// Between two looks for anybody else, all together: so many contacts cost no more than some …
+    slow_each: Duration,
+    /// … but one is not looked for more often than this, nor less.
+    slow: Duration,
+    slowest: Duration,
+    /// Between two writings of one record: addresses are learned one after the other.
+    write_pause: Duration,
+    /// An unchanged record is written anew after this: nodes that keep it come and go.
+    write_again: Duration,
+}
+
+/// Our own nodes are few and stay connected: a question is a few hundred bytes.
+const OWN: Pace = Pace {
+    fast_each: Duration::from_millis(50),
+    fast: Duration::from_millis(400),
+    slow_each: Duration::from_secs(3),
+    slow: Duration::from_secs(30),
+    slowest: Duration::from_secs(300),
+    write_pause: Duration::from_millis(150),
+    write_again: Duration::from_secs(1200),
+};
+
+/// The public DHT's nodes are thousands, and each question leads to some that must be connected
+/// with first. They keep a record for longer than its name is in use.
+const PUBLIC: Pace = Pace {
+    fast_each: Duration::from_secs(1),
+    fast: Duration::from_secs(2),
+    slow_each: Duration::from_secs(90),
+    slow: Duration::from_secs(300),
+    slowest: Duration::from_secs(1800),
+    write_pause: Duration::from_secs(2),
+    write_again: Duration::from_secs(3600),
+};
+
+impl Pace {
+    /// That of a DHT.
+    pub fn of(dht: Dht) -> &'static Self {
+        match dht {
+            Dht::Own => &OWN,
+            Dht::Public => &PUBLIC,
+        }
+    }
+
+    /// The pauses between two looks for one, with so many who may be waiting of so many.
+    pub fn pauses(&self, waiting: u32, all: u32) -> (Duration, Duration) {
+        let fast = self.fast_each.saturating_mul(waiting).clamp(self.fast, self.slow);
+        let slow = self.slow_each.saturating_mul(all).clamp(self.slow, self.slowest);
+        (fast, slow)
+    }
+}
+
+/// See the module's documentation.
+pub struct Carrier {
+    pace: &'static Pace,
+    /// What was written in each epoch, and when.
+    written: HashMap<u64, (Record, Instant)>,
+    write_after: Instant,
+    /// When to look next.
+    pub read_due: Instant,
+    /// A look is under way.
+    pub is_reading: bool,
+    /// When word was last left, and looked for.
+    pub last_write: UnixMillis,
+    pub last_read: UnixMillis,
+}
+
+impl Carrier {
+    /// Everything is due.
+    pub fn new(dht: Dht, now: Instant) -> Self {
+        Self {
+            pace: Pace::of(dht),
+            written: HashMap::new(),
+            write_after: now,
+            read_due: now,
+            is_reading: false,
+            last_write: 0,
+            last_read: 0,
+        }
+    }
+
+    /// When something is due.
+    pub fn poll_timeout(&self) -> Instant {
+        // That of an hour that is over is not written again.
+        let newest = self.written.iter().max_by_key(|(epoch, _)| **epoch);
+        let again = newest.map(|(_, (_, at))| *at + self.pace.write_again);
+        let write = again.map_or(self.write_after, |again| again.max(self.write_after));
+        write.min(self.read_due)
+    }
+
+    /// In which of these epochs the record is to be written now.
+    pub fn epoch_to_write(&self, epochs: &[u64], record: &Record, now: Instant) -> Option<u64> {
+        if self.write_after > now {
+            return None;
+        }
+        epochs.iter().copied().find(|epoch| {
+            self.written.get(epoch).is_none_or(|(known, at)| {
+                known != record || now.saturating_duration_since(*at) >= self.pace.write_again
+            })
+        })
+    }
+
+    /// The record was written.
+    pub fn wrote(&mut self, epochs: &[u64], epoch: u64, record: Record, now: Instant) {
+        self.written.retain(|known, _| epochs.contains(known));
+        self.written.insert(epoch, (record, now));
+        self.write_after = now + self.pace.write_pause;
+        self.last_write = wall_clock();
+    }
+
+    /// The record is to be written even if it is the same.
+    pub fn write_anew(&mut self, at: Instant) {
+        self.written.clear();
+        self.write_after = self.write_after.max(at);
+    }
+
+    /// A look is over; the next is due after this.
+    pub fn has_read(&mut self, now: Instant, pause: Duration) {
+        self.read_due = now + pause;
+        self.is_reading = false;
+        self.last_read = wall_clock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::rendezvous::Mapping;
+
+    fn record() -> Record {
+        Record {
+            time: 0,
+            run: 7,
+            seen: 0,
+            peer: [0; 32],
+            external: Vec::new(),
+            local: Vec::new(),
+            tcp: Vec::new(),
+            mapping: Mapping::Unknown,
+        }
+    }
+
+    #[test]
+    fn a_record_is_written_once_until_it_changes_or_is_old() {
+        let (now, pause) = (Instant::now(), Duration::from_secs(1));
+        let mut carrier = Carrier::new(Dht::Own, now);
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), now), Some(5));
+        carrier.wrote(&[5], 5, record(), now);
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), now + pause), None);
+        let changed = Record { seen: 9, ..record() };
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, now), None, "not at once");
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, now + pause), Some(5));
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), now + OWN.write_again), Some(5));
+        assert_eq!(carrier.epoch_to_write(&[5, 6], &record(), now + pause), Some(6));
+        carrier.write_anew(now);
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), now + pause), Some(5));
+    }
+
+    #[test]
+    fn nothing_is_due_for_an_hour_that_is_over() {
+        let now = Instant::now();
+        let mut carrier = Carrier::new(Dht::Own, now);
+        carrier.wrote(&[5], 5, record(), now);
+        let later = now + Duration::from_secs(600);
+        carrier.wrote(&[5, 6], 6, record(), later);
+        carrier.read_due = later + OWN.write_again * 2;
+        let due = carrier.poll_timeout();
+        assert_eq!(due, later + OWN.write_again);
+        assert_eq!(carrier.epoch_to_write(&[6], &record(), due), Some(6), "or it would stay due");
+    }
+
+    #[test]
+    fn many_cost_no_more_looks_than_some() {
+        let millis = Duration::from_millis;
+        for (count, fast, slow) in [(1, 400, 30_000), (20, 1000, 60_000), (1000, 30_000, 300_000)] {
+            assert_eq!(OWN.pauses(count, count), (millis(fast), millis(slow)));
+        }
+        assert_eq!(PUBLIC.pauses(1000, 1000), (millis(300_000), millis(1_800_000)));
+    }
+}
