@@ -13,6 +13,7 @@ mod support;
 
 mod crash;
 mod cut;
+mod dht;
 mod idle;
 mod nat;
 mod pairing;
@@ -53,11 +54,13 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::nothing_is_between", nat::nothing_is_between),
     ("nat::many_offline_cost_little", nat::many_offline_cost_little),
     ("nat::who_was_lost_is_found_again", nat::who_was_lost_is_found_again),
+    ("dht::the_public_dht_alone", dht::the_public_dht_alone),
+    ("dht::nodes_that_lie", dht::nodes_that_lie),
     ("storage::full_disk", storage::full_disk),
 ];
 
 fn main() -> ExitCode {
-    if support::nat_probe::run_if_probe() {
+    if support::nat_probe::run_if_probe() || support::dht_nodes::run_if_nodes() {
         return ExitCode::SUCCESS;
     }
     let mut arguments = Arguments::from_args();

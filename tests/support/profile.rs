@@ -69,7 +69,8 @@ impl Profile {
         Self::new(Place::Namespace(namespace.to_owned()))
     }
 
-    /// A profile on a host of an internet; nothing but these arguments leads to others.
+    /// A profile on a host of an internet; nothing but these arguments leads to others, and without
+    /// a `--bootstrap` among them the nodes of the public DHT, which are nowhere there.
     pub fn on_internet(namespace: &str, arguments: Vec<String>) -> Self {
         Self::new(Place::Internet(namespace.to_owned(), arguments))
     }
@@ -147,7 +148,6 @@ impl Profile {
             Place::Offline => arguments.push("--offline".to_owned()),
             Place::Namespace(_) => arguments.push("--lan-only".to_owned()),
             Place::Internet(_, given) => {
-                arguments.push("--no-public-dht".to_owned());
                 arguments.extend(given.iter().cloned());
             }
             Place::Loopback { port, peers, tcp } => {

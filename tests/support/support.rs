@@ -7,6 +7,7 @@
 // Each test binary uses its own part of this module.
 #![allow(dead_code)]
 
+pub mod dht_nodes;
 pub mod lab;
 pub mod load;
 pub mod nat;

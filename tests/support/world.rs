@@ -45,7 +45,8 @@ impl World {
             .collect();
         let mut nodes: Vec<Process> = Vec::new();
         for ((namespace, _), listen) in internet.public.iter().zip(&addresses) {
-            let mut arguments = vec!["--serve-dht".to_owned(), "--no-mdns".to_owned()];
+            let mut arguments =
+                ["--serve-dht", "--no-mdns", "--no-public-dht"].map(str::to_owned).to_vec();
             for address in listen {
                 arguments.extend(["--listen".to_owned(), address.clone()]);
             }
@@ -54,13 +55,7 @@ impl World {
             }
             nodes.push(Profile::on_internet(namespace, arguments).start());
         }
-        let bootstrap: Vec<String> = addresses
-            .iter()
-            .flatten()
-            .flat_map(|address| ["--bootstrap".to_owned(), address.clone()])
-            .collect();
-        let people = [0, 1]
-            .map(|site| Profile::on_internet(&internet.sites[site].hosts[0], bootstrap.clone()));
+        let people = people(&internet, addresses.iter().flatten());
         Self { nodes, people, internet }
     }
 
@@ -92,6 +87,17 @@ impl World {
         }
         outcome
     }
+}
+
+/// Two people, on the first host of each site, who know these nodes.
+pub fn people<'a>(
+    internet: &Internet,
+    nodes: impl IntoIterator<Item = &'a String>,
+) -> [Profile; 2] {
+    let nodes = nodes.into_iter();
+    let arguments = nodes.flat_map(|node| ["--bootstrap".to_owned(), node.clone()]);
+    let arguments: Vec<String> = arguments.collect();
+    [0, 1].map(|site| Profile::on_internet(&internet.sites[site].hosts[0], arguments.clone()))
 }
 
 /// How long it takes from both running until both are online.

@@ -1,6 +1,9 @@
 //! What one side tells the other: where it is, and how far the two have come.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::{RECORD_LEN, Unusable};
 use crate::{
@@ -59,6 +62,19 @@ pub struct Record {
 /// Keys of the map: 1 time, 2 run, 3 seen, 4 peer, 5 external, 6 local, 7 tcp, 8 mapping, 9 step
 /// plus 32,768. An address is its 4 or 16 bytes and 2 of the port. Unknown keys are skipped.
 impl Record {
+    /// Whether another record tells the reader nothing new: ports that nobody can foresee, and
+    /// that are others for each observer, are nothing.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let ips =
+            |record: &Self| record.external.iter().map(SocketAddr::ip).collect::<HashSet<_>>();
+        let unforeseeable = Mapping::Dependent { step: 0 };
+        if self.mapping != unforeseeable || ips(self) != ips(other) {
+            return self == other;
+        }
+        let external = self.external.clone();
+        *self == Self { external, ..other.clone() }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(RECORD_LEN);
         w.map(9);

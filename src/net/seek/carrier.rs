@@ -23,8 +23,10 @@ pub struct Pace {
     /// … but one is not looked for more often than this, nor less.
     slow: Duration,
     slowest: Duration,
-    /// Between two writings of one record: addresses are learned one after the other.
-    write_pause: Duration,
+    /// Between two writings of one record, to somebody who may be waiting and to anybody else:
+    /// addresses are learned one after the other, and some NATs never show the same one twice.
+    write_fast: Duration,
+    write_slow: Duration,
     /// An unchanged record is written anew after this: nodes that keep it come and go.
     write_again: Duration,
 }
@@ -36,7 +38,8 @@ const OWN: Pace = Pace {
     slow_each: Duration::from_secs(3),
     slow: Duration::from_secs(30),
     slowest: Duration::from_secs(300),
-    write_pause: Duration::from_millis(150),
+    write_fast: Duration::from_millis(150),
+    write_slow: Duration::from_secs(2),
     write_again: Duration::from_secs(1200),
 };
 
@@ -44,11 +47,12 @@ const OWN: Pace = Pace {
 /// with first. They keep a record for longer than its name is in use.
 const PUBLIC: Pace = Pace {
     fast_each: Duration::from_secs(1),
-    fast: Duration::from_secs(2),
+    fast: Duration::from_secs(1),
     slow_each: Duration::from_secs(90),
     slow: Duration::from_secs(300),
     slowest: Duration::from_secs(1800),
-    write_pause: Duration::from_secs(2),
+    write_fast: Duration::from_secs(1),
+    write_slow: Duration::from_secs(300),
     write_again: Duration::from_secs(3600),
 };
 
@@ -114,16 +118,23 @@ impl Carrier {
         }
         epochs.iter().copied().find(|epoch| {
             self.written.get(epoch).is_none_or(|(known, at)| {
-                known != record || now.saturating_duration_since(*at) >= self.pace.write_again
+                !known.says_the_same(record)
+                    || now.saturating_duration_since(*at) >= self.pace.write_again
             })
         })
     }
 
-    /// The record was written.
-    pub fn wrote(&mut self, epochs: &[u64], epoch: u64, record: Record, now: Instant) {
+    /// The record was written, to somebody who may be waiting or not.
+    pub fn wrote(
+        &mut self,
+        epochs: &[u64],
+        (epoch, record): (u64, Record),
+        fast: bool,
+        now: Instant,
+    ) {
         self.written.retain(|known, _| epochs.contains(known));
         self.written.insert(epoch, (record, now));
-        self.write_after = now + self.pace.write_pause;
+        self.write_after = now + if fast { self.pace.write_fast } else { self.pace.write_slow };
         self.last_write = wall_clock();
     }
 
@@ -131,6 +142,12 @@ impl Carrier {
     pub fn write_anew(&mut self, at: Instant) {
         self.written.clear();
         self.write_after = self.write_after.max(at);
+    }
+
+    /// Somebody may be waiting.
+    pub fn hurry(&mut self, now: Instant) {
+        self.read_due = now;
+        self.write_after = self.write_after.min(now + self.pace.write_fast);
     }
 
     /// A look is over; the next is due after this.
@@ -164,24 +181,36 @@ mod tests {
         let (now, pause) = (Instant::now(), Duration::from_secs(1));
         let mut carrier = Carrier::new(Dht::Own, now);
         assert_eq!(carrier.epoch_to_write(&[5], &record(), now), Some(5));
-        carrier.wrote(&[5], 5, record(), now);
+        carrier.wrote(&[5], (5, record()), true, now);
         assert_eq!(carrier.epoch_to_write(&[5], &record(), now + pause), None);
         let changed = Record { seen: 9, ..record() };
+        let ports = |port| Record {
+            external: vec![([203, 0, 113, 1], port).into()],
+            mapping: Mapping::Dependent { step: 0 },
+            ..record()
+        };
+        assert!(ports(1).says_the_same(&ports(2)));
+        assert!(!ports(1).says_the_same(&Record { seen: 9, ..ports(1) }));
+        assert!(!ports(1).says_the_same(&Record { mapping: Mapping::Independent, ..ports(2) }));
         assert_eq!(carrier.epoch_to_write(&[5], &changed, now), None, "not at once");
         assert_eq!(carrier.epoch_to_write(&[5], &changed, now + pause), Some(5));
         assert_eq!(carrier.epoch_to_write(&[5], &record(), now + OWN.write_again), Some(5));
         assert_eq!(carrier.epoch_to_write(&[5, 6], &record(), now + pause), Some(6));
         carrier.write_anew(now);
         assert_eq!(carrier.epoch_to_write(&[5], &record(), now + pause), Some(5));
+        carrier.wrote(&[5], (5, record()), false, now);
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, now + pause), None, "nobody waits");
+        carrier.hurry(now);
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, now + pause), Some(5));
     }
 
     #[test]
     fn nothing_is_due_for_an_hour_that_is_over() {
         let now = Instant::now();
         let mut carrier = Carrier::new(Dht::Own, now);
-        carrier.wrote(&[5], 5, record(), now);
+        carrier.wrote(&[5], (5, record()), true, now);
         let later = now + Duration::from_secs(600);
-        carrier.wrote(&[5, 6], 6, record(), later);
+        carrier.wrote(&[5, 6], (6, record()), true, later);
         carrier.read_due = later + OWN.write_again * 2;
         let due = carrier.poll_timeout();
         assert_eq!(due, later + OWN.write_again);

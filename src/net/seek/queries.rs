@@ -66,7 +66,7 @@ impl Net {
         queries.insert((dht, put), Query::Write { seek: id });
         queries.insert((dht, closest), Query::Closest { seek: id, key, value, at_hand });
         if let Some(seek) = self.seeks.all.get_mut(&id) {
-            seek.carrier(dht).wrote(&epochs(time), epoch, record, now);
+            seek.wrote(dht, &epochs(time), (epoch, record), now);
         }
     }
 

@@ -143,13 +143,19 @@ impl Seek {
     pub fn hurry(&mut self, now: Instant) {
         self.fast_until = now + FAST_FOR;
         for carrier in &mut self.carriers {
-            carrier.read_due = now;
+            carrier.hurry(now);
         }
     }
 
     /// When to look next.
     pub fn read_due(&self) -> Option<Instant> {
         self.carriers.iter().map(|carrier| carrier.read_due).min()
+    }
+
+    /// The own record was written.
+    pub fn wrote(&mut self, dht: Dht, epochs: &[u64], written: (u64, Record), now: Instant) {
+        let fast = now < self.fast_until;
+        self.carrier(dht).wrote(epochs, written, fast, now);
     }
 
     /// A look is over.

@@ -1,0 +1,56 @@
+//! DHTs made of others' nodes, and of nodes that lie.
+
+use std::time::{Duration, Instant};
+
+use entrenous::net::dht::Dht;
+use serde_json::json;
+
+use crate::support::{
+    at_most,
+    dht_nodes::Nodes,
+    figure,
+    nat::{Internet, Nat},
+    profile::{id, pair},
+    world::{path, people, time_to_online},
+};
+
+/// Two behind NATs who have nothing but nodes of this kind pair by an invite and meet again.
+fn meet_by(dht: Dht, count: u16, all_honest: bool) {
+    let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
+    let nodes = Nodes::start(dht, &internet.public, count, all_honest);
+    // Three of each host are known at first, among them the honest one.
+    let known = nodes.iter().flat_map(|nodes| {
+        let last = nodes.addresses.len() - 1;
+        [&nodes.addresses[0], &nodes.addresses[last - 1], &nodes.addresses[last]]
+    });
+    let people = people(&internet, known);
+    let [one, two] = [people[0].start(), people[1].start()];
+    let began = Instant::now();
+    pair(&one, &two);
+    let honest = if all_honest { "all" } else { "one" };
+    let what = format!("{dht:?} DHT of {}, {honest} honest", 2 * count);
+    figure(&format!("{what}, invite"), format!("{:.2} s", began.elapsed().as_secs_f64()));
+    let ids = [id(&one), id(&two)];
+    one.shutdown();
+    two.shutdown();
+    let host = &internet.sites[0].hosts[0];
+    let before = Internet::traffic(host, "eth0");
+    let [one, two] = [people[0].start(), people[1].start()];
+    let took = time_to_online(&one, &two, &ids).expect("online within 30 s");
+    let traffic = Internet::traffic(host, "eth0") - before;
+    figure(&format!("{what}, known"), format!("{:.2} s, {traffic} bytes", took.as_secs_f64()));
+    at_most("online", took, Duration::from_secs(15), Duration::from_secs(30));
+    assert_eq!(path(&one), "punched");
+    let dht = &one.call("network", json!({}))["dht"];
+    assert!(dht["own"].as_u64().unwrap() + dht["public"].as_u64().unwrap() > 0, "{dht}");
+}
+
+pub fn the_public_dht_alone() {
+    meet_by(Dht::Public, 20, true);
+}
+
+/// Of 20 nodes that may be asked, one says the truth; the rest forge, replay, cut, or are silent.
+pub fn nodes_that_lie() {
+    meet_by(Dht::Own, 10, false);
+    meet_by(Dht::Public, 10, false);
+}

@@ -1,0 +1,258 @@
+//! Nodes of a DHT made of libp2p's own parts, as many as wanted: this very test program, run again
+//! in a namespace. Some of them lie.
+
+use std::{
+    borrow::Cow,
+    net::Ipv4Addr,
+    process::{Child, ChildStdin, Command, Stdio},
+    str::FromStr,
+};
+
+use entrenous::net::{dht::Dht, rendezvous::ipns};
+use futures::{StreamExt, stream::SelectAll};
+use libp2p::{
+    Multiaddr, PeerId, Swarm, SwarmBuilder, Transport,
+    core::muxing::StreamMuxerBox,
+    identify,
+    identity::Keypair,
+    kad::{
+        self, ProviderRecord, Record, RecordKey,
+        store::{MemoryStore, RecordStore, Result},
+    },
+    noise,
+    swarm::{NetworkBehaviour, SwarmEvent},
+    tcp, yamux,
+};
+
+/// Set in the processes that are nodes.
+const ROLE: &str = "ENTRENOUS_DHT_NODES";
+
+/// What a node does with what it is to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Honesty {
+    /// Keeps it, and gives it back.
+    Honest,
+    /// Takes it, and has nothing.
+    Forgetful,
+    /// Gives back something else.
+    Lying,
+}
+
+/// Nodes on one host.
+pub struct Nodes {
+    /// Where each listens, by QUIC, and under which name.
+    pub addresses: Vec<String>,
+    child: Child,
+    // It ends when this closes.
+    _stdin: ChildStdin,
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Nodes {
+    /// Starts so many on each host. All are honest, or one of all is, and the rest lie or forget.
+    pub fn start(dht: Dht, hosts: &[(String, String)], count: u16, all_honest: bool) -> Vec<Self> {
+        let ips: Vec<&str> = hosts.iter().map(|(_, ip)| ip.as_str()).collect();
+        let on = |(number, (namespace, ip)): (usize, &(String, String))| {
+            let honest = if all_honest { count } else { u16::from(number == 0) };
+            Self::on(namespace, ip, &ips.join(" "), (dht, count, honest))
+        };
+        hosts.iter().enumerate().map(on).collect()
+    }
+
+    fn on(namespace: &str, ip: &str, all: &str, kind: (Dht, u16, u16)) -> Self {
+        let (dht, count, honest) = kind;
+        let role = format!("{} {count} {honest} {ip} {all}", dht as usize);
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", namespace])
+            .arg(std::env::current_exe().unwrap())
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut ready).unwrap();
+        assert_eq!(ready, "ready\n");
+        let ip: Ipv4Addr = ip.parse().unwrap();
+        let addresses = (0..count)
+            .map(|number| format!("{}/p2p/{}", address(ip, number), key(ip, number).1))
+            .collect();
+        let stdin = child.stdin.take().unwrap();
+        Self { addresses, child, _stdin: stdin }
+    }
+}
+
+/// If this process was started to be nodes, is that until its standard input ends, and returns
+/// true.
+pub fn run_if_nodes() -> bool {
+    let Ok(role) = std::env::var(ROLE) else { return false };
+    let words: Vec<&str> = role.split(' ').collect();
+    let number = |at: usize| u16::from_str(words[at]).unwrap();
+    let ips: Vec<Ipv4Addr> = words[3..].iter().map(|ip| ip.parse().unwrap()).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(serve(Dht::ALL[usize::from(number(0))], &ips, number(1), number(2)));
+    true
+}
+
+/// Of the addresses, the first is the own one.
+async fn serve(dht: Dht, ips: &[Ipv4Addr], count: u16, honest: u16) {
+    let ip = ips[0];
+    let mut nodes = SelectAll::new();
+    for number in 0..count {
+        let honesty = match number {
+            _ if number < honest => Honesty::Honest,
+            _ if number % 2 == 0 => Honesty::Forgetful,
+            _ => Honesty::Lying,
+        };
+        let mut swarm = node(dht, ip, number, honesty);
+        for ip in &ips[1..] {
+            for other in 0..count {
+                let (_, peer) = key(*ip, other);
+                swarm.behaviour_mut().kad.add_address(&peer, address(*ip, other));
+            }
+        }
+        nodes.push(swarm.map(move |event| (number, event)).boxed());
+    }
+    println!("ready");
+    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            _ = &mut ended => std::process::exit(0),
+            Some((number, event)) = nodes.next() => {
+                if let SwarmEvent::ListenerClosed { reason, .. } = event {
+                    panic!("node {number}: {reason:?}");
+                }
+            }
+        }
+    }
+}
+
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    identify: identify::Behaviour,
+    kad: kad::Behaviour<Store>,
+}
+
+fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviour> {
+    let (key, peer) = key(ip, number);
+    let mut config = kad::Config::new(dht.protocol());
+    config.set_replication_interval(None).set_publication_interval(None);
+    config.set_periodic_bootstrap_interval(None);
+    let store = Store { kept: MemoryStore::new(peer), honesty };
+    let mut kad = kad::Behaviour::with_config(peer, store, config);
+    kad.set_mode(Some(kad::Mode::Server));
+    let identify = identify::Config::new("ipfs/0.1.0".to_owned(), key.public());
+    let identify = identify::Behaviour::new(identify);
+    let mut swarm = SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_other_transport(|key| {
+            libp2p_quic::tokio::Transport::new(libp2p_quic::Config::new(key))
+                .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
+        })
+        .unwrap()
+        .with_behaviour(|_| Behaviour { identify, kad })
+        .unwrap()
+        .with_swarm_config(|config| {
+            config.with_idle_connection_timeout(std::time::Duration::from_secs(60))
+        })
+        .build();
+    swarm.listen_on(address(ip, number)).unwrap();
+    swarm.listen_on(format!("/ip4/{ip}/tcp/{}", 5000 + number).parse().unwrap()).unwrap();
+    swarm
+}
+
+fn address(ip: Ipv4Addr, number: u16) -> Multiaddr {
+    format!("/ip4/{ip}/udp/{}/quic-v1", 5000 + number).parse().unwrap()
+}
+
+/// A key that everybody here can compute.
+fn key(ip: Ipv4Addr, number: u16) -> (Keypair, PeerId) {
+    let seed = blake3::hash(format!("{ip} {number}").as_bytes());
+    let key = Keypair::ed25519_from_bytes(*seed.as_bytes()).unwrap();
+    let peer = key.public().to_peer_id();
+    (key, peer)
+}
+
+/// What a node keeps. As on Amino, only records that prove themselves, the newest of each.
+struct Store {
+    kept: MemoryStore,
+    honesty: Honesty,
+}
+
+impl Store {
+    /// What a liar says is kept there: a record of its own make, an old one with a bit turned,
+    /// one cut short, or one far too long.
+    fn lie(&self, key: &RecordKey) -> Record {
+        let true_value = self.kept.get(key).map(|record| record.value.clone());
+        let mut value = true_value.unwrap_or_else(|| vec![0; 700]);
+        match rand::random_range(0..4) {
+            0 => value = ipns::write(&Keypair::generate_ed25519(), &[0; 512], 1 << 42).unwrap(),
+            1 => value[100] ^= 1,
+            2 => value.truncate(value.len() / 2),
+            _ => value.resize(10_000, 0),
+        }
+        Record { key: key.clone(), value, publisher: None, expires: None }
+    }
+}
+
+impl RecordStore for Store {
+    type RecordsIter<'a> = <MemoryStore as RecordStore>::RecordsIter<'a>;
+    type ProvidedIter<'a> = <MemoryStore as RecordStore>::ProvidedIter<'a>;
+
+    fn get(&self, key: &RecordKey) -> Option<Cow<'_, Record>> {
+        match self.honesty {
+            Honesty::Honest => self.kept.get(key),
+            Honesty::Forgetful => None,
+            Honesty::Lying => Some(Cow::Owned(self.lie(key))),
+        }
+    }
+
+    fn put(&mut self, record: Record) -> Result<()> {
+        let newer = |old: Cow<'_, Record>| {
+            let sequence =
+                |record: &Record| ipns::read(record.key.as_ref(), &record.value).unwrap().sequence;
+            sequence(&old) < sequence(&record)
+        };
+        let proven = ipns::read(record.key.as_ref(), &record.value).is_ok();
+        // A liar keeps the first that it sees, and so an old one.
+        let wanted = self.kept.get(&record.key).is_none_or(newer);
+        if !proven || !wanted {
+            return Err(kad::store::Error::ValueTooLarge);
+        }
+        self.kept.put(record)
+    }
+
+    fn remove(&mut self, key: &RecordKey) {
+        self.kept.remove(key);
+    }
+
+    fn records(&self) -> Self::RecordsIter<'_> {
+        self.kept.records()
+    }
+
+    fn add_provider(&mut self, record: ProviderRecord) -> Result<()> {
+        self.kept.add_provider(record)
+    }
+
+    fn providers(&self, key: &RecordKey) -> Vec<ProviderRecord> {
+        self.kept.providers(key)
+    }
+
+    fn provided(&self) -> Self::ProvidedIter<'_> {
+        self.kept.provided()
+    }
+
+    fn remove_provider(&mut self, key: &RecordKey, peer: &PeerId) {
+        self.kept.remove_provider(key, peer);
+    }
+}
