@@ -14,6 +14,7 @@
 //! is, and says so by [`Net::known`] or [`Net::stranger`].
 
 pub mod address;
+mod ask;
 pub mod dht;
 pub mod dialer;
 mod dials;
@@ -363,6 +364,10 @@ impl Net {
             }
             SwarmEvent::Behaviour(BehaviourEvent::PublicDht(event)) => {
                 self.handle_kad(Dht::Public, event);
+                None
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ask(event)) => {
+                self.handle_asked(event);
                 None
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {

@@ -4,7 +4,7 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     num::NonZeroUsize,
     ops::{Deref, DerefMut},
@@ -18,7 +18,7 @@ use libp2p::{
     identify,
     identity::PublicKey,
     kad::{
-        self, BucketInserts, Caching, Mode, Record, RecordKey, StoreInserts,
+        self, BucketInserts, Caching, Mode, PeerInfo, Record, RecordKey, StoreInserts,
         store::{MemoryStore, MemoryStoreConfig, RecordStore},
     },
     swarm::{
@@ -80,18 +80,26 @@ pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 const REPLICATION: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 
 /// An answer on the public DHT: a record of 10 KiB and 20 nodes with their addresses.
-const MAX_PACKET: usize = 64 * 1024;
+pub const MAX_PACKET: usize = 64 * 1024;
 
 /// Addresses tried of one node; the first are those that worked.
 const MAX_ADDRESSES: usize = 8;
+
+/// Nodes whose addresses are remembered though they stand in no bucket: those of the names of some
+/// fifty people. The oldest goes.
+const MAX_REMEMBERED: usize = 1024;
 
 /// One DHT: libp2p's behaviour, with what it stores chosen, and whom it dials.
 pub struct Behaviour {
     kad: kad::Behaviour<MemoryStore>,
     /// From which network each stored record came.
     sources: HashMap<RecordKey, IpAddr>,
+    /// Where those are who are closest to the names of somebody sought.
+    remembered: VecDeque<PeerInfo>,
     /// Whether there are nodes within the local network; only then are such addresses believed.
     is_local: bool,
+    /// Whether QUIC gets through here; then no node is dialed by TCP too, which costs as much.
+    pub quic_works: bool,
 }
 
 impl Behaviour {
@@ -110,7 +118,6 @@ impl Behaviour {
         config
             .set_query_timeout(QUERY_TIMEOUT)
             .set_replication_factor(REPLICATION)
-            .disjoint_query_paths(true)
             .set_record_ttl(None)
             .set_publication_interval(None)
             .set_replication_interval(None)
@@ -119,18 +126,39 @@ impl Behaviour {
             .set_caching(Caching::Disabled)
             .set_periodic_bootstrap_interval(None);
         match dht {
-            Dht::Own => config.set_kbucket_inserts(BucketInserts::Manual),
+            // Of few nodes some may lie, so that it is worth to ask more of them.
+            Dht::Own => {
+                config.set_kbucket_inserts(BucketInserts::Manual).disjoint_query_paths(true)
+            }
             Dht::Public => config.set_max_packet_size(MAX_PACKET),
         };
         let mut kad = kad::Behaviour::with_config(peer, store, config);
         kad.set_mode(Some(if serve { Mode::Server } else { Mode::Client }));
-        Self { kad, sources: HashMap::new(), is_local: false }
+        Self {
+            kad,
+            sources: HashMap::new(),
+            remembered: VecDeque::new(),
+            is_local: false,
+            quic_works: false,
+        }
     }
 
     /// Knows a node from now on.
     pub fn add_node(&mut self, peer: &PeerId, address: Multiaddr) {
         self.is_local |= address::ip(&address).is_some_and(address::is_local);
         self.kad.add_address(peer, address);
+    }
+
+    /// Remembers where nodes are that a look-up has led to.
+    pub fn remember(&mut self, nodes: Vec<PeerInfo>) {
+        self.remembered.retain(|known| nodes.iter().all(|node| node.peer_id != known.peer_id));
+        for mut node in nodes {
+            node.addrs.retain(|address| self.is_plausible(address));
+            node.addrs.truncate(MAX_ADDRESSES);
+            self.remembered.push_back(node);
+        }
+        let surplus = self.remembered.len().saturating_sub(MAX_REMEMBERED);
+        self.remembered.drain(..surplus);
     }
 
     /// Whether any node is known.
@@ -242,7 +270,12 @@ impl NetworkBehaviour for Behaviour {
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let mut known = self.kad.handle_pending_outbound_connection(id, peer, addresses, role)?;
+        let remembered = self.remembered.iter().find(|node| Some(node.peer_id) == peer);
+        known.extend(remembered.into_iter().flat_map(|node| node.addrs.clone()));
         known.retain(|address| self.is_plausible(address));
+        if self.quic_works && known.iter().any(address::is_quic) {
+            known.retain(address::is_quic);
+        }
         known.truncate(MAX_ADDRESSES);
         Ok(known)
     }

@@ -12,8 +12,8 @@ use libp2p::{
     core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
     swarm::{
         CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionHandler,
-        ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
-        SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        ConnectionHandlerEvent, ConnectionId, FromSwarm, ListenFailure, NetworkBehaviour,
+        NotifyHandler, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
         handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound},
     },
 };
@@ -31,6 +31,9 @@ pub const MAX_STRANGERS: usize = 64;
 /// Of these, how many from one IP address. A friend behind the same address still gets in, as
 /// each attempt stands for seconds only.
 pub const MAX_STRANGERS_PER_IP: usize = 16;
+
+/// Handshakes that others have begun, from one network: a quarter of all that there may be.
+pub const MAX_PENDING_PER_NETWORK: usize = 8;
 
 /// Connections of those who only use the DHT that is served here; half of all that there may be.
 pub const MAX_CLIENTS: usize = 128;
@@ -59,6 +62,8 @@ pub struct Links {
     addresses: HashMap<ConnectionId, (Multiaddr, bool)>,
     /// Dials that are to become links; others dial for reasons of their own.
     expected: HashSet<ConnectionId>,
+    /// Handshakes that others have begun.
+    pending: HashMap<ConnectionId, Option<IpAddr>>,
     strangers: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
     /// Of a node of the DHT: those who are there for that.
     clients: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
@@ -73,6 +78,7 @@ impl Links {
             scope,
             addresses: HashMap::new(),
             expected: HashSet::new(),
+            pending: HashMap::new(),
             strangers: VecDeque::new(),
             clients: VecDeque::new(),
             events: VecDeque::new(),
@@ -183,12 +189,20 @@ impl NetworkBehaviour for Links {
 
     fn handle_pending_inbound_connection(
         &mut self,
-        _connection: ConnectionId,
+        connection: ConnectionId,
         _local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let allowed = address::allowed(self.scope, remote);
-        allowed.then_some(()).ok_or_else(|| ConnectionDenied::new(OutOfScope))
+        if !address::allowed(self.scope, remote) {
+            return Err(ConnectionDenied::new(OutOfScope));
+        }
+        let network = address::network(remote);
+        let others = self.pending.values().filter(|other| **other == network);
+        if others.count() >= MAX_PENDING_PER_NETWORK {
+            return Err(ConnectionDenied::new(TooManyStrangers));
+        }
+        self.pending.insert(connection, network);
+        Ok(())
     }
 
     fn handle_established_inbound_connection(
@@ -198,6 +212,7 @@ impl NetworkBehaviour for Links {
         _local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.pending.remove(&connection);
         self.admit(connection, peer, remote)?;
         self.addresses.insert(connection, (remote.clone(), false));
         Ok(Handler { open: false, kept: false, stream: None })
@@ -219,9 +234,15 @@ impl NetworkBehaviour for Links {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
-        if let FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) = event {
-            self.addresses.remove(&connection_id);
-            self.known(connection_id);
+        match event {
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => {
+                self.addresses.remove(&connection_id);
+                self.known(connection_id);
+            }
+            FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
+                self.pending.remove(&connection_id);
+            }
+            _ => {}
         }
     }
 
@@ -342,6 +363,32 @@ mod tests {
             event => panic!("{event:?}"),
         });
         closed.collect()
+    }
+
+    #[test]
+    fn one_network_begins_no_more_handshakes_than_its_share() {
+        let mut links = Links::new(Scope::Everywhere);
+        let local: Multiaddr = "/ip4/203.0.113.9/udp/4001/quic-v1".parse().unwrap();
+        let mut begins = |id: usize, remote: &str| {
+            let remote: Multiaddr = remote.parse().unwrap();
+            let connection = ConnectionId::new_unchecked(id);
+            links.handle_pending_inbound_connection(connection, &local, &remote).is_ok()
+        };
+        for id in 0..MAX_PENDING_PER_NETWORK {
+            assert!(begins(id, &format!("/ip6/2001:db8::{id}/udp/4001/quic-v1")));
+        }
+        assert!(!begins(100, "/ip6/2001:db8::100/udp/4001/quic-v1"));
+        assert!(begins(101, "/ip6/2001:db8:0:1::1/udp/4001/quic-v1"), "another network");
+        let first: Multiaddr = "/ip6/2001:db8::1/udp/4001/quic-v1".parse().unwrap();
+        links.on_swarm_event(FromSwarm::ListenFailure(ListenFailure {
+            local_addr: &local,
+            send_back_addr: &first,
+            error: &libp2p::swarm::ListenError::Aborted,
+            connection_id: ConnectionId::new_unchecked(0),
+            peer_id: None,
+        }));
+        let connection = ConnectionId::new_unchecked(102);
+        assert!(links.handle_pending_inbound_connection(connection, &local, &first).is_ok());
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Net {
         let now = Instant::now();
         self.dialer.reconsider(now);
         self.observed.clear();
+        self.quic_works(false);
         self.seeks.reset(now);
         for (id, _) in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.swarm.close_connection(id);

@@ -86,6 +86,14 @@ impl Net {
         }
     }
 
+    pub(super) fn quic_works(&mut self, works: bool) {
+        for dht in Dht::ALL {
+            if let Some(dht) = self.dht_mut(dht) {
+                dht.quic_works = works;
+            }
+        }
+    }
+
     pub(super) fn node_is_gone(&mut self, id: ConnectionId) {
         self.nodes.remove(&(id, Dht::Public));
         let Some(peer) = self.nodes.remove(&(id, Dht::Own)) else { return };
@@ -114,6 +122,9 @@ impl Net {
         {
             self.observed.handle(Instant::now(), observer, seen, address::is_quic(&address));
             self.seeks.touch(Instant::now());
+        }
+        if dialed && address::is_quic(&address) {
+            self.quic_works(true);
         }
         // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
         // A client takes nobody for a node who comes by himself: he may want to be the only one.

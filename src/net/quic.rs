@@ -73,6 +73,11 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Handshakes that others began and that nobody has taken yet; beyond it they are refused.
 const MAX_INCOMING: usize = 64;
 
+/// With so many handshakes of others under way, further ones must first show that they receive
+/// what is sent to the address that they come from (RFC 9000, section 8.1.2): who only writes
+/// others' addresses on his packets takes no more places than these.
+const MAX_UNVALIDATED: usize = 8;
+
 /// What those may send before they are taken, each and together.
 const INCOMING_BUFFER: u64 = 16 * 1024;
 const INCOMING_BUFFERS: u64 = 512 * 1024;
@@ -323,6 +328,8 @@ struct Listener {
     local: SocketAddr,
     sockets: Sockets,
     accept: BoxFuture<'static, Option<quinn::Incoming>>,
+    /// Held once by each handshake that another began.
+    handshakes: Arc<()>,
     /// None: it is bound to one address.
     interfaces: Option<IfWatcher>,
     /// The one address it is bound to was not reported yet.
@@ -348,6 +355,7 @@ impl Listener {
         Ok(Self {
             id,
             accept: accept(endpoint.clone()),
+            handshakes: Arc::default(),
             endpoint,
             local,
             sockets: transport.sockets.clone(),
@@ -398,18 +406,28 @@ impl Listener {
         }
     }
 
-    fn handle_incoming(&self, incoming: quinn::Incoming) -> TransportEvent<Connecting, Error> {
+    /// None: they are asked to begin again, and to show that they are there.
+    fn handle_incoming(
+        &self,
+        incoming: quinn::Incoming,
+    ) -> Option<TransportEvent<Connecting, Error>> {
         let listener_id = self.id;
         let send_back_addr = multiaddress(incoming.remote_address());
-        match incoming.accept() {
+        if Arc::strong_count(&self.handshakes) > MAX_UNVALIDATED && incoming.may_retry() {
+            // It may, so it can.
+            let _ = incoming.retry();
+            return None;
+        }
+        let held = Arc::clone(&self.handshakes);
+        Some(match incoming.accept() {
             Ok(connecting) => TransportEvent::Incoming {
                 listener_id,
-                upgrade: shake_hands(connecting),
+                upgrade: shake_hands(connecting).inspect(|_| drop(held)).boxed(),
                 local_addr: multiaddress(self.local),
                 send_back_addr,
             },
             Err(error) => TransportEvent::ListenerError { listener_id, error: error.into() },
-        }
+        })
     }
 }
 
@@ -431,9 +449,11 @@ impl futures::Stream for Listener {
         if let Poll::Ready(event) = self.poll_interfaces(context) {
             return Poll::Ready(Some(event));
         }
-        if let Some(incoming) = std::task::ready!(self.accept.poll_unpin(context)) {
+        while let Some(incoming) = std::task::ready!(self.accept.poll_unpin(context)) {
             self.accept = accept(self.endpoint.clone());
-            return Poll::Ready(Some(self.handle_incoming(incoming)));
+            if let Some(event) = self.handle_incoming(incoming) {
+                return Poll::Ready(Some(event));
+            }
         }
         self.ended = true;
         self.sockets.with(|sockets| sockets.listening.remove(&listener_id));

@@ -11,6 +11,7 @@
 //! Read and written often is what somebody seems to wait for; the rest costs a look now and then.
 
 mod carrier;
+mod public;
 mod queries;
 mod sockets;
 mod sought;
@@ -26,6 +27,7 @@ use libp2p::{
     PeerId,
     identity::{PublicKey, ed25519},
     kad::QueryId,
+    request_response::OutboundRequestId,
     swarm::ConnectionId,
 };
 use tokio::sync::mpsc;
@@ -78,6 +80,8 @@ pub(super) struct Seeks {
     run: u64,
     all: HashMap<SeekId, Seek>,
     queries: HashMap<(Dht, QueryId), Query>,
+    /// Questions to single nodes: after whose word, and in which epoch.
+    asks: HashMap<OutboundRequestId, (SeekId, u64)>,
     /// When the last word was written of those who were found: it says nothing any more.
     last_words: HashMap<SeekId, UnixMillis>,
     /// Addresses that a way was opened to, the last one last.
@@ -97,6 +101,7 @@ impl Default for Seeks {
             run: rand::random::<u64>().max(1),
             all: HashMap::new(),
             queries: HashMap::new(),
+            asks: HashMap::new(),
             last_words: HashMap::new(),
             punched: VecDeque::new(),
             due: None,

@@ -16,7 +16,7 @@ use libp2p::{
 use tokio::sync::mpsc;
 
 use super::{
-    Config,
+    Config, ask,
     dht::{self, Dht},
     links::Links,
     quic::{self, MAX_STREAMS},
@@ -64,6 +64,7 @@ pub struct Behaviour {
     pub identify: Toggle<identify::Behaviour>,
     pub own_dht: Toggle<dht::Behaviour>,
     pub public_dht: Toggle<dht::Behaviour>,
+    pub ask: Toggle<ask::Behaviour>,
 }
 
 /// A new swarm under a new key.
@@ -96,6 +97,7 @@ pub fn swarm(
         identify: with_dht.then(|| dht::identify(key.public())).into(),
         own_dht: with_dht.then(|| dht::Behaviour::new(Dht::Own, peer, config.serve_dht)).into(),
         public_dht: with_public.then(|| dht::Behaviour::new(Dht::Public, peer, false)).into(),
+        ask: with_public.then(ask::behaviour).into(),
     };
     let idle = if config.serve_dht { CLIENT_TIMEOUT } else { STREAMLESS_TIMEOUT };
     let config = swarm::Config::with_tokio_executor()

@@ -1,6 +1,9 @@
 //! DHTs made of others' nodes, and of nodes that lie.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use entrenous::net::dht::Dht;
 use serde_json::json;
@@ -8,7 +11,7 @@ use serde_json::json;
 use crate::support::{
     at_most,
     dht_nodes::Nodes,
-    figure,
+    figure, measured_or,
     nat::{Internet, Nat},
     profile::{id, pair},
     world::{path, people, time_to_online},
@@ -53,4 +56,26 @@ pub fn the_public_dht_alone() {
 pub fn nodes_that_lie() {
     meet_by(Dht::Own, 10, false);
     meet_by(Dht::Public, 10, false);
+}
+
+/// What ten who are not there cost a program that has nothing but the public DHT.
+pub fn who_is_not_there_costs_little() {
+    let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
+    let nodes = Nodes::start(Dht::Public, &internet.public, measured_or(100, 10), true);
+    let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses[..3]));
+    let one = people[0].start();
+    for _ in 0..10 {
+        one.call("createInvite", json!({}));
+    }
+    let host = &internet.sites[0].hosts[0];
+    let began = Internet::traffic(host, "eth0");
+    // What is measured is the steady cost, after the first minute.
+    sleep(Duration::from_secs(measured_or(90, 5)));
+    let before = Internet::traffic(host, "eth0");
+    figure("first minute and a half on the public DHT, bytes", before - began);
+    let time = measured_or(600, 5);
+    sleep(Duration::from_secs(time));
+    let a_second = (Internet::traffic(host, "eth0") - before) / time;
+    figure("ten offline on the public DHT, bytes a second", a_second);
+    at_most("bytes a second", a_second, 2048, 1_000_000);
 }

@@ -56,6 +56,7 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::who_was_lost_is_found_again", nat::who_was_lost_is_found_again),
     ("dht::the_public_dht_alone", dht::the_public_dht_alone),
     ("dht::nodes_that_lie", dht::nodes_that_lie),
+    ("dht::who_is_not_there_costs_little", dht::who_is_not_there_costs_little),
     ("storage::full_disk", storage::full_disk),
 ];
 

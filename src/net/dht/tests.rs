@@ -93,3 +93,21 @@ fn what_others_say_is_dialed_only_where_a_node_can_be() {
     assert!(local.iter().all(|address| of(&node, address)));
     assert!(!never.iter().any(|address| of(&node, address)));
 }
+
+#[test]
+fn remembered_nodes_are_bounded_and_where_they_were_last_said_to_be() {
+    let mut node = node();
+    let (first, at) = (PeerId::random(), |port: usize| -> Multiaddr {
+        format!("/ip4/203.0.113.1/udp/{port}/quic-v1").parse().unwrap()
+    });
+    let info = |peer_id, port| PeerInfo { peer_id, addrs: vec![at(port); 20] };
+    node.remember(vec![info(first, 2000)]);
+    node.remember(vec![info(first, 2001)]);
+    assert_eq!(node.remembered.len(), 1);
+    assert_eq!(node.remembered[0].addrs, vec![at(2001); MAX_ADDRESSES]);
+    for port in 0..MAX_REMEMBERED {
+        node.remember(vec![info(PeerId::random(), 2000 + port)]);
+    }
+    assert_eq!(node.remembered.len(), MAX_REMEMBERED);
+    assert!(node.remembered.iter().all(|node| node.peer_id != first));
+}

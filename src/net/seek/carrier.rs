@@ -43,13 +43,14 @@ const OWN: Pace = Pace {
     write_again: Duration::from_secs(1200),
 };
 
-/// The public DHT's nodes are thousands, and each question leads to some that must be connected
-/// with first. They keep a record for longer than its name is in use.
+/// The public DHT's nodes are thousands. Those that are asked often stay connected, others must be
+/// connected with first, which costs some 8 KB. They keep a record for longer than its name is in
+/// use.
 const PUBLIC: Pace = Pace {
     fast_each: Duration::from_secs(1),
     fast: Duration::from_secs(1),
-    slow_each: Duration::from_secs(90),
-    slow: Duration::from_secs(300),
+    slow_each: Duration::from_secs(30),
+    slow: Duration::from_secs(60),
     slowest: Duration::from_secs(1800),
     write_fast: Duration::from_secs(1),
     write_slow: Duration::from_secs(300),
@@ -138,6 +139,17 @@ impl Carrier {
         self.last_write = wall_clock();
     }
 
+    /// What is needed is there.
+    pub fn is_due(&mut self, now: Instant) {
+        self.read_due = now;
+        self.write_after = now;
+    }
+
+    /// The record can't be written yet.
+    pub fn write_later(&mut self, at: Instant) {
+        self.write_after = at;
+    }
+
     /// The record is to be written even if it is the same.
     pub fn write_anew(&mut self, at: Instant) {
         self.written.clear();
@@ -223,6 +235,6 @@ mod tests {
         for (count, fast, slow) in [(1, 400, 30_000), (20, 1000, 60_000), (1000, 30_000, 300_000)] {
             assert_eq!(OWN.pauses(count, count), (millis(fast), millis(slow)));
         }
-        assert_eq!(PUBLIC.pauses(1000, 1000), (millis(300_000), millis(1_800_000)));
+        assert_eq!(PUBLIC.pauses(1000, 1000), (millis(60_000), millis(1_800_000)));
     }
 }

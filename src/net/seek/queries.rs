@@ -7,14 +7,17 @@ use std::{
 
 use libp2p::{
     PeerId,
-    kad::{GetClosestPeersError, GetRecordOk, QueryId, QueryResult, Quorum, Record as DhtRecord},
+    kad::{
+        GetClosestPeersError, GetRecordOk, PeerInfo, QueryId, QueryResult, Quorum,
+        Record as DhtRecord,
+    },
 };
 
 use super::{SeekId, epochs, wall_clock};
 use crate::net::{
     Net,
     dht::{Dht, QUERY_TIMEOUT},
-    rendezvous::{Place, Record},
+    rendezvous::{Place, Record, Side},
 };
 
 /// Queries at a time, so that many contacts don't make many packets.
@@ -27,6 +30,9 @@ const READ_PATIENCE: Duration = Duration::from_millis(1500);
 /// newest, but for nodes that have not got it yet.
 const ENOUGH: u32 = 3;
 
+/// How long to wait for a look-up, or for its turn, before it is begun again.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
+
 /// After a record could be left nowhere.
 const WRITE_RETRY: Duration = Duration::from_secs(3);
 
@@ -36,6 +42,8 @@ pub enum Query {
     Closest { seek: SeekId, key: Vec<u8>, value: Vec<u8>, at_hand: HashSet<PeerId> },
     /// Giving it to them.
     Write { seek: SeekId },
+    /// In the public DHT: who stands closest to a name.
+    Nodes { seek: SeekId, side: Side, epoch: u64 },
     /// Looking for the other's.
     Read { seek: SeekId, epoch: u64, found: u32 },
 }
@@ -51,20 +59,33 @@ impl Net {
         let time = wall_clock();
         let Some(epoch) = seek.carrier(dht).epoch_to_write(&epochs(time), own, now) else { return };
         let record = own.clone();
-        let place = Place::new(&seek.secret, seek.side, epoch);
+        let side = seek.side;
+        let place = Place::new(&seek.secret, side, epoch);
+        let keepers = if dht == Dht::Public { self.keepers(id, side, epoch) } else { Vec::new() };
+        if dht == Dht::Public && keepers.is_empty() {
+            if let Some(seek) = self.seeks.all.get_mut(&id) {
+                seek.carrier(dht).write_later(now + LOOKUP_PATIENCE);
+            }
+            return;
+        }
         let written = Record { time, ..record.clone() };
         let (Ok(value), key) = (place.write(&written, &mut rand::rng()), place.key()) else {
             return;
         };
         // Those of our own at hand have it at once; those whose place it is within a query more.
-        let at_hand = if dht == Dht::Own { self.connected(dht) } else { HashSet::new() };
+        let at_hand = self.connected(Dht::Own);
         let Some(kad) = self.dht_mut(dht) else { return };
         let in_dht = dht_record(key.clone(), value.clone());
-        let put = kad.put_record_to(in_dht, at_hand.clone().into_iter(), Quorum::All);
-        let closest = kad.get_closest_peers(key.clone());
-        let queries = &mut self.seeks.queries;
-        queries.insert((dht, put), Query::Write { seek: id });
-        queries.insert((dht, closest), Query::Closest { seek: id, key, value, at_hand });
+        if dht == Dht::Own {
+            let put = kad.put_record_to(in_dht, at_hand.clone().into_iter(), Quorum::All);
+            let closest = kad.get_closest_peers(key.clone());
+            let queries = &mut self.seeks.queries;
+            queries.insert((dht, put), Query::Write { seek: id });
+            queries.insert((dht, closest), Query::Closest { seek: id, key, value, at_hand });
+        } else {
+            let put = kad.put_record_to(in_dht, keepers.into_iter(), Quorum::All);
+            self.seeks.queries.insert((dht, put), Query::Write { seek: id });
+        }
         if let Some(seek) = self.seeks.all.get_mut(&id) {
             seek.wrote(dht, &epochs(time), (epoch, record), now);
         }
@@ -82,6 +103,10 @@ impl Net {
         carrier.read_due = now + if held_up { QUERY_TIMEOUT } else { READ_PATIENCE };
         let (secret, other) = (seek.secret.clone(), seek.side.other());
         for epoch in epochs(wall_clock()) {
+            if dht == Dht::Public {
+                self.ask(id, other, epoch);
+                continue;
+            }
             let key = Place::new(&secret, other, epoch).key();
             if let Some(kad) = self.dht_mut(dht) {
                 let query = kad.get_record(key.into());
@@ -127,14 +152,12 @@ impl Net {
                     seek.has_read(dht, now, pauses);
                 }
             }
+            Some(Query::Nodes { seek, side, epoch }) => {
+                self.handle_nodes(seek, (side, epoch), closest(result), now);
+            }
             Some(Query::Closest { seek, key, value, at_hand }) => {
-                let QueryResult::GetClosestPeers(result) = result else { return };
-                let peers = match result {
-                    Ok(ok) => ok.peers,
-                    Err(GetClosestPeersError::Timeout { peers, .. }) => peers,
-                };
-                let peers: Vec<_> = peers.into_iter().map(|peer| peer.peer_id).collect();
-                let others: Vec<_> = peers.into_iter().filter(|p| !at_hand.contains(p)).collect();
+                let peers = closest(result).into_iter().map(|peer| peer.peer_id);
+                let others: Vec<_> = peers.filter(|peer| !at_hand.contains(peer)).collect();
                 if let Some(kad) = self.dht_mut(dht)
                     && !others.is_empty()
                 {
@@ -156,10 +179,20 @@ impl Net {
                 if let Some(seek) = self.seeks.all.get_mut(&seek)
                     && nobody
                 {
+                    let own = seek.side;
+                    seek.names.retain(|(side, _), _| *side != own);
                     seek.carrier(dht).write_anew(now + WRITE_RETRY);
                 }
             }
         }
+    }
+}
+
+fn closest(result: QueryResult) -> Vec<PeerInfo> {
+    match result {
+        QueryResult::GetClosestPeers(Ok(ok)) => ok.peers,
+        QueryResult::GetClosestPeers(Err(GetClosestPeersError::Timeout { peers, .. })) => peers,
+        _ => Vec::new(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! One who is sought: what was written and read, and when to write, read and begin anew.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
-use super::{Extra, carrier::Carrier, tcp};
+use super::{Extra, carrier::Carrier, public::Name, tcp};
 use crate::{
     identity::PairSecret,
     net::{
@@ -54,6 +57,8 @@ pub struct Seek {
     pub seen: u64,
     /// What each DHT carries.
     carriers: [Carrier; 2],
+    /// Who keeps what is written under the names of each side, in the public DHT.
+    pub names: HashMap<(Side, u64), Name>,
     pub fast_until: Instant,
     /// Opened for the punch; the first one has number 1 there.
     pub sockets: Vec<Extra>,
@@ -78,6 +83,7 @@ impl Seek {
             after,
             seen: 0,
             carriers: Dht::ALL.map(|dht| Carrier::new(dht, now)),
+            names: HashMap::new(),
             fast_until: now + FAST_FOR,
             sockets: Vec::new(),
             tcp: None,
