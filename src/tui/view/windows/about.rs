@@ -156,10 +156,9 @@ pub fn network(model: &Model, screen: Rect, buffer: &mut Buffer) {
         let bytes = format!("{} bytes in, {} bytes out", network.bytes_in, network.bytes_out);
         y = fact(model, ("traffic", &bytes), inner, y, buffer);
         if network.scope == Scope::Everywhere {
-            let dht = match network.dht.own {
-                0 => "no node answers: friends elsewhere can't be found".to_owned(),
-                1 => "one node answers".to_owned(),
-                nodes => format!("{nodes} nodes answer"),
+            let dht = match (network.dht.own, network.dht.public) {
+                (0, 0) => "no node answers: friends elsewhere can't be found".to_owned(),
+                (own, public) => format!("connected to {own} nodes of our own, {public} public"),
             };
             y = fact(model, ("DHT", &dht), inner, y, buffer);
             let nat = match network.nat.mapping.as_str() {
