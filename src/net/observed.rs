@@ -18,6 +18,9 @@ pub const MAX_OBSERVERS: usize = 8;
 /// An observer may say something else after this.
 const CHANGES_AT_MOST: Duration = Duration::from_secs(10);
 
+/// What an observer said counts for so long; one that stays connected says it every five minutes.
+const COUNTS_FOR: Duration = Duration::from_secs(900);
+
 /// With one observer only, so long is waited for another.
 const SECOND_OBSERVER: Duration = Duration::from_millis(700);
 
@@ -56,7 +59,7 @@ impl Observed {
         if list.iter().any(changes) {
             return;
         }
-        list.retain(|known| known.by != by);
+        list.retain(|known| known.by != by && now - known.at < COUNTS_FOR);
         list.push_back(Observation { by, seen, at: now });
         if list.len() > MAX_OBSERVERS {
             list.pop_front();
@@ -197,6 +200,16 @@ mod tests {
         // Many addresses of one network are one observer.
         let many = [("2001:db8::1", "[2001:db8:1::1]:4000"), ("2001:db8::2", "[2001:db8:2::1]:1")];
         assert_eq!(observed(&many).external().len(), 1);
+    }
+
+    #[test]
+    fn what_was_said_long_ago_counts_no_more() {
+        let (mut observed, now) = (Observed::default(), Instant::now());
+        let seen = |port| SocketAddr::from(([198, 51, 100, 1], port));
+        observed.handle(now, "203.0.113.1".parse().unwrap(), seen(4000), true);
+        let later = now + COUNTS_FOR;
+        observed.handle(later, "203.0.113.2".parse().unwrap(), seen(5000), true);
+        assert_eq!(observed.external(), [seen(5000)]);
     }
 
     #[test]

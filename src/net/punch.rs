@@ -227,11 +227,11 @@ impl Punch {
     /// What is known of the own NAT now.
     pub fn set_own(&mut self, now: Instant, external: &[SocketAddr], mapping: Mapping) {
         let own = Own { external: external.to_vec(), mapping };
-        if own != self.own {
-            self.own = own;
-            if self.stage.is_idle() {
-                self.begin(now);
-            }
+        let before = std::mem::replace(&mut self.own, own);
+        let moved =
+            has_moved((before.mapping, &before.external), (self.own.mapping, &self.own.external));
+        if moved && self.stage.is_idle() {
+            self.begin(now);
         }
     }
 
@@ -243,7 +243,9 @@ impl Punch {
     /// The other's newest record.
     pub fn handle_record(&mut self, now: Instant, record: Record) {
         let other_run = self.their.as_ref().is_none_or(|their| their.run != record.run);
-        let moved = self.their.as_ref().is_some_and(|their| has_moved(their, &record));
+        let moved = self.their.as_ref().is_some_and(|their| {
+            has_moved((their.mapping, &their.external), (record.mapping, &record.external))
+        });
         if other_run {
             // Their program was started anew: nothing before counts.
             self.keys = Some(Keys::new(&self.secret, self.side, self.run, record.run));
@@ -572,11 +574,11 @@ impl Punch {
 
 /// Whether what is sent to the one address does not reach the other. Where each destination gets
 /// another port, only the IP address is one.
-fn has_moved(before: &Record, after: &Record) -> bool {
-    let ips = |record: &Record| record.external.iter().map(SocketAddr::ip).collect::<HashSet<_>>();
-    before.mapping != after.mapping
-        || ips(before) != ips(after)
-        || (!is_unforeseeable(after.mapping) && before.external != after.external)
+fn has_moved(before: (Mapping, &[SocketAddr]), after: (Mapping, &[SocketAddr])) -> bool {
+    let ips = |external: &[SocketAddr]| external.iter().map(SocketAddr::ip).collect::<HashSet<_>>();
+    before.0 != after.0
+        || ips(before.1) != ips(after.1)
+        || (!is_unforeseeable(after.0) && before.1 != after.1)
 }
 
 fn is_unforeseeable(mapping: Mapping) -> bool {

@@ -65,6 +65,10 @@ const MAX_AGE: UnixMillis = 3 * 3600 * 1000;
 /// Punches with many sockets at a time: each takes 256 of the system's files.
 const MAX_MANY: usize = 2;
 
+/// Probes a second, of all punches together: five sprays over guessed ports at a time. What is
+/// more is not sent; each is sent again anyway.
+const PROBES_A_SECOND: u32 = 2000;
+
 /// Addresses remembered that were got through to.
 const MAX_PUNCHED: usize = 64;
 
@@ -86,6 +90,8 @@ pub(super) struct Seeks {
     last_words: HashMap<SeekId, UnixMillis>,
     /// Addresses that a way was opened to, the last one last.
     punched: VecDeque<SocketAddr>,
+    /// Probes that may be sent at once, and when they were counted last.
+    probes_left: (u32, Instant),
     /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
     due: Option<Instant>,
     /// When it was looked last.
@@ -104,6 +110,7 @@ impl Default for Seeks {
             asks: HashMap::new(),
             last_words: HashMap::new(),
             punched: VecDeque::new(),
+            probes_left: (PROBES_A_SECOND / 10, Instant::now()),
             due: None,
             asked: Instant::now(),
             arrivals,
@@ -116,6 +123,18 @@ impl Seeks {
     /// Whether a way to this address was opened.
     pub(super) fn is_punched(&self, remote: SocketAddr) -> bool {
         self.punched.contains(&remote)
+    }
+
+    /// Whether one more probe may be sent.
+    fn may_send(&mut self, now: Instant) -> bool {
+        let (left, at) = self.probes_left;
+        let gained = now.saturating_duration_since(at).as_micros() * u128::from(PROBES_A_SECOND);
+        let gained = u32::try_from(gained / 1_000_000).unwrap_or(u32::MAX);
+        let left = left.saturating_add(gained).min(PROBES_A_SECOND / 10);
+        // What is less than a whole probe counts on.
+        let at = if gained > 0 { now } else { at };
+        self.probes_left = (left.saturating_sub(1), at);
+        left > 0
     }
 
     fn remember_punched(&mut self, remotes: &[SocketAddr]) {
@@ -386,8 +405,13 @@ impl Net {
                 punch::Event::Failed(failure) => self.punch_failed(id, now, failure),
             }
         }
-        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
-        while let Some(transmit) = seek.punch.poll_transmit() {
+        while let Some(transmit) =
+            self.seeks.all.get_mut(&id).and_then(|seek| seek.punch.poll_transmit())
+        {
+            if !self.seeks.may_send(now) {
+                continue;
+            }
+            let Some(seek) = self.seeks.all.get(&id) else { return };
             let sent = match transmit.socket.checked_sub(1) {
                 None => send_from_listening(&self.sockets, &transmit),
                 Some(extra) => seek.sockets.get(extra).map_or(Ok(()), |s| s.send(&transmit)),
@@ -478,6 +502,18 @@ impl Net {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_punches_together_have_a_rate() {
+        let (mut seeks, now) = (Seeks::default(), Instant::now());
+        let sent = (0..20_000).filter(|n| {
+            // More of them than may be, for two seconds.
+            seeks.may_send(now + Duration::from_micros(100 * n))
+        });
+        let most = PROBES_A_SECOND * 21 / 10;
+        let sent = u32::try_from(sent.count()).unwrap();
+        assert!((most * 9 / 10..=most).contains(&sent), "{sent}");
+    }
 
     #[test]
     fn addresses_that_were_punched_are_bounded() {
