@@ -14,6 +14,7 @@ mod support;
 mod crash;
 mod cut;
 mod dht;
+mod flood;
 mod idle;
 mod nat;
 mod pairing;
@@ -54,6 +55,7 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::nothing_is_between", nat::nothing_is_between),
     ("nat::many_offline_cost_little", nat::many_offline_cost_little),
     ("nat::who_was_lost_is_found_again", nat::who_was_lost_is_found_again),
+    ("flood::of_probes_disturbs_nothing", flood::of_probes_disturbs_nothing),
     ("dht::the_public_dht_alone", dht::the_public_dht_alone),
     ("dht::nodes_that_lie", dht::nodes_that_lie),
     ("dht::who_is_not_there_costs_little", dht::who_is_not_there_costs_little),
@@ -61,6 +63,7 @@ const TESTS: &[(&str, fn())] = &[
 ];
 
 fn main() -> ExitCode {
+    support::flood::run_if_flood();
     if support::nat_probe::run_if_probe() || support::dht_nodes::run_if_nodes() {
         return ExitCode::SUCCESS;
     }

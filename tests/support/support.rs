@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod dht_nodes;
+pub mod flood;
 pub mod lab;
 pub mod load;
 pub mod nat;

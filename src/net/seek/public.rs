@@ -22,8 +22,8 @@ const MAX_LOOKUPS: usize = 4;
 /// Questions at a time.
 const MAX_ASKS: usize = 96;
 
-/// Nodes asked at a time, for somebody who may be waiting and for anybody else. The next look asks
-/// the next ones, so that all have their turn.
+/// Nodes asked at a time, for somebody of a few who may be waiting and for anybody else. The next
+/// look asks the next ones, so that all have their turn.
 const ASKED_FAST: usize = 8;
 const ASKED: usize = 2;
 
@@ -111,9 +111,11 @@ impl Net {
         if self.keepers(id, side, epoch).is_empty() || self.seeks.asks.len() >= MAX_ASKS {
             return;
         }
+        let few = self.seeks.all.len() <= FEW_SOUGHT;
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let key = Place::new(&seek.secret, side, epoch).key();
-        let count = if Instant::now() < seek.fast_until { ASKED_FAST } else { ASKED };
+        let fast = few && Instant::now() < seek.fast_until;
+        let count = if fast { ASKED_FAST } else { ASKED };
         let name = seek.names.get_mut(&(side, epoch));
         let turn = name.map(|name| name.turn(count)).unwrap_or_default();
         let Some(ask) = self.swarm.behaviour_mut().ask.as_mut() else { return };
