@@ -18,6 +18,7 @@ mod ask;
 pub mod dht;
 pub mod dialer;
 mod dials;
+mod first_nodes;
 mod lan;
 pub mod links;
 mod listen;
@@ -46,6 +47,7 @@ use tokio::{sync::mpsc, time::sleep_until};
 use self::{
     dht::Dht,
     dialer::{Dialer, Origin, Target},
+    first_nodes::FirstNodes,
     links::Opened,
     listen::{LISTENERS, WHAT_IS_SUPPORTED},
     observed::Observed,
@@ -124,8 +126,7 @@ pub struct Net {
     silent: HashMap<ListenerId, bool>,
     silent_until: Instant,
     serves_dht: bool,
-    /// Nodes of the public DHT that are known of old, to begin with.
-    public_nodes: Vec<Multiaddr>,
+    first_nodes: FirstNodes,
     sockets: quic::Sockets,
     /// What arrives on the listening sockets and is not QUIC.
     datagrams: mpsc::Receiver<quic::Datagram>,
@@ -179,7 +180,7 @@ impl Net {
             silent: HashMap::new(),
             silent_until: now + LISTENERS,
             serves_dht: config.serve_dht,
-            public_nodes: nodes::first_public(config),
+            first_nodes: FirstNodes::new(config),
             sockets,
             datagrams,
             nodes: HashMap::new(),
@@ -323,12 +324,13 @@ impl Net {
     pub async fn next(&mut self) -> Event {
         loop {
             self.dial_due();
+            self.first_nodes_due(Instant::now());
             self.seek_due();
             let dials = self
                 .dialer
                 .poll_timeout()
                 .map(|due| if self.silent.is_empty() { due } else { due.max(self.silent_until) });
-            let due = [dials, self.poll_seek_timeout()];
+            let due = [dials, self.poll_seek_timeout(), self.first_nodes.poll_timeout()];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 event = self.swarm.select_next_some() => {

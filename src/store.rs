@@ -38,6 +38,7 @@ mod history;
 mod invites;
 mod key;
 mod log;
+mod nodes;
 mod open;
 mod schema;
 mod search;
@@ -51,6 +52,7 @@ pub use self::{
     directory::{Directory, lock},
     error::{Result, StoreError},
     invites::{MAX_INVITES, MAX_OPEN_INVITES},
+    nodes::MAX_DHT_NODES,
     open::{create, open},
     search::{MAX_QUERY_BYTES, MAX_WORDS},
     types::{
@@ -197,6 +199,25 @@ impl Store {
         addresses: Vec<String>,
     ) -> Result<()> {
         self.call(move |core| core.contact_seen(&who, at, &addresses)).await
+    }
+}
+
+/// Nodes of DHTs.
+impl Store {
+    /// Where those were that answered, as they were kept.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn dht_nodes(&self) -> Result<Vec<String>> {
+        self.call(|core| core.dht_nodes()).await
+    }
+
+    /// Keeps the first [`MAX_DHT_NODES`] of these, and no others.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn set_dht_nodes(&self, nodes: Vec<String>) -> Result<()> {
+        self.call(move |core| core.set_dht_nodes(&nodes)).await
     }
 }
 

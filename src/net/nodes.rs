@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, net::SocketAddr, time::Instant};
 
-use libp2p::{Multiaddr, PeerId, identify, kad, swarm::ConnectionId};
+use libp2p::{PeerId, identify, kad, swarm::ConnectionId};
 
 use super::{
-    Config, Net, address,
-    dht::{self, Dht, PUBLIC_NODES},
+    Net, address,
+    dht::{self, Dht},
     quic,
     rendezvous::Mapping,
 };
@@ -14,27 +14,7 @@ use super::{
 /// Nodes of each DHT whose connection is kept, and by that the NAT's mapping.
 const MAX_NODES: [usize; 2] = [8, 4];
 
-/// The nodes of the public DHT to begin with: who names some of his own wants no others.
-pub fn first_public(config: &Config) -> Vec<Multiaddr> {
-    let named = config.bootstrap.is_empty().then_some(PUBLIC_NODES);
-    named.into_iter().flatten().filter_map(|address| address.parse().ok()).collect()
-}
-
 impl Net {
-    /// Asks nodes of the public DHT, unless there is none, or some are known already.
-    pub fn join_public_dht(&mut self) {
-        let nodes = self.public_nodes.clone();
-        let Some(dht) = self.dht_mut(Dht::Public) else { return };
-        if dht.knows_nodes() {
-            return;
-        }
-        for address in nodes {
-            if let (_, Some(peer)) = address::split_peer(address.clone()) {
-                dht.add_node(&peer, address);
-            }
-        }
-    }
-
     /// The addresses at which nodes of the DHT see this program.
     pub fn external(&self) -> Vec<SocketAddr> {
         self.observed.external()
@@ -134,6 +114,9 @@ impl Net {
             let speaks = info.protocols.contains(&dht.protocol());
             if let Some(kad) = self.dht_mut(dht).filter(|_| speaks && dialable) {
                 kad.add_node(&peer, plain.clone());
+                if dialed {
+                    self.first_nodes.note(dht, peer, &plain);
+                }
                 self.nodes.insert((id, dht), peer);
                 if self.connected(dht).len() <= MAX_NODES[dht as usize] {
                     self.swarm.behaviour_mut().links.keep(id, peer);

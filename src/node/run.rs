@@ -114,6 +114,7 @@ impl Node {
             work: FuturesOrdered::new(),
             profile,
         };
+        node.net.met_before(&node.store.dht_nodes().await?);
         for contact in node.store.contacts().await? {
             node.add_person(contact);
         }
@@ -239,6 +240,11 @@ impl Node {
     /// Ends in order: what was said last may still leave, the store closes, the front end is told
     /// what it was not yet told.
     async fn stop(mut self) -> Result<(), Failure> {
+        let met = self.net.met();
+        if !met.is_empty() {
+            // Only where to begin: next time it is found out again.
+            let _ = self.store.set_dht_nodes(met).await;
+        }
         let mut open = self.links.len();
         self.links.clear();
         let farewell = async {

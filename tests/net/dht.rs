@@ -13,7 +13,7 @@ use crate::support::{
     dht_nodes::Nodes,
     figure, measured_or,
     nat::{Internet, Nat},
-    profile::{id, pair},
+    profile::{Profile, id, pair},
     world::{path, people, time_to_online},
 };
 
@@ -26,7 +26,7 @@ fn meet_by(dht: Dht, count: u16, all_honest: bool) {
         let last = nodes.addresses.len() - 1;
         [&nodes.addresses[0], &nodes.addresses[last - 1], &nodes.addresses[last]]
     });
-    let people = people(&internet, known);
+    let mut people = people(&internet, known);
     let [one, two] = [people[0].start(), people[1].start()];
     let began = Instant::now();
     pair(&one, &two);
@@ -46,6 +46,15 @@ fn meet_by(dht: Dht, count: u16, all_honest: bool) {
     assert_eq!(path(&one), "punched");
     let dht = &one.call("network", json!({}))["dht"];
     assert!(dht["own"].as_u64().unwrap() + dht["public"].as_u64().unwrap() > 0, "{dht}");
+    one.shutdown();
+    two.shutdown();
+
+    // Told of no node, they begin with those of the time before.
+    people.iter_mut().for_each(Profile::without_arguments);
+    let [one, two] = [people[0].start(), people[1].start()];
+    let took = time_to_online(&one, &two, &ids).expect("online within 30 s");
+    figure(&format!("{what}, nodes remembered"), format!("{:.2} s", took.as_secs_f64()));
+    at_most("online", took, Duration::from_secs(15), Duration::from_secs(30));
 }
 
 pub fn the_public_dht_alone() {

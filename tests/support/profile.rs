@@ -83,6 +83,14 @@ impl Profile {
         }
     }
 
+    /// The same profile with none of the arguments that it was given.
+    pub fn without_arguments(&mut self) {
+        match &mut self.place {
+            Place::Internet(_, given) => given.clear(),
+            _ => panic!("not on an internet"),
+        }
+    }
+
     /// Runs the program by this command, which gets the program and its arguments after its own.
     pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|&s| s.to_owned()).collect();

@@ -256,3 +256,15 @@ async fn a_second_invite_that_was_accepted_brings_nobody_back() {
     ben.store.remove_contact(ann.id).await.unwrap();
     assert!(ben.store.open_invites(NOW).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn nodes_of_dhts_are_replaced_and_bounded() {
+    let ann = Person::new("Ann").await;
+    assert!(ann.store.dht_nodes().await.unwrap().is_empty());
+    let nodes: Vec<_> = (0..50).map(|n| format!("/ip4/203.0.113.{n}/tcp/4001")).collect();
+    ann.store.set_dht_nodes(vec!["x".repeat(MAX_ADDRESS_BYTES + 1)]).await.unwrap();
+    assert!(ann.store.dht_nodes().await.unwrap().is_empty());
+    ann.store.set_dht_nodes(nodes.clone()).await.unwrap();
+    let ann = ann.reopen().await;
+    assert_eq!(ann.store.dht_nodes().await.unwrap(), nodes[..MAX_DHT_NODES]);
+}
