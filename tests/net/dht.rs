@@ -1,6 +1,7 @@
 //! DHTs made of others' nodes, and of nodes that lie.
 
 use std::{
+    collections::HashSet,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -60,6 +61,53 @@ fn meet_by(dht: Dht, count: u16, all_honest: bool) {
 pub fn the_public_dht_alone() {
     meet_by(Dht::Public, 20, true);
 }
+
+/// What nodes are given is of one size, has nothing in it that anybody could read, and lies under
+/// other names in another hour.
+pub fn what_nodes_hold_says_nothing() {
+    let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
+    let nodes = Nodes::start(Dht::Public, &internet.public, 5, true);
+    let kept = || nodes.iter().flat_map(Nodes::take_kept).collect::<Vec<_>>();
+    let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses));
+    let [one, two] = [people[0].start(), people[1].start()];
+    one.call("setName", json!({ "name": "Philomena Featherstone" }));
+    let conversation = pair(&one, &two);
+    let ids = [id(&one), id(&two)];
+    let text = "the secret of the old lighthouse";
+    for _ in 0..20 {
+        let said = one.call("send", json!({ "conversation": conversation, "text": text }));
+        two.event("message", |e| e["entry"] == said["entry"]);
+    }
+    one.shutdown();
+    two.shutdown();
+    let mut secrets = vec![text.as_bytes().to_vec(), b"Philomena".to_vec()];
+    secrets.extend(ids.iter().map(|id| hex::decode(id.as_str().unwrap()).unwrap()));
+    let before = kept();
+    assert!(before.len() >= 4, "{} records", before.len());
+    let names = |kept: &[(Vec<u8>, Vec<u8>)]| -> HashSet<_> {
+        kept.iter().map(|(name, _)| name.clone()).collect()
+    };
+    // Two of the invite and two of the pair, of two hours if one began meanwhile.
+    assert!(names(&before).len() <= 8, "{} names", names(&before).len());
+    for (name, record) in &before {
+        assert_eq!(record.len(), before[0].1.len());
+        let contains = |part: &[u8], whole: &[u8]| whole.windows(part.len()).any(|w| w == part);
+        for secret in &secrets {
+            assert!(!contains(&secret[..8], record) && !contains(&secret[..8], name));
+        }
+    }
+    let bytes: HashSet<_> = before.iter().map(|(_, record)| record).collect();
+    figure("records that nodes were given", format!("{} of {}", bytes.len(), before[0].1.len()));
+
+    let people = people.map(|person| person.wrapped(&AN_HOUR_LATER));
+    let [one, two] = [people[0].start(), people[1].start()];
+    time_to_online(&one, &two, &ids).expect("online within 30 s");
+    let after = kept();
+    assert!(!after.is_empty() && names(&before).is_disjoint(&names(&after)));
+}
+
+/// Runs a program with another clock. (Two hours, as names of the next are in use before it.)
+const AN_HOUR_LATER: [&str; 4] = ["faketime", "--exclude-monotonic", "-f", "+2h"];
 
 /// Of 20 nodes that may be asked, one says the truth; the rest forge, replay, cut, or are silent.
 pub fn nodes_that_lie() {

@@ -57,6 +57,7 @@ const TESTS: &[(&str, fn())] = &[
     ("nat::who_was_lost_is_found_again", nat::who_was_lost_is_found_again),
     ("flood::of_probes_disturbs_nothing", flood::of_probes_disturbs_nothing),
     ("dht::the_public_dht_alone", dht::the_public_dht_alone),
+    ("dht::what_nodes_hold_says_nothing", dht::what_nodes_hold_says_nothing),
     ("dht::nodes_that_lie", dht::nodes_that_lie),
     ("dht::who_is_not_there_costs_little", dht::who_is_not_there_costs_little),
     ("storage::full_disk", storage::full_disk),

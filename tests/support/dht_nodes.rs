@@ -3,9 +3,11 @@
 
 use std::{
     borrow::Cow,
+    io::{BufRead as _, BufReader},
     net::Ipv4Addr,
     process::{Child, ChildStdin, Command, Stdio},
     str::FromStr,
+    sync::{Arc, Mutex},
 };
 
 use entrenous::net::{dht::Dht, rendezvous::ipns};
@@ -42,6 +44,8 @@ pub enum Honesty {
 pub struct Nodes {
     /// Where each listens, by QUIC, and under which name.
     pub addresses: Vec<String>,
+    /// What they were given to keep: the name and the record, both as hex.
+    kept: Arc<Mutex<Vec<(String, String)>>>,
     child: Child,
     // It ends when this closes.
     _stdin: ChildStdin,
@@ -76,16 +80,29 @@ impl Nodes {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut ready = String::new();
-        let stdout = child.stdout.take().unwrap();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut ready).unwrap();
-        assert_eq!(ready, "ready\n");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        let kept: Arc<Mutex<Vec<_>>> = Arc::default();
+        let keep = Arc::clone(&kept);
+        std::thread::spawn(move || {
+            for line in lines.map_while(std::result::Result::ok) {
+                let (name, record) = line.split_once(' ').unwrap();
+                keep.lock().unwrap().push((name.to_owned(), record.to_owned()));
+            }
+        });
         let ip: Ipv4Addr = ip.parse().unwrap();
         let addresses = (0..count)
             .map(|number| format!("{}/p2p/{}", address(ip, number), key(ip, number).1))
             .collect();
         let stdin = child.stdin.take().unwrap();
-        Self { addresses, child, _stdin: stdin }
+        Self { addresses, kept, child, _stdin: stdin }
+    }
+
+    /// What they were given to keep since this was asked last: names and records.
+    pub fn take_kept(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let kept = std::mem::take(&mut *self.kept.lock().unwrap());
+        let bytes = |hex: &String| hex::decode(hex).unwrap();
+        kept.iter().map(|(name, record)| (bytes(name), bytes(record))).collect()
     }
 }
 
@@ -229,6 +246,7 @@ impl RecordStore for Store {
         if !proven || !wanted {
             return Err(kad::store::Error::ValueTooLarge);
         }
+        println!("{} {}", hex::encode(&record.key), hex::encode(&record.value));
         self.kept.put(record)
     }
 

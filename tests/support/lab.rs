@@ -16,11 +16,12 @@ use std::{
 const INSIDE: &str = "ENTRENOUS_INSIDE_LAB";
 
 /// What a laboratory needs on this machine.
-const TOOLS: [(&str, &str, &str); 5] = [
+const TOOLS: [(&str, &str, &str); 6] = [
     ("unshare", "--version", "util-linux"),
     ("ip", "-V", "iproute2"),
     ("nft", "-v", "nftables"),
     ("tcpdump", "--version", "tcpdump"),
+    ("faketime", "--version", "faketime"),
     ("mount", "--version", "util-linux"),
 ];
 
