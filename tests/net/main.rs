@@ -41,6 +41,7 @@ const TESTS: &[(&str, fn())] = &[
     ("crash::kill_at_random_moments", crash::kill_at_random_moments),
     ("cut::link_is_cut_again_and_again", cut::link_is_cut_again_and_again),
     ("idle::costs_little", idle::costs_little),
+    ("idle::with_many_contacts", idle::with_many_contacts),
     ("wire::capture_shows_nothing", wire::capture_shows_nothing),
     ("wire::two_starts_share_no_key", wire::two_starts_share_no_key),
     ("nat::port_restricted_both", nat::port_restricted_both),

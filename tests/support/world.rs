@@ -18,6 +18,8 @@ pub struct World {
     // The processes end before the internet does.
     pub nodes: Vec<Process>,
     pub people: [Profile; 2],
+    /// What tells a program of the nodes.
+    pub bootstrap: Vec<String>,
     pub internet: Internet,
 }
 
@@ -55,8 +57,9 @@ impl World {
             }
             nodes.push(Profile::on_internet(namespace, arguments).start());
         }
-        let people = people(&internet, addresses.iter().flatten());
-        Self { nodes, people, internet }
+        let bootstrap = bootstrap(addresses.iter().flatten());
+        let people = on_first_hosts(&internet, &bootstrap);
+        Self { nodes, people, bootstrap, internet }
     }
 
     pub fn start(&self) -> [Process; 2] {
@@ -94,10 +97,17 @@ pub fn people<'a>(
     internet: &Internet,
     nodes: impl IntoIterator<Item = &'a String>,
 ) -> [Profile; 2] {
+    on_first_hosts(internet, &bootstrap(nodes))
+}
+
+/// What tells a program of these nodes.
+fn bootstrap<'a>(nodes: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let nodes = nodes.into_iter();
-    let arguments = nodes.flat_map(|node| ["--bootstrap".to_owned(), node.clone()]);
-    let arguments: Vec<String> = arguments.collect();
-    [0, 1].map(|site| Profile::on_internet(&internet.sites[site].hosts[0], arguments.clone()))
+    nodes.flat_map(|node| ["--bootstrap".to_owned(), node.clone()]).collect()
+}
+
+fn on_first_hosts(internet: &Internet, arguments: &[String]) -> [Profile; 2] {
+    [0, 1].map(|site| Profile::on_internet(&internet.sites[site].hosts[0], arguments.to_vec()))
 }
 
 /// How long it takes from both running until both are online.
