@@ -203,6 +203,66 @@ async fn a_handshake_that_is_never_answered_ends() {
     assert!(began.elapsed() < 2 * HANDSHAKE_TIMEOUT);
 }
 
+/// First packets of so many dials, none of which gets an answer.
+async fn first_packets(count: usize) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    for _ in 0..count {
+        let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = multiaddress(silent.local_addr().unwrap());
+        let mut a = ours();
+        let dial = tokio::spawn(a.transport.dial(to, dialer()).unwrap());
+        let mut bytes = vec![0; 2000];
+        let length = silent.recv(&mut bytes).await.unwrap();
+        packets.push(bytes[..length].to_vec());
+        dial.abort();
+    }
+    packets
+}
+
+#[tokio::test]
+async fn whoever_does_not_show_that_he_is_there_takes_few_places() {
+    let surplus = 12;
+    let packets = first_packets(MAX_UNVALIDATED + surplus).await;
+    let mut a = ours();
+    let address = listen(&mut a.transport, "/ip4/127.0.0.1/udp/0/quic-v1").await;
+    // Whose address is on these packets hears of it, and never asked for it.
+    let victim = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for packet in &packets {
+        victim.send_to(packet, socket_address(&address).unwrap()).await.unwrap();
+    }
+    let (mut begun, mut retries) = (Vec::new(), 0);
+    let mut bytes = [0; 2000];
+    let until = tokio::time::sleep(HANDSHAKE_TIMEOUT / 2);
+    tokio::pin!(until);
+    while retries < surplus {
+        tokio::select! {
+            event = poll_fn(|context| Pin::new(&mut a.transport).poll(context)) => {
+                if let TransportEvent::Incoming { upgrade, .. } = event {
+                    begun.push(tokio::spawn(upgrade));
+                }
+            }
+            // The type of a long header (RFC 9000, section 17.2): Retry.
+            _ = victim.recv(&mut bytes) => retries += usize::from(bytes[0] & 0xf0 == 0xf0),
+            () = &mut until => break,
+        }
+    }
+    assert_eq!((begun.len(), retries), (MAX_UNVALIDATED, surplus));
+
+    // An honest one is taken all the same.
+    let (mut b, peer) = (ours(), a.peer);
+    let dial = b.transport.dial(address, dialer()).unwrap();
+    let accept = async {
+        loop {
+            let event = poll_fn(|context| Pin::new(&mut a.transport).poll(context)).await;
+            if let TransportEvent::Incoming { upgrade, .. } = event {
+                return upgrade.await.unwrap();
+            }
+        }
+    };
+    let (dialed, _) = futures::join!(dial, accept);
+    assert_eq!(dialed.unwrap().0, peer);
+}
+
 #[tokio::test]
 async fn a_removed_listener_is_closed_and_its_port_free() {
     let mut a = ours();
