@@ -16,7 +16,7 @@
 //! | [`sync`] *pure* | what one member has that another lacks; the messages of a session |
 //! | [`node::api`] | the product as data: `Command` in, `Event` out |
 //! | [`store`] | one encrypted database per profile, on its own thread |
-//! | [`net`] | libp2p: links, streams, mDNS, limits; our QUIC transport; across NATs: [`net::seek`] finds people by records in DHTs, our own and the public one ([`net::dht`], [`net::rendezvous`] *pure*), and opens ways ([`net::punch`], *pure*) |
+//! | [`net`] | libp2p: links, streams, mDNS, limits; our QUIC transport; across NATs: [`net::seek`] finds people by records in DHTs, our own and the public one ([`net::dht`], [`net::rendezvous`] *pure*), and opens ways ([`net::punch`], *pure*; [`net::portmap`]) |
 //! | [`node`] | the networking task: owns the store, the network and the sessions |
 //! | [`tui`], [`rpc`] | the front ends; they know [`node::api`] and [`text`], and nothing between |
 //! | [`cli`] | the command line: which front end on which profile |

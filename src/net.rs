@@ -7,6 +7,7 @@
 //!   │       ├──── quic, TCP  transports
 //!   │       └──── own, public DHT  records that one leaves for the other
 //!   ├── Dialer               whom to dial, and when
+//!   ├── PortMap              what the router lets in
 //!   └── Seeks                whom to find across NATs
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod links;
 mod listen;
 mod nodes;
 pub mod observed;
+pub mod portmap;
 pub mod punch;
 pub mod quic;
 pub mod rendezvous;
@@ -51,6 +53,7 @@ use self::{
     links::Opened,
     listen::{LISTENERS, WHAT_IS_SUPPORTED},
     observed::Observed,
+    portmap::PortMap,
     seek::Seeks,
     transport::{Behaviour, BehaviourEvent},
 };
@@ -83,7 +86,7 @@ pub enum Event {
     Opened(Box<Link>),
     /// A link that was opened is over.
     Closed(LinkId),
-    /// The addresses listened on are other ones.
+    /// The addresses listened on, or mapped by the router, are other ones.
     ListenChanged,
     /// A dial began or failed, so that somebody may be in reach or no longer.
     DialsChanged,
@@ -133,6 +136,8 @@ pub struct Net {
     /// Connections with nodes of the DHTs.
     nodes: HashMap<(ConnectionId, Dht), PeerId>,
     observed: Observed,
+    /// Only with [`Scope::Everywhere`].
+    portmap: Option<PortMap>,
     seeks: Seeks,
     /// The last dials, the oldest first.
     attempts: VecDeque<(ConnectionId, Target, Attempt)>,
@@ -185,6 +190,7 @@ impl Net {
             datagrams,
             nodes: HashMap::new(),
             observed: Observed::default(),
+            portmap: (config.scope == Scope::Everywhere).then(PortMap::start),
             seeks: Seeks::default(),
             attempts: VecDeque::new(),
         };
@@ -267,7 +273,12 @@ impl Net {
         let now = Instant::now();
         for target in &targets {
             match who {
-                Who::Known => self.dialer.lost(now, target),
+                Who::Known => {
+                    self.dialer.lost(now, target);
+                    if let Some(portmap) = &mut self.portmap {
+                        portmap.look_again();
+                    }
+                }
                 Who::Stranger => self.dialer.stranger(now, target),
                 Who::Unknown => self.dialer.broken(now, target),
             }
@@ -314,6 +325,16 @@ impl Net {
         self.dialer.forget(target);
     }
 
+    /// Ends in order: ports that the router maps are given back.
+    pub fn stop(self) -> impl Future<Output = ()> + use<> {
+        let portmap = self.portmap;
+        async {
+            if let Some(portmap) = portmap {
+                portmap.stop().await;
+            }
+        }
+    }
+
     /// Links that stand, known or not.
     pub fn links(&self) -> u32 {
         u32::try_from(self.standing.values().filter(|standing| standing.opened).count())
@@ -340,6 +361,10 @@ impl Net {
                 }
                 Some(datagram) = self.datagrams.recv() => self.handle_datagram(&datagram),
                 Some(arrived) = self.seeks.arrived.recv() => self.handle_arrived(arrived),
+                () = portmap::changed(self.portmap.as_mut()) => {
+                    self.seeks.touch(Instant::now());
+                    return Event::ListenChanged;
+                }
                 () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
             }
         }
@@ -437,8 +462,7 @@ impl Net {
             return None;
         }
         let (address, _) = address::split_peer(address);
-        let punched = address::socket(&address).is_some_and(|at| self.seeks.is_punched(at));
-        let path = if punched { Path::Punched } else { address::path(&address) };
+        let path = self.path(&address, dialed);
         let link = Link { id: connection, peer, address, path, dialed, stream };
         Some(Event::Opened(Box::new(link)))
     }

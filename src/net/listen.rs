@@ -1,10 +1,16 @@
 //! Where a program listens.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use libp2p::Multiaddr;
 
-use super::{Net, address};
+use super::{
+    Net, address,
+    portmap::{Local, Transport},
+};
 
 /// How long listeners may take to tell an address, until which nothing is dialed: a dial that
 /// leaves from another socket teaches the nodes of the DHT a wrong address.
@@ -52,12 +58,32 @@ impl Net {
         self.swarm.listeners().map(ToString::to_string).collect()
     }
 
+    /// The router is to map what is listened on.
+    fn map_ports(&self) {
+        let Some(portmap) = &self.portmap else { return };
+        let locals = self.listen.iter().filter_map(|address| {
+            let is_quic = address::is_quic(address);
+            let transport = if is_quic { Transport::Udp } else { Transport::Tcp };
+            match address::socket(address)? {
+                SocketAddr::V4(address) if address.ip().is_private() => {
+                    Some(Local { transport, address })
+                }
+                _ => None,
+            }
+        });
+        let mut locals: Vec<_> = locals.collect();
+        // What serves best is asked for first.
+        locals.sort_by_key(|local| local.transport == Transport::Tcp);
+        portmap.set(locals);
+    }
+
     /// What was seen from outside counts no more, and is asked for again.
     pub(super) fn network_changed(&mut self) {
         let now = Instant::now();
         self.dialer.reconsider(now);
         self.observed.clear();
         self.quic_works(false);
+        self.map_ports();
         self.seeks.reset(now);
         for (id, _) in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.swarm.close_connection(id);

@@ -7,6 +7,7 @@ use libp2p::{PeerId, identify, kad, swarm::ConnectionId};
 use super::{
     Net, address,
     dht::{self, Dht},
+    portmap::{Mapped, PortMap, State},
     quic,
     rendezvous::Mapping,
 };
@@ -29,6 +30,19 @@ impl Net {
         // One observer is enough to tell that.
         let seen = self.observed.external();
         if !seen.is_empty() && seen.iter().all(own) { Mapping::None } else { mapping }
+    }
+
+    /// What the router maps, as far as nodes of the DHT do not see another address: then there
+    /// is one more NAT behind it, or it lies.
+    pub fn mapped(&self) -> Mapped {
+        let mapped = self.portmap.as_ref().map(PortMap::mapped).unwrap_or_default();
+        let seen = self.observed.external();
+        let mut seen = seen.iter().filter(|seen| seen.is_ipv4()).peekable();
+        let outside = mapped.udp.or(mapped.tcp);
+        let differs = outside.is_some_and(|outside| {
+            seen.peek().is_some() && seen.all(|seen| seen.ip() != outside.ip())
+        });
+        if differs { Mapped { state: State::BehindAnother, ..Mapped::default() } } else { mapped }
     }
 
     /// Nodes of a DHT that are connected.

@@ -24,7 +24,7 @@ use std::{
 };
 
 use libp2p::{
-    PeerId,
+    Multiaddr, PeerId,
     identity::{PublicKey, ed25519},
     kad::QueryId,
     request_response::OutboundRequestId,
@@ -44,14 +44,17 @@ pub use self::{
 };
 use super::{
     Net,
-    address::is_private,
+    address::{self, is_private},
     dht::Dht,
     dialer::{Origin, Target},
     punch::{self, Failure},
-    quic::{self, Datagram, multiaddress},
+    quic::{self, Datagram, multiaddress, tcp_multiaddress},
     rendezvous::{MAX_ADDRESSES, Mapping, Place, Record, epoch},
 };
-use crate::{identity::PairSecret, node::api::UnixMillis};
+use crate::{
+    identity::PairSecret,
+    node::api::{Path, UnixMillis},
+};
 
 /// Those sought at a time; further ones are left out.
 pub const MAX_SOUGHT: usize = 1024;
@@ -70,7 +73,7 @@ const MAX_MANY: usize = 2;
 const PROBES_A_SECOND: u32 = 2000;
 
 /// Addresses remembered that were got through to.
-const MAX_PUNCHED: usize = 64;
+const MAX_WAYS: usize = 64;
 
 /// Datagrams on the sockets of punches that may wait.
 const MAX_ARRIVED: usize = 256;
@@ -88,8 +91,8 @@ pub(super) struct Seeks {
     asks: HashMap<OutboundRequestId, (SeekId, u64)>,
     /// When the last word was written of those who were found: it says nothing any more.
     last_words: HashMap<SeekId, UnixMillis>,
-    /// Addresses that a way was opened to, the last one last.
-    punched: VecDeque<SocketAddr>,
+    /// Addresses that a way was opened to, or that a router maps, the last one last.
+    ways: VecDeque<(SocketAddr, Path)>,
     /// Probes that may be sent at once, and when they were counted last.
     probes_left: (u32, Instant),
     /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
@@ -109,7 +112,7 @@ impl Default for Seeks {
             queries: HashMap::new(),
             asks: HashMap::new(),
             last_words: HashMap::new(),
-            punched: VecDeque::new(),
+            ways: VecDeque::new(),
             probes_left: (PROBES_A_SECOND / 10, Instant::now()),
             due: None,
             asked: Instant::now(),
@@ -120,9 +123,9 @@ impl Default for Seeks {
 }
 
 impl Seeks {
-    /// Whether a way to this address was opened.
-    pub(super) fn is_punched(&self, remote: SocketAddr) -> bool {
-        self.punched.contains(&remote)
+    /// How this address came to be one that can be reached.
+    pub(super) fn way(&self, remote: SocketAddr) -> Option<Path> {
+        self.ways.iter().find(|(known, _)| *known == remote).map(|(_, path)| *path)
     }
 
     /// Whether one more probe may be sent.
@@ -137,10 +140,11 @@ impl Seeks {
         left > 0
     }
 
-    fn remember_punched(&mut self, remotes: &[SocketAddr]) {
-        self.punched.extend(remotes);
-        let surplus = self.punched.len().saturating_sub(MAX_PUNCHED);
-        self.punched.drain(..surplus);
+    fn remember(&mut self, path: Path, remotes: &[SocketAddr]) {
+        self.ways.retain(|(known, _)| !remotes.contains(known));
+        self.ways.extend(remotes.iter().map(|remote| (*remote, path)));
+        let surplus = self.ways.len().saturating_sub(MAX_WAYS);
+        self.ways.drain(..surplus);
     }
 
     /// The network is another one: what was tried in vain is tried again.
@@ -242,7 +246,10 @@ impl Net {
     /// How the search for this person goes; none: they are not sought.
     pub fn search(&self, secret: &PairSecret) -> Option<Search> {
         let id = *blake3::hash(secret.as_bytes()).as_bytes();
-        self.seeks.all.get(&id).map(Seek::search)
+        let mapped = self.mapped();
+        let is_mapped = mapped.udp.or(mapped.tcp).is_some();
+        let search = self.seeks.all.get(&id).map(Seek::search);
+        search.map(|search| Search { is_mapped: search.is_mapped || is_mapped, ..search })
     }
 
     /// When [`Self::seek_due`] is to be called.
@@ -308,6 +315,7 @@ impl Net {
     fn own_record(&self) -> Record {
         let listen = self.listen.iter().filter_map(quic::socket_address);
         let local = listen.filter(|address| is_private(address.ip()));
+        let mapped = self.mapped();
         Record {
             time: 0,
             run: self.seeks.run,
@@ -317,7 +325,18 @@ impl Net {
             local: local.take(MAX_ADDRESSES).collect(),
             tcp: self.observed.tcp(),
             mapping: self.mapping(),
+            mapped: mapped.udp,
+            mapped_tcp: mapped.tcp,
         }
+    }
+
+    /// How a link leads to the other side.
+    pub(super) fn path(&self, address: &Multiaddr, dialed: bool) -> Path {
+        let plain = address::path(address);
+        let way = address::socket(address).and_then(|remote| self.seeks.way(remote));
+        // Whoever comes from elsewhere by no way that was opened came in at the mapped port.
+        let is_mapped = || !dialed && self.mapped().udp.is_some() && plain == Path::Direct;
+        way.unwrap_or_else(|| if is_mapped() { Path::Mapped } else { plain })
     }
 
     /// Something was found under the other's name. Returns whether it is genuine.
@@ -329,6 +348,7 @@ impl Net {
         if record.time <= known || record.time.saturating_add(MAX_AGE) < wall_clock() {
             return true;
         }
+        let before = seek.their.clone();
         tracing::debug!(mapping = ?record.mapping, mutual = record.seen == self.seeks.run, "word");
         if seek.their.as_ref().is_none_or(|their| their.run != record.run) {
             seek.again_pause = AGAIN;
@@ -349,6 +369,7 @@ impl Net {
         }
         seek.fast_until = now + FAST_FOR;
         seek.their = Some(record.clone());
+        self.dial_mapped(&record, before.as_ref(), now);
         let own = self.observed.external();
         let same_nat = own.iter().any(|own| record.external.iter().any(|o| o.ip() == own.ip()));
         if let Some(peer) = peer_id(&record.peer).filter(|_| same_nat) {
@@ -358,6 +379,26 @@ impl Net {
         }
         self.carry_out(id, now);
         true
+    }
+
+    /// Has them dialed where their router lets everybody in: nothing has to be opened first. Where
+    /// it did before that word, it does no more.
+    fn dial_mapped(&mut self, record: &Record, before: Option<&Record>, now: Instant) {
+        let mapped = |record: &Record| -> Vec<Multiaddr> {
+            let tcp = record.mapped_tcp.map(tcp_multiaddress);
+            record.mapped.map(multiaddress).into_iter().chain(tcp).collect()
+        };
+        let Some(target) = peer_id(&record.peer).map(Target::Peer) else { return };
+        let addresses = mapped(record);
+        for address in &addresses {
+            self.seeks.remember(Path::Mapped, address::socket(address).as_slice());
+            self.dialer.add(now, target.clone(), Origin::Contact, address.clone());
+        }
+        for old in before.filter(|before| before.peer == record.peer).map(mapped).iter().flatten() {
+            if !addresses.contains(old) {
+                self.dialer.expired(&target, old);
+            }
+        }
     }
 
     /// A datagram on a listening socket that is not QUIC.
@@ -479,7 +520,7 @@ impl Net {
         let both_public = self.mapping() == Mapping::None
             && their.is_some_and(|their| their.mapping == Mapping::None);
         if !both_public {
-            self.seeks.remember_punched(&[remote]);
+            self.seeks.remember(Path::Punched, &[remote]);
         }
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         seek.is_over(now);
@@ -520,9 +561,9 @@ mod tests {
         let mut seeks = Seeks::default();
         let address = |port| SocketAddr::from(([203, 0, 113, 1], port));
         for port in 1..1000 {
-            seeks.remember_punched(&[address(port)]);
+            seeks.remember(Path::Punched, &[address(port)]);
         }
-        assert_eq!(seeks.punched.len(), MAX_PUNCHED);
-        assert!(seeks.is_punched(address(999)) && !seeks.is_punched(address(1)));
+        assert_eq!(seeks.ways.len(), MAX_WAYS);
+        assert_eq!((seeks.way(address(999)), seeks.way(address(1))), (Some(Path::Punched), None));
     }
 }

@@ -258,7 +258,7 @@ impl Node {
             }
         };
         let _ = timeout(FAREWELL, farewell).await;
-        let closed = self.store.close().await;
+        let (closed, ()) = tokio::join!(self.store.close(), self.net.stop());
         for event in self.outbox {
             // If the front end is gone there is nobody to tell.
             let _ = self.events.send(event).await;

@@ -176,6 +176,8 @@ impl World {
             local: Vec::new(),
             tcp: Vec::new(),
             mapping: host.mapping,
+            mapped: None,
+            mapped_tcp: None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 use super::{RECORD_LEN, Unusable};
 use crate::{
     conversation::cbor::{Invalid, Reader, Writer},
+    net::address::is_local,
     net::address::is_sendable,
     node::api::UnixMillis,
 };
@@ -45,7 +46,7 @@ pub struct Record {
     pub seen: u64,
     /// The throwaway Ed25519 key of libp2p, from which the PeerId follows.
     pub peer: [u8; 32],
-    /// Addresses of UDP as others see them, and mapped ones.
+    /// Addresses of UDP as others see them.
     pub external: Vec<SocketAddr>,
     /// Addresses of UDP in the local network.
     pub local: Vec<SocketAddr>,
@@ -53,6 +54,10 @@ pub struct Record {
     pub tcp: Vec<SocketAddr>,
     /// How ports are chosen.
     pub mapping: Mapping,
+    /// The address of UDP at which the router lets everybody in.
+    pub mapped: Option<SocketAddr>,
+    /// The address of TCP at which the router lets everybody in.
+    pub mapped_tcp: Option<SocketAddr>,
 }
 
 /// ```text
@@ -60,7 +65,7 @@ pub struct Record {
 /// ```
 ///
 /// Keys of the map: 1 time, 2 run, 3 seen, 4 peer, 5 external, 6 local, 7 tcp, 8 mapping, 9 step
-/// plus 32,768. An address is its 4 or 16 bytes and 2 of the port. Unknown keys are skipped.
+/// plus 32,768, and where there is one, 10 mapped, 11 mapped TCP. An address is its 4 or 16 bytes and 2 of the port. Unknown keys are skipped.
 impl Record {
     /// Whether another record tells the reader nothing new: ports that nobody can foresee, and
     /// that are others for each observer, are nothing.
@@ -77,7 +82,10 @@ impl Record {
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(RECORD_LEN);
-        w.map(9);
+        let mapped = [(10, self.mapped), (11, self.mapped_tcp)];
+        let mapped: Vec<_> =
+            mapped.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
+        w.map(9 + mapped.len());
         w.uint(1).uint(self.time).uint(2).uint(self.run).uint(3).uint(self.seen);
         w.uint(4).bytes(&self.peer);
         for (key, addresses) in [(5, &self.external), (6, &self.local), (7, &self.tcp)] {
@@ -94,6 +102,9 @@ impl Record {
             Mapping::None => (4, 0),
         };
         w.uint(8).uint(mapping).uint(9).uint(u64::from(step.cast_unsigned() ^ 0x8000));
+        for (key, address) in mapped {
+            w.uint(key).bytes(&address_bytes(address));
+        }
         let length = u16::try_from(w.0.len()).unwrap_or(u16::MAX);
         let mut bytes = length.to_be_bytes().to_vec();
         bytes.extend(w.0);
@@ -113,6 +124,8 @@ impl Record {
             local: Vec::new(),
             tcp: Vec::new(),
             mapping: Mapping::Unknown,
+            mapped: None,
+            mapped_tcp: None,
         };
         let (mut mapping, mut step) = (0, 0x8000);
         reader
@@ -127,6 +140,8 @@ impl Record {
                     7 => record.tcp = addresses(r)?,
                     8 => mapping = r.uint()?,
                     9 => step = r.uint()?,
+                    10 => record.mapped = outside(r)?,
+                    11 => record.mapped_tcp = outside(r)?,
                     _ => return Ok(false),
                 }
                 Ok::<_, Invalid>(true)
@@ -155,21 +170,29 @@ fn address_bytes(address: SocketAddr) -> Vec<u8> {
     bytes
 }
 
-/// Those that can be sent to: a record is another's word, and must not aim at anything but them.
+/// An address, if it can be sent to: a record is another's word, and must not aim at anything else.
+fn address(r: &mut Reader<'_>) -> Result<Option<SocketAddr>, Invalid> {
+    let (ip, port) = r.bytes()?.split_last_chunk::<2>().ok_or(Invalid)?;
+    let ip: IpAddr = match ip.len() {
+        4 => <[u8; 4]>::try_from(ip).map_err(|_| Invalid)?.into(),
+        16 => <[u8; 16]>::try_from(ip).map_err(|_| Invalid)?.into(),
+        _ => return Err(Invalid),
+    };
+    let address = SocketAddr::new(ip, u16::from_be_bytes(*port));
+    Ok(Some(address).filter(|address| is_sendable(*address)))
+}
+
+/// The same, if it is not one of a local network: it is dialed as it is, by QUIC and TCP.
+fn outside(r: &mut Reader<'_>) -> Result<Option<SocketAddr>, Invalid> {
+    Ok(address(r)?.filter(|address| !is_local(address.ip())))
+}
+
+/// Those that can be sent to.
 fn addresses(r: &mut Reader<'_>) -> Result<Vec<SocketAddr>, Invalid> {
     let count = r.array(MAX_ADDRESSES, 7)?;
     let mut addresses = Vec::with_capacity(count);
     for _ in 0..count {
-        let (ip, port) = r.bytes()?.split_last_chunk::<2>().ok_or(Invalid)?;
-        let ip: IpAddr = match ip.len() {
-            4 => <[u8; 4]>::try_from(ip).map_err(|_| Invalid)?.into(),
-            16 => <[u8; 16]>::try_from(ip).map_err(|_| Invalid)?.into(),
-            _ => return Err(Invalid),
-        };
-        let address = SocketAddr::new(ip, u16::from_be_bytes(*port));
-        if is_sendable(address) {
-            addresses.push(address);
-        }
+        addresses.extend(address(r)?);
     }
     Ok(addresses)
 }

@@ -26,6 +26,8 @@ fn record() -> Record {
         local: addresses("fd00::1", 5),
         tcp: addresses("203.0.113.5", 1),
         mapping: Mapping::Dependent { step: -3 },
+        mapped: Some("203.0.113.5:5000".parse().unwrap()),
+        mapped_tcp: None,
     }
 }
 
@@ -50,6 +52,7 @@ fn every_record_has_the_same_size_and_no_two_the_same_bytes() {
         local: Vec::new(),
         tcp: Vec::new(),
         mapping: Mapping::Unknown,
+        mapped: None,
         seen: 0,
         ..record()
     };
@@ -57,6 +60,8 @@ fn every_record_has_the_same_size_and_no_two_the_same_bytes() {
         external: addresses("2001:db8::1", 5),
         local: addresses("fd00::1", 5),
         tcp: addresses("2001:db8::1", 5),
+        mapped: addresses("2001:db8::1", 1).pop(),
+        mapped_tcp: addresses("2001:db8::1", 1).pop(),
         ..record()
     };
     let write = |record| place().write(record, &mut rand::rng()).unwrap();
@@ -81,6 +86,12 @@ fn addresses_that_are_nobodys_are_left_out() {
     let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();
     assert_eq!(read.external, []);
     let bad = ["[::1]:4001", "[::]:4001", "[ff02::1]:4001", "255.255.255.255:4001"];
+    for address in bad.iter().chain(&["192.168.1.1:4001", "[fe80::1]:4001"]) {
+        let address = address.parse().ok();
+        let aimed = Record { mapped: address, mapped_tcp: address, ..record() };
+        let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();
+        assert_eq!((read.mapped, read.mapped_tcp), (None, None), "{address:?}");
+    }
     let aimed = Record { local: bad.map(|a| a.parse().unwrap()).to_vec(), ..record() };
     let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();
     assert_eq!(read.local, []);

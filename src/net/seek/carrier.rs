@@ -185,6 +185,8 @@ mod tests {
             local: Vec::new(),
             tcp: Vec::new(),
             mapping: Mapping::Unknown,
+            mapped: None,
+            mapped_tcp: None,
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Search {
     pub their: Option<Mapping>,
     /// Why there is no way through, if that is known.
     pub failure: Option<Failure>,
+    /// Whether the router of one of the two lets the other in.
+    pub is_mapped: bool,
     /// Whether packets are sent to open one.
     pub is_under_way: bool,
     /// What was done.
@@ -121,6 +123,10 @@ impl Seek {
         Search {
             their: self.their.as_ref().map(|their| their.mapping),
             failure: self.failure.filter(|_| self.tcp.is_none()),
+            is_mapped: self
+                .their
+                .as_ref()
+                .is_some_and(|their| their.mapped.or(their.mapped_tcp).is_some()),
             is_under_way: self.punch.is_under_way() || self.tcp.is_some(),
             attempts,
         }

@@ -13,10 +13,13 @@ use libp2p::swarm::{
 };
 
 use super::{Seek, SeekId, peer_id};
-use crate::net::{
-    Net,
-    quic::tcp_multiaddress,
-    rendezvous::{Mapping, Record, Side},
+use crate::{
+    net::{
+        Net,
+        quic::tcp_multiaddress,
+        rendezvous::{Mapping, Record, Side},
+    },
+    node::api::Path,
 };
 
 /// After an attempt that failed. There is never more than one: a second one could not have the
@@ -94,7 +97,7 @@ impl Net {
         let connection = options.connection_id();
         opening.dial = Some(connection);
         if !open {
-            self.seeks.remember_punched(&remotes);
+            self.seeks.remember(Path::Punched, &remotes);
         }
         tracing::debug!(answers, "TCP simultaneous open");
         self.swarm.behaviour_mut().links.expect(connection);
@@ -119,6 +122,8 @@ mod tests {
             local: Vec::new(),
             tcp: tcp.iter().map(|a| a.parse().unwrap()).collect(),
             mapping,
+            mapped: None,
+            mapped_tcp: None,
         }
     }
 

@@ -1,0 +1,269 @@
+//! A mapping that a router has granted.
+
+use std::{
+    net::{IpAddr, SocketAddrV4},
+    num::NonZeroU16,
+    time::{Duration, Instant},
+};
+
+use crab_nat::{
+    InternetProtocol, MappingFailure, PortMapping, PortMappingOptions, PortMappingType,
+    TimeoutConfig, natpmp, pcp,
+};
+
+use super::{LIFETIME, Local, Protocol, Router, Transport, soap::Failure, upnp::Gateway};
+
+/// A router that grants less would have to be asked all the time.
+const MIN_LIFETIME: Duration = Duration::from_secs(120);
+
+/// A router answers within milliseconds, or it speaks neither PCP nor NAT-PMP.
+const TIMEOUTS: TimeoutConfig = TimeoutConfig {
+    initial_timeout: Duration::from_millis(250),
+    max_retries: 1,
+    max_retry_timeout: None,
+};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Held {
+    pub router: Router,
+    pub local: Local,
+    pub outside: SocketAddrV4,
+    /// The router did not answer when it was to be renewed: it may have forgotten it.
+    pub is_doubtful: bool,
+    by: By,
+    until: Instant,
+}
+
+/// How the router was told.
+#[derive(Debug)]
+enum By {
+    /// PCP or NAT-PMP.
+    Port(PortMapping),
+    Upnp(Gateway),
+}
+
+impl Held {
+    /// Asks for one. None: the router grants none.
+    pub async fn new(router: Router, local: Local) -> Option<Self> {
+        match Self::by_port(router, local).await {
+            Ok(one) => return one,
+            Err(error) => tracing::debug!(%error, "no mapping by PCP or NAT-PMP"),
+        }
+        match Self::by_upnp(router, local, local.address.port()).await {
+            Ok(one) => Some(one),
+            Err(error) => {
+                tracing::debug!(%error, "no mapping by UPnP");
+                None
+            }
+        }
+    }
+
+    async fn by_port(router: Router, local: Local) -> Result<Option<Self>, MappingFailure> {
+        let Some(port) = NonZeroU16::new(local.address.port()) else { return Ok(None) };
+        let options = PortMappingOptions {
+            external_port: Some(port),
+            lifetime_seconds: u32::try_from(LIFETIME.as_secs()).ok(),
+            timeout_config: Some(TIMEOUTS),
+        };
+        let transport = match local.transport {
+            Transport::Udp => InternetProtocol::Udp,
+            Transport::Tcp => InternetProtocol::Tcp,
+        };
+        let own = IpAddr::V4(router.own);
+        let mapping = PortMapping::new(router.ip.into(), own, transport, port, options).await?;
+        Self::granted(router, local, mapping).await
+    }
+
+    /// None: what was granted is of no use, and was given back.
+    async fn granted(
+        router: Router,
+        local: Local,
+        mapping: PortMapping,
+    ) -> Result<Option<Self>, MappingFailure> {
+        let ip = match mapping.mapping_type() {
+            PortMappingType::NatPmp => {
+                IpAddr::V4(natpmp::external_address(router.ip.into(), Some(TIMEOUTS)).await?)
+            }
+            PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
+        };
+        let lifetime = Duration::from_secs(mapping.lifetime().into());
+        let IpAddr::V4(ip) = ip else { return Ok(None) };
+        let held = Self {
+            router,
+            local,
+            outside: SocketAddrV4::new(ip, mapping.external_port().get()),
+            is_doubtful: false,
+            by: By::Port(mapping),
+            until: Instant::now() + lifetime.min(LIFETIME),
+        };
+        if lifetime < MIN_LIFETIME {
+            held.release().await;
+            return Ok(None);
+        }
+        Ok(Some(held))
+    }
+
+    async fn by_upnp(router: Router, local: Local, port: u16) -> Result<Self, Failure> {
+        Self::by_gateway(Gateway::find(router).await?, router, local, port).await
+    }
+
+    async fn by_gateway(
+        gateway: Gateway,
+        router: Router,
+        local: Local,
+        port: u16,
+    ) -> Result<Self, Failure> {
+        let ip = gateway.external().await?;
+        let port = gateway.map(local, port).await?;
+        Ok(Self {
+            router,
+            local,
+            outside: SocketAddrV4::new(ip, port),
+            is_doubtful: false,
+            by: By::Upnp(gateway),
+            until: Instant::now() + LIFETIME,
+        })
+    }
+
+    /// Asks for it once more. None: the router says no, or was silent for too long.
+    pub async fn renew(self) -> Option<Self> {
+        let Self { router, local, outside, until, .. } = self;
+        let doubtful = |by| {
+            let held = Self { router, local, outside, is_doubtful: true, by, until };
+            Some(held).filter(|held| held.until > Instant::now())
+        };
+        match self.by {
+            By::Port(mut mapping) => match mapping.renew().await {
+                Ok(()) => Self::granted(router, local, mapping).await.ok()?,
+                Err(error) if is_silent(&error) => doubtful(By::Port(mapping)),
+                Err(_) => None,
+            },
+            By::Upnp(gateway) => {
+                let known = gateway.clone();
+                match Self::by_gateway(known, router, local, outside.port()).await {
+                    Ok(held) => return Some(held),
+                    Err(Failure::Refused(_)) => return None,
+                    Err(_) => {}
+                }
+                // It may have been started anew, and listen elsewhere.
+                match Self::by_upnp(router, local, outside.port()).await {
+                    Ok(held) => Some(held),
+                    Err(Failure::Refused(_)) => None,
+                    Err(_) => doubtful(By::Upnp(gateway)),
+                }
+            }
+        }
+    }
+
+    /// Tells the router that it is of no use any more.
+    pub async fn release(self) {
+        let outside = self.outside.port();
+        let result = match self.by {
+            By::Port(mapping) => mapping.try_drop().await.map_err(|(error, _)| error.to_string()),
+            By::Upnp(gateway) => {
+                let gone = gateway.unmap(self.local.transport, outside).await;
+                gone.map_err(|error| error.to_string())
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(error, "a port mapping stays until it ends by itself");
+        }
+    }
+
+    /// How the router was told.
+    pub fn protocol(&self) -> Protocol {
+        match &self.by {
+            By::Upnp(_) => Protocol::Upnp,
+            By::Port(mapping) => match mapping.mapping_type() {
+                PortMappingType::NatPmp => Protocol::NatPmp,
+                PortMappingType::Pcp { .. } => Protocol::Pcp,
+            },
+        }
+    }
+}
+
+/// Whether the router gave no answer at all.
+fn is_silent(error: &MappingFailure) -> bool {
+    use MappingFailure::{NatPmp, Pcp};
+    matches!(
+        error,
+        NatPmp(natpmp::Failure::Timeout | natpmp::Failure::Socket(_))
+            | Pcp(pcp::Failure::Timeout | pcp::Failure::Socket(_))
+    )
+}
+
+// A router of one's own needs an address of one's own: of loopback, Linux has many.
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::{net::UdpSocket, task::JoinHandle};
+
+    use super::*;
+
+    const LOCAL: Local =
+        Local { transport: Transport::Udp, address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4001) };
+
+    /// A router that speaks NAT-PMP alone, and grants this for so many seconds.
+    async fn router(last: u8, outside: SocketAddrV4, lifetime: u32) -> (Router, JoinHandle<()>) {
+        let ip = Ipv4Addr::new(127, 53, 51, last);
+        let socket = UdpSocket::bind((ip, crab_nat::GATEWAY_PORT)).await.unwrap();
+        let serve = async move {
+            let mut request = [0; 1100];
+            loop {
+                let (length, from) = socket.recv_from(&mut request).await.unwrap();
+                let request = &request[..length];
+                let mut answer = vec![0, request[1] | 0x80, 0, 0, 0, 0, 0, 9];
+                match request[..2] {
+                    [0, 0] => answer.extend(outside.ip().octets()),
+                    [0, _] => {
+                        let is_end = request[8..12] == [0; 4];
+                        let (port, lifetime) =
+                            if is_end { (0, 0) } else { (outside.port(), lifetime) };
+                        answer.extend(&request[4..6]);
+                        answer.extend(port.to_be_bytes());
+                        answer.extend(lifetime.to_be_bytes());
+                    }
+                    // Version 0 is what it knows (RFC 6887, appendix A).
+                    _ => {
+                        answer[3] = 1;
+                        answer.resize(16, 0);
+                    }
+                }
+                socket.send_to(&answer, from).await.unwrap();
+            }
+        };
+        (Router { ip, own: Ipv4Addr::LOCALHOST }, tokio::spawn(serve))
+    }
+
+    #[tokio::test]
+    async fn a_port_is_mapped_by_nat_pmp_renewed_and_doubted_when_the_router_is_gone() {
+        let outside = "203.0.113.7:4002".parse().unwrap();
+        let (at, serving) = router(1, outside, 7200).await;
+        let held = Held::by_port(at, LOCAL).await.unwrap().unwrap();
+        assert_eq!((held.outside, held.protocol()), (outside, Protocol::NatPmp));
+        assert!(held.until <= Instant::now() + LIFETIME, "asked for again, whatever it grants");
+        let held = held.renew().await.unwrap();
+        assert!(!held.is_doubtful);
+
+        serving.abort();
+        assert!(serving.await.unwrap_err().is_cancelled());
+        let mut held = held.renew().await.unwrap();
+        assert!(held.is_doubtful && held.outside == outside, "it may be there still");
+        held.until = Instant::now();
+        assert!(held.renew().await.is_none(), "but not longer than was granted");
+    }
+
+    #[tokio::test]
+    async fn what_a_hostile_router_grants_is_not_taken() {
+        for (last, lifetime) in [(2, 0), (3, 119)] {
+            let (at, _serving) = router(last, "203.0.113.7:4002".parse().unwrap(), lifetime).await;
+            let granted = Held::by_port(at, LOCAL).await;
+            assert!(matches!(granted, Ok(None)), "{granted:?}");
+        }
+        let (at, _serving) = router(4, "203.0.113.7:0".parse().unwrap(), 7200).await;
+        assert!(Held::by_port(at, LOCAL).await.is_err());
+    }
+}
