@@ -11,7 +11,7 @@ use entrenous::{
     identity::Identity,
     node::api::{
         Answer, Command, Contact, ContactState, Conversation, ConversationKind, EntryKind,
-        EntryState, EntryView, Event, Failure, FailureKind, Hit, Me, Network, NewInvite,
+        EntryState, EntryView, Event, Failure, FailureKind, Hit, Me, Nat, Network, NewInvite,
         OpenInvite, Path, Reaction, SafetyNumber, Scope, Written,
     },
     tui::{
@@ -186,6 +186,8 @@ impl Stage {
             Command::Network => Answer::Network(Box::new(Network {
                 peer_id: "12D3KooWThrowaway".into(),
                 listen: vec!["/ip4/192.168.1.4/udp/4242/quic-v1".into()],
+                mapped: vec!["/ip4/203.0.113.7/udp/4242/quic-v1".into()],
+                nat: Nat { port_mapping: "UPnP".into(), ..Nat::default() },
                 links: 1,
                 scope: Scope::Everywhere,
                 ..Network::default()

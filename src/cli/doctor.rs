@@ -8,7 +8,12 @@ use std::{
 use tokio::time::timeout;
 
 use crate::{
-    net::{Config, Event, Net, dht::Dht, rendezvous::Mapping},
+    net::{
+        Config, Event, Net,
+        dht::Dht,
+        portmap::{Mapped, State},
+        rendezvous::Mapping,
+    },
     node::api::Scope,
 };
 
@@ -23,6 +28,7 @@ struct Findings {
     nodes: [u32; 2],
     external: Vec<SocketAddr>,
     mapping: Mapping,
+    mapped: Mapped,
 }
 
 /// Looks for some seconds; a sentence if the network can't even be begun.
@@ -33,8 +39,9 @@ pub async fn run(config: &Config) -> Result<String, String> {
         config.scope == Scope::Everywhere && (config.public_dht || !config.bootstrap.is_empty());
     net.join_public_dht();
     while let Some(left) = until.checked_duration_since(Instant::now()) {
-        let enough =
-            nodes(&net).iter().any(|nodes| *nodes > 0) && net.mapping() != Mapping::Unknown;
+        let enough = nodes(&net).iter().any(|nodes| *nodes > 0)
+            && net.mapping() != Mapping::Unknown
+            && net.mapped().state != State::Asking;
         let listens = !net.listen_addresses().is_empty();
         if config.scope == Scope::Offline || enough || (!asks && listens) {
             break;
@@ -44,13 +51,16 @@ pub async fn run(config: &Config) -> Result<String, String> {
             net.stranger(link.id);
         }
     }
-    Ok(report(&Findings {
+    let report = report(&Findings {
         scope: config.scope,
         listen: net.listen_addresses(),
         nodes: nodes(&net),
         external: net.external(),
         mapping: net.mapping(),
-    }))
+        mapped: net.mapped(),
+    });
+    net.stop().await;
+    Ok(report)
 }
 
 fn nodes(net: &Net) -> [u32; 2] {
@@ -58,7 +68,7 @@ fn nodes(net: &Net) -> [u32; 2] {
 }
 
 fn report(findings: &Findings) -> String {
-    let Findings { scope, listen, nodes, external, mapping } = findings;
+    let Findings { scope, listen, nodes, external, mapping, mapped } = findings;
     match scope {
         Scope::Offline => {
             return "This program is told to stay offline: nobody can be reached.\n".to_owned();
@@ -97,8 +107,7 @@ fn report(findings: &Findings) -> String {
         }
         Mapping::Dependent { .. } => {
             "The NAT takes another port for each destination (it is symmetric): a way can be \
-             opened to everybody but those behind a NAT of the same kind, or without UDP. A port \
-             forwarded in the router, and given by --listen, would help."
+             opened to everybody but those behind a NAT of the same kind, or without UDP."
         }
         Mapping::Blocked => {
             "No UDP gets out: a way can be opened by TCP alone, and not to those behind a \
@@ -106,14 +115,38 @@ fn report(findings: &Findings) -> String {
         }
     };
     format!(
-        "Listening on:\n  {}\n\n{dht}\nSeen from outside as: {seen}.\n{nat}\n",
-        listen.join("\n  ")
+        "Listening on:\n  {}\n\n{dht}\nSeen from outside as: {seen}.\n{nat}\n{}",
+        listen.join("\n  "),
+        router(*mapped)
     )
+}
+
+/// A sentence on its line about port mapping, if there is something to say.
+fn router(mapped: Mapped) -> String {
+    match (mapped.state, mapped.udp.or(mapped.tcp)) {
+        (State::NotAsked, _) => String::new(),
+        (State::Asking, _) => "Whether the router maps ports is not known yet.\n".to_owned(),
+        (State::Maps(protocol), Some(outside)) => format!(
+            "The router maps a port, by {protocol}: everybody can reach this computer at \
+             {outside}.\n"
+        ),
+        (State::None | State::Maps(_), _) => {
+            "The router maps no ports. With UPnP, NAT-PMP or PCP turned on there, everybody could \
+             reach this computer.\n"
+                .to_owned()
+        }
+        (State::BehindAnother, _) => {
+            "The router would map a port, but stands behind another NAT (the provider's, or that \
+             of a second router), where it does not help.\n"
+                .to_owned()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::portmap::Protocol;
 
     #[test]
     fn each_finding_has_its_sentence() {
@@ -123,6 +156,7 @@ mod tests {
             nodes: [nodes, 0],
             external: vec!["203.0.113.5:4001".parse().unwrap()],
             mapping,
+            mapped: Mapped::default(),
         };
         for (scope, nodes, mapping, words) in [
             (Scope::Offline, 0, Mapping::Unknown, "stay offline"),
@@ -137,6 +171,21 @@ mod tests {
             let report = report(&findings(scope, nodes, mapping));
             assert!(report.contains(words), "{report}");
         }
+    }
+
+    #[test]
+    fn what_the_router_does_has_its_sentence() {
+        let udp = Some("203.0.113.5:4001".parse().unwrap());
+        for (state, udp, words) in [
+            (State::Asking, None, "not known yet"),
+            (State::None, None, "With UPnP, NAT-PMP or PCP turned on"),
+            (State::BehindAnother, None, "behind another NAT"),
+            (State::Maps(Protocol::NatPmp), udp, "by NAT-PMP: everybody can reach"),
+        ] {
+            let sentence = router(Mapped { state, udp, tcp: None });
+            assert!(sentence.contains(words), "{sentence}");
+        }
+        assert_eq!(router(Mapped::default()), "");
     }
 
     #[tokio::test]

@@ -591,6 +591,8 @@ pub struct Network {
     pub listen: Vec<String>,
     /// Addresses that others were seen to reach.
     pub external: Vec<String>,
+    /// Addresses at which the router lets everybody in.
+    pub mapped: Vec<String>,
     /// What is known of the NAT.
     pub nat: Nat,
     /// What is known of the DHT.
@@ -607,17 +609,21 @@ pub struct Network {
 
 /// What is known of the NAT; `"unknown"` until it is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Nat {
     /// How it maps.
     pub mapping: String,
     /// What it lets in.
     pub filtering: String,
+    /// By what the router maps ports: `PCP`, `NAT-PMP`, `UPnP` or `none`; `behind another NAT`:
+    /// that would be of no use; `not asked`: there is no need, or only the local network is used.
+    pub port_mapping: String,
 }
 
 impl Default for Nat {
     fn default() -> Self {
         let unknown = || "unknown".to_owned();
-        Self { mapping: unknown(), filtering: unknown() }
+        Self { mapping: unknown(), filtering: unknown(), port_mapping: unknown() }
     }
 }
 

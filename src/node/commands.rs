@@ -13,7 +13,10 @@ use super::{
 use crate::{
     conversation::{Body, ConversationId},
     identity::{self, Identity, Invite, InviteError, InviteSecret},
-    net::{quic::multiaddress, rendezvous::Mapping},
+    net::{
+        quic::{multiaddress, tcp_multiaddress},
+        rendezvous::Mapping,
+    },
     store::{self, StoreError, WrittenEntry},
     text,
 };
@@ -269,6 +272,7 @@ impl Node {
 
     pub(super) fn network(&self) -> Network {
         use std::sync::atomic::Ordering::Relaxed;
+        let mapped = self.net.mapped();
         Network {
             peer_id: self.net.peer_id().to_string(),
             listen: self.net.listen_addresses(),
@@ -282,7 +286,18 @@ impl Node {
                 .into_iter()
                 .map(|a| multiaddress(a).to_string())
                 .collect(),
-            nat: Nat { mapping: mapping_word(self.net.mapping()), ..Nat::default() },
+            mapped: mapped
+                .udp
+                .map(multiaddress)
+                .into_iter()
+                .chain(mapped.tcp.map(tcp_multiaddress))
+                .map(|address| address.to_string())
+                .collect(),
+            nat: Nat {
+                mapping: mapping_word(self.net.mapping()),
+                port_mapping: mapped.state.to_string(),
+                ..Nat::default()
+            },
             dht: Dht {
                 own: self.net.dht_nodes(crate::net::dht::Dht::Own),
                 public: self.net.dht_nodes(crate::net::dht::Dht::Public),

@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{
     identity::Identity,
-    net::{dht::Dht, punch::Failure as PunchFailure, rendezvous::Mapping, seek::Search},
+    net::{
+        dht::Dht, portmap::State, punch::Failure as PunchFailure, rendezvous::Mapping, seek::Search,
+    },
     node::api::{Failure, FailureKind},
 };
 
@@ -19,6 +21,7 @@ struct Facts<'a> {
     scope: Scope,
     dht_nodes: u32,
     own: Mapping,
+    router: State,
     search: Option<&'a Search>,
 }
 
@@ -42,6 +45,7 @@ impl Node {
             scope: self.scope,
             dht_nodes: Dht::ALL.map(|dht| self.net.dht_nodes(dht)).iter().sum(),
             own: self.net.mapping(),
+            router: self.net.mapped().state,
             search: search.as_ref(),
         };
         let advice = advice(&facts);
@@ -53,13 +57,18 @@ impl Node {
 }
 
 fn advice(facts: &Facts<'_>) -> String {
-    let Facts { name, state, path, scope, dht_nodes, own, search } = facts;
+    let Facts { name, state, path, scope, dht_nodes, own, router, search } = facts;
     match (state, path) {
         (ContactState::Online, Some(Path::Lan)) => {
             return format!("You and {name} are connected within the local network.");
         }
         (ContactState::Online, Some(Path::Punched)) => {
             return format!("You and {name} are connected, directly, through your routers.");
+        }
+        (ContactState::Online, Some(Path::Mapped)) => {
+            return format!(
+                "You and {name} are connected, directly, at a port that a router maps."
+            );
         }
         (ContactState::Online, _) => return format!("You and {name} are connected, directly."),
         _ => {}
@@ -82,7 +91,7 @@ fn advice(facts: &Facts<'_>) -> String {
              there a connection to the Internet? A node's address can be given by --bootstrap."
         );
     }
-    let Some(Search { their: Some(their), failure, is_under_way, .. }) = search else {
+    let Some(Search { their: Some(their), failure, is_mapped, is_under_way, .. }) = search else {
         return format!(
             "{name} has left no word where you two look for each other: entrenous is probably \
              not running there, or has no connection. It is looked for from time to time."
@@ -91,11 +100,20 @@ fn advice(facts: &Facts<'_>) -> String {
     match failure {
         _ if *is_under_way => format!("{name} is there, and a way through is being opened."),
         None => format!("{name} is there, and is about to be connected to."),
+        Some(PunchFailure::BothUnforeseeable | PunchFailure::Blocked) if *is_mapped => format!(
+            "{name} is there, and is being connected to at a port that a router maps. If that \
+             takes longer than a minute, the router does not do what it says."
+        ),
         Some(PunchFailure::BothUnforeseeable) => format!(
             "Your network and that of {name} both use another port for each connection, so \
              neither of you can be reached from outside. It works when one of you uses another \
-             network (a phone's hotspot is often one of the same kind), or can be reached at a \
-             port forwarded in the router, given by --listen."
+             network (a phone's hotspot is often one of the same kind), or when UPnP, NAT-PMP or \
+             PCP is turned on in one of the two routers{}.",
+            if *router == State::BehindAnother {
+                "; yours stands behind another NAT, where that does not help"
+            } else {
+                ""
+            }
         ),
         Some(PunchFailure::Blocked) => {
             let whose = match (own, their) {
@@ -120,7 +138,13 @@ mod tests {
     use super::*;
 
     fn search(failure: Option<PunchFailure>, their: Mapping) -> Search {
-        Search { their: Some(their), failure, is_under_way: false, attempts: Vec::new() }
+        Search {
+            their: Some(their),
+            failure,
+            is_mapped: false,
+            is_under_way: false,
+            attempts: Vec::new(),
+        }
     }
 
     fn facts(search: Option<&Search>) -> Facts<'_> {
@@ -131,6 +155,7 @@ mod tests {
             scope: Scope::Everywhere,
             dht_nodes: 2,
             own: Mapping::Independent,
+            router: State::None,
             search,
         }
     }
@@ -139,6 +164,7 @@ mod tests {
     fn each_cause_has_its_sentence() {
         let symmetric = Mapping::Dependent { step: 0 };
         let both = search(Some(PunchFailure::BothUnforeseeable), symmetric);
+        let mapped = Search { is_mapped: true, ..both.clone() };
         let blocked = search(Some(PunchFailure::Blocked), Mapping::Blocked);
         let silent = search(Some(PunchFailure::TimedOut), Mapping::Independent);
         let mut trying = search(None, Mapping::Independent);
@@ -147,6 +173,13 @@ mod tests {
         let online = |path| Facts { state: ContactState::Online, path: Some(path), ..facts(None) };
         for (facts, words) in [
             (facts(Some(&both)), "another port for each connection"),
+            (facts(Some(&both)), "UPnP"),
+            (
+                Facts { router: State::BehindAnother, ..facts(Some(&both)) },
+                "yours stands behind another NAT",
+            ),
+            (facts(Some(&mapped)), "at a port that a router maps"),
+            (online(Path::Mapped), "at a port that a router maps"),
             (facts(Some(&blocked)), "The network of Ann lets no UDP out"),
             (Facts { own: Mapping::Blocked, ..facts(Some(&blocked)) }, "Both networks let no UDP"),
             (facts(Some(&silent)), "no packet came through"),

@@ -149,7 +149,7 @@ pub fn react(
 
 pub fn network(model: &Model, screen: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let area = draw::centred(screen, 76.min(screen.width), 16.min(screen.height));
+    let area = draw::centred(screen, 76.min(screen.width), 20.min(screen.height));
     let inner = draw::boxed(buffer, area, "Network", theme);
     let mut y = fact(model, ("state", &network_words(model.network.as_ref())), inner, 0, buffer);
     if let Some(network) = &model.network {
@@ -166,8 +166,20 @@ pub fn network(model: &Model, screen: Rect, buffer: &mut Buffer) {
                 mapping => mapping,
             };
             y = fact(model, ("NAT", nat), inner, y, buffer);
+            let router = match network.nat.port_mapping.as_str() {
+                "unknown" | "not asked" => None,
+                "none" => Some("maps no ports; with UPnP turned on it would".to_owned()),
+                "behind another NAT" => Some("is behind another NAT: can't map ports".to_owned()),
+                protocol => Some(format!("maps ports, by {protocol}")),
+            };
+            if let Some(router) = router {
+                y = fact(model, ("router", &router), inner, y, buffer);
+            }
             for address in &network.external {
                 y = fact(model, ("seen as", address), inner, y, buffer);
+            }
+            for address in &network.mapped {
+                y = fact(model, ("mapped at", address), inner, y, buffer);
             }
         }
         y = fact(model, ("key", &network.peer_id), inner, y, buffer);
