@@ -16,6 +16,7 @@ mod cut;
 mod dht;
 mod flood;
 mod idle;
+mod mapped;
 mod nat;
 mod pairing;
 mod paths;
@@ -61,6 +62,16 @@ const TESTS: &[(&str, fn())] = &[
     ("dht::what_nodes_hold_says_nothing", dht::what_nodes_hold_says_nothing),
     ("dht::nodes_that_lie", dht::nodes_that_lie),
     ("dht::who_is_not_there_costs_little", dht::who_is_not_there_costs_little),
+    ("mapped::symmetric_with_upnp_and_symmetric", mapped::symmetric_with_upnp_and_symmetric),
+    ("mapped::symmetric_with_pcp_and_symmetric", mapped::symmetric_with_pcp_and_symmetric),
+    ("mapped::symmetric_with_pcp_and_udp_blocked", mapped::symmetric_with_pcp_and_udp_blocked),
+    ("mapped::the_doctor_tells_of_the_router", mapped::the_doctor_tells_of_the_router),
+    ("mapped::both_symmetric_with_upnp_or_pcp", mapped::both_symmetric_with_upnp_or_pcp),
+    (
+        "mapped::a_router_behind_another_is_not_relied_on",
+        mapped::a_router_behind_another_is_not_relied_on,
+    ),
+    ("mapped::what_was_forgotten_is_mapped_again", mapped::what_was_forgotten_is_mapped_again),
     ("storage::full_disk", storage::full_disk),
 ];
 
@@ -84,7 +95,8 @@ fn main() -> ExitCode {
     // Each test is two busy programs; more at a time would only measure each other.
     arguments.test_threads.get_or_insert(if support::measuring() { 1 } else { 2 });
     let trials = TESTS.iter().map(|&(name, test)| {
-        let reason = missing.clone();
+        let mapper = || support::upnp::missing().filter(|_| name.starts_with("mapped::"));
+        let reason = missing.clone().or_else(mapper);
         let ignored = reason.is_some() && !support::required();
         let run = move || {
             reason.map_or(Ok(()), |reason| Err(Failed::from(reason)))?;

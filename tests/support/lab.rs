@@ -235,7 +235,8 @@ pub fn run(line: &str) -> String {
     output(Command::new("sh").args(["-c", line])).unwrap_or_else(|e| panic!("{line}: {e}"))
 }
 
-pub(super) fn output(command: &mut Command) -> Result<String, String> {
+/// Runs a command, and gives its standard output.
+pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
