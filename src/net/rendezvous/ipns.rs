@@ -19,7 +19,7 @@ use libp2p::{
 
 use super::Unusable;
 use crate::{
-    conversation::cbor::{Reader, Writer},
+    conversation::cbor::{Invalid, Reader, Writer},
     node::api::UnixMillis,
 };
 
@@ -95,68 +95,119 @@ pub fn write(name: &Keypair, payload: &[u8], now: UnixMillis) -> Result<Vec<u8>,
 /// # Errors
 ///
 /// [`Unusable`] if the key is none of IPNS with an Ed25519 name, or the record is too large,
-/// malformed, or not signed by that name.
+/// malformed, not signed by that name, or says something else beside what is signed.
 pub fn read(key: &[u8], value: &[u8]) -> Result<Found, Unusable> {
     let name = public_key(key).ok_or(Unusable)?;
     if value.len() > MAX_RECORD {
         return Err(Unusable);
     }
-    let (mut signature, mut data) = (None, None);
-    let mut rest = value;
-    while !rest.is_empty() {
-        let field = take_varint(&mut rest).ok_or(Unusable)?;
-        match field & 7 {
-            // Fields of version 1 may be there as well; they count for nothing.
-            0 => {
-                take_varint(&mut rest).ok_or(Unusable)?;
-            }
-            2 => {
-                let length = take_varint(&mut rest).ok_or(Unusable)?;
-                let length = usize::try_from(length).map_err(|_| Unusable)?;
-                let (bytes, after) = rest.split_at_checked(length).ok_or(Unusable)?;
-                rest = after;
-                if field == u64::from(SIGNATURE_TAG) {
-                    signature = Some(bytes);
-                } else if field == u64::from(DATA_TAG) {
-                    data = Some(bytes);
-                }
-            }
-            _ => return Err(Unusable),
-        }
-    }
-    let (signature, data) = signature.zip(data).ok_or(Unusable)?;
-    if !name.verify(&[SIGNATURE_PREFIX, data].concat(), signature) {
+    let entry = Entry::decode(value).ok_or(Unusable)?;
+    let named = entry.public_key.is_none_or(|key| key == name.encode_protobuf());
+    if !named || !name.verify(&[SIGNATURE_PREFIX, entry.data].concat(), entry.signature) {
         return Err(Unusable);
     }
-    read_data(data)
+    let data = Data::decode(entry.data).map_err(|_| Unusable)?;
+    // "If `IpnsEntry.signatureV1` or `IpnsEntry.value` is present, confirm the values in
+    // `IpnsEntry` protobuf match deserialized ones from `IpnsEntry.data`."
+    if entry.has_version_1 && entry.copy != data.copied {
+        return Err(Unusable);
+    }
+    data.found().ok_or(Unusable)
 }
 
-fn read_data(data: &[u8]) -> Result<Found, Unusable> {
-    let mut reader = Reader::new(data);
-    let (mut sequence, mut validity, mut end_of_life, mut payload) = (None, None, false, None);
-    reader
-        .text_map(|key, r| {
+/// What is signed, and version 1 has copies of; what is absent is 0, or empty, as protobuf has it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Copied<'a> {
+    value: &'a [u8],
+    validity_type: u64,
+    validity: &'a [u8],
+    sequence: u64,
+    ttl: u64,
+}
+
+/// The protobuf message `IpnsEntry`.
+#[derive(Debug, Default)]
+struct Entry<'a> {
+    signature: &'a [u8],
+    data: &'a [u8],
+    public_key: Option<&'a [u8]>,
+    has_version_1: bool,
+    copy: Copied<'a>,
+}
+
+impl<'a> Entry<'a> {
+    fn decode(mut rest: &'a [u8]) -> Option<Self> {
+        let mut entry = Self::default();
+        while !rest.is_empty() {
+            let tag = take_varint(&mut rest)?;
+            let (field, number) = (tag >> 3, take_varint(&mut rest)?);
+            match (tag & 7, field) {
+                (0, 3) => entry.copy.validity_type = number,
+                (0, 5) => entry.copy.sequence = number,
+                (0, 6) => entry.copy.ttl = number,
+                (0, _) => {}
+                (2, _) => {
+                    let length = usize::try_from(number).ok()?;
+                    let (bytes, after) = rest.split_at_checked(length)?;
+                    rest = after;
+                    entry.has_version_1 |= matches!(field, 1 | 2);
+                    match field {
+                        1 => entry.copy.value = bytes,
+                        4 => entry.copy.validity = bytes,
+                        7 => entry.public_key = Some(bytes),
+                        8 => entry.signature = bytes,
+                        9 => entry.data = bytes,
+                        _ => {}
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(entry)
+    }
+}
+
+/// The CBOR map `IpnsEntry.data`.
+#[derive(Debug, Default)]
+struct Data<'a> {
+    copied: Copied<'a>,
+    payload: &'a [u8],
+}
+
+impl<'a> Data<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Invalid> {
+        let (mut reader, mut data) = (Reader::new(bytes), Self::default());
+        let (mut sequence, mut validity_type) = (None, None);
+        reader.text_map(|key, r| {
+            let copied = &mut data.copied;
             match key {
-                "D" => payload = Some(r.bytes()?),
+                "D" => data.payload = r.bytes()?,
+                "TTL" => copied.ttl = r.uint()?,
+                "Value" => copied.value = r.bytes()?,
                 "Sequence" => sequence = Some(r.uint()?),
-                "Validity" => validity = Some(r.bytes()?),
-                "ValidityType" => end_of_life = r.uint()? == 0,
+                "Validity" => copied.validity = r.bytes()?,
+                "ValidityType" => validity_type = Some(r.uint()?),
                 _ => return Ok(false),
             }
             Ok(true)
-        })
-        .and_then(|()| reader.end())
-        .map_err(|_| Unusable)?;
-    let validity = validity.filter(|_| end_of_life).ok_or(Unusable)?;
-    let validity = std::str::from_utf8(validity).map_err(|_| Unusable)?;
-    let until: Timestamp = validity.parse().map_err(|_| Unusable)?;
-    // Of a sequence that a signed number cannot hold, other implementations make something else.
-    let sequence = sequence.filter(|sequence| i64::try_from(*sequence).is_ok());
-    Ok(Found {
-        sequence: sequence.ok_or(Unusable)?,
-        valid_until: u64::try_from(until.as_millisecond()).map_err(|_| Unusable)?,
-        payload: payload.unwrap_or_default().to_vec(),
-    })
+        })?;
+        reader.end()?;
+        data.copied.sequence = sequence.ok_or(Invalid)?;
+        data.copied.validity_type = validity_type.ok_or(Invalid)?;
+        Ok(data)
+    }
+
+    fn found(self) -> Option<Found> {
+        let Copied { validity_type, validity, sequence, .. } = self.copied;
+        // Of a sequence that a signed number cannot hold, other implementations make something
+        // else.
+        if validity_type != 0 || i64::try_from(sequence).is_err() {
+            return None;
+        }
+        let until: Timestamp = std::str::from_utf8(validity).ok()?.parse().ok()?;
+        let valid_until = u64::try_from(until.as_millisecond()).ok()?;
+        Some(Found { sequence, valid_until, payload: self.payload.to_vec() })
+    }
 }
 
 /// The Ed25519 key that is in a DHT key.

@@ -122,6 +122,42 @@ fn the_sequence_outside_cannot_be_another_than_inside() {
 }
 
 #[test]
+fn what_version_1_copies_must_be_what_is_signed() {
+    let written = place().write(&record(), &mut rand::rng()).unwrap();
+    let field =
+        |tag: u8, bytes: &[u8]| [&[tag, u8::try_from(bytes.len()).unwrap()], bytes].concat();
+    let value = field(0x0a, b"/ipfs/bafkqaaa");
+    let signature = field(0x12, &[1; 64]);
+    let validity = field(0x22, b"2027-01-17T08:00:00.000000000Z");
+    // 1,800,000,000,000 as a varint.
+    let sequence = b"\x28\x80\xa0\xf1\xc2\xb1\x34".to_vec();
+    let read = |fields: &[&[u8]]| {
+        let bytes = [&fields.concat()[..], &written].concat();
+        ipns::read(&place().key(), &bytes).is_ok()
+    };
+    assert!(read(&[&value, &signature, &validity, &sequence]));
+    assert!(read(&[&value, &signature, b"\x18\x00", &validity, &sequence, b"\x30\x00"]));
+    assert!(read(&[&validity]), "without either of two it is not of version 1");
+    let (other_value, later) = (field(0x0a, b"/ipfs/bafkqaab"), field(0x22, b"2099"));
+    let others: [&[&[u8]]; 8] = [
+        &[&value, &signature, &validity],
+        &[&value, &signature, &sequence],
+        &[&signature, &validity, &sequence],
+        &[&other_value, &signature, &validity, &sequence],
+        &[&value, &signature, &later, &sequence],
+        &[&value, &signature, &validity, b"\x28\x01"],
+        &[&value, &validity, &sequence, b"\x18\x01"],
+        &[&value, &validity, &sequence, b"\x30\x01"],
+    ];
+    for other in others {
+        assert!(!read(other), "{other:?}");
+    }
+    let public_key = place().name.public().encode_protobuf();
+    assert!(read(&[&field(0x3a, &public_key)]));
+    assert!(!read(&[&field(0x3a, &public_key[1..])]), "another key");
+}
+
+#[test]
 fn names_change_every_hour_and_are_those_of_the_page() {
     let of = |epoch| hex::encode(Place::new(&secret(1), Side::First, epoch).key());
     assert_ne!(of(1), of(2));
