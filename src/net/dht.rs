@@ -21,6 +21,7 @@ use libp2p::{
         self, BucketInserts, Caching, Mode, PeerInfo, Record, RecordKey, StoreInserts,
         store::{MemoryStore, MemoryStoreConfig, RecordStore},
     },
+    ping,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
         THandlerOutEvent, ToSwarm,
@@ -64,6 +65,9 @@ pub const PUBLIC_NODES: [&str; 7] = [
 
 /// What identify says that is spoken here.
 const IDENTIFY: &str = "/entrenous/1";
+
+/// Between two pings of one client, the first of which comes at once.
+const PING: Duration = Duration::from_secs(3600);
 
 /// Records that a node stores: 4 MiB. When one more comes, one of the network goes that has
 /// stored the most, so that nobody can wash out what others have stored.
@@ -320,6 +324,12 @@ pub fn identify(key: PublicKey) -> identify::Behaviour {
         .with_hide_listen_addrs(true)
         .with_cache_size(0);
     identify::Behaviour::new(config)
+}
+
+/// Ping, for a node that serves: js-libp2p takes nobody for a node who does not answer it. Nothing
+/// is asked by it here, so seldom is enough.
+pub fn ping() -> ping::Behaviour {
+    ping::Behaviour::new(ping::Config::new().with_interval(PING))
 }
 
 #[cfg(test)]

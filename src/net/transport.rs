@@ -9,7 +9,7 @@ use libp2p::{
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
     dns, identify,
     identity::Keypair,
-    mdns, noise,
+    mdns, noise, ping,
     swarm::{self, NetworkBehaviour, behaviour::toggle::Toggle},
     tcp, yamux,
 };
@@ -65,6 +65,7 @@ pub struct Behaviour {
     pub own_dht: Toggle<dht::Behaviour>,
     pub public_dht: Toggle<dht::Behaviour>,
     pub ask: Toggle<ask::Behaviour>,
+    ping: Toggle<ping::Behaviour>,
 }
 
 /// A new swarm under a new key.
@@ -98,6 +99,7 @@ pub fn swarm(
         own_dht: with_dht.then(|| dht::Behaviour::new(Dht::Own, peer, config.serve_dht)).into(),
         public_dht: with_public.then(|| dht::Behaviour::new(Dht::Public, peer, false)).into(),
         ask: with_public.then(ask::behaviour).into(),
+        ping: (with_dht && config.serve_dht).then(dht::ping).into(),
     };
     let idle = if config.serve_dht { CLIENT_TIMEOUT } else { STREAMLESS_TIMEOUT };
     let config = swarm::Config::with_tokio_executor()
