@@ -26,9 +26,7 @@ mod wire;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-
-const TESTS: &[(&str, fn())] = &[
+const TESTS: &[support::trials::Test] = &[
     ("wire::the_laboratory_works", wire::the_laboratory_works),
     ("pairing::fresh_profiles_become_contacts", pairing::fresh_profiles_become_contacts),
     ("pairing::a_known_pair_is_online_again", pairing::a_known_pair_is_online_again),
@@ -80,30 +78,7 @@ fn main() -> ExitCode {
     if support::nat_probe::run_if_probe() || support::dht_nodes::run_if_nodes() {
         return ExitCode::SUCCESS;
     }
-    let mut arguments = Arguments::from_args();
-    let mut missing = None;
-    if !arguments.list {
-        match support::lab::enter() {
-            Ok(Some(code)) => return code,
-            Ok(None) => {}
-            Err(reason) => missing = Some(reason),
-        }
-    }
-    if let Some(reason) = &missing {
-        println!("network tests cannot run: {reason}");
-    }
-    // Each test is two busy programs; more at a time would only measure each other.
-    arguments.test_threads.get_or_insert(if support::measuring() { 1 } else { 2 });
-    let trials = TESTS.iter().map(|&(name, test)| {
-        let mapper = || support::upnp::missing().filter(|_| name.starts_with("mapped::"));
-        let reason = missing.clone().or_else(mapper);
-        let ignored = reason.is_some() && !support::required();
-        let run = move || {
-            reason.map_or(Ok(()), |reason| Err(Failed::from(reason)))?;
-            test();
-            Ok(())
-        };
-        Trial::test(name, run).with_ignored_flag(ignored)
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    support::trials::run(TESTS, |name| {
+        support::upnp::missing().filter(|_| name.starts_with("mapped::"))
+    })
 }

@@ -16,6 +16,7 @@ pub mod nat_probe;
 pub mod process;
 pub mod profile;
 pub mod pty;
+pub mod trials;
 pub mod upnp;
 pub mod world;
 
