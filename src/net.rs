@@ -51,7 +51,7 @@ use self::{
     dialer::{Dialer, Origin, Target},
     first_nodes::FirstNodes,
     links::Opened,
-    listen::{LISTENERS, WHAT_IS_SUPPORTED},
+    listen::WHAT_IS_SUPPORTED,
     observed::Observed,
     portmap::PortMap,
     seek::Seeks,
@@ -125,9 +125,9 @@ pub struct Net {
     closing: HashSet<ConnectionId>,
     listen: Vec<Multiaddr>,
     /// Listeners that have not told an address yet by which others can be dialed, whether they
-    /// listen on any, and until when that is waited for.
+    /// listen on any, and until when that is waited for, once they are heard.
     silent: HashMap<ListenerId, bool>,
-    silent_until: Instant,
+    silent_until: Option<Instant>,
     serves_dht: bool,
     first_nodes: FirstNodes,
     sockets: quic::Sockets,
@@ -183,7 +183,7 @@ impl Net {
             closing: HashSet::new(),
             listen: Vec::new(),
             silent: HashMap::new(),
-            silent_until: now + LISTENERS,
+            silent_until: None,
             serves_dht: config.serve_dht,
             first_nodes: FirstNodes::new(config),
             sockets,
@@ -347,10 +347,8 @@ impl Net {
             self.dial_due();
             self.first_nodes_due(Instant::now());
             self.seek_due();
-            let dials = self
-                .dialer
-                .poll_timeout()
-                .map(|due| if self.silent.is_empty() { due } else { due.max(self.silent_until) });
+            let wait = self.silent_until.filter(|_| !self.silent.is_empty());
+            let dials = self.dialer.poll_timeout().map(|due| due.max(wait.unwrap_or(due)));
             let due = [dials, self.poll_seek_timeout(), self.first_nodes.poll_timeout()];
             let due = due.into_iter().flatten().min();
             tokio::select! {
@@ -516,6 +514,19 @@ mod tests {
             assert_eq!((in_a.peer, in_b.peer), (b.peer_id(), a.peer_id()));
             assert_eq!((in_a.path, in_b.path), (Path::Lan, Path::Lan));
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_dialed_before_the_listeners_were_heard_however_long_that_takes() {
+        let bootstrap = vec!["/ip4/127.0.0.1/tcp/1".parse().unwrap()];
+        let mut net = Net::start(&Config { bootstrap, ..loopback() }).unwrap();
+        // As where the store is slow.
+        tokio::time::sleep(listen::LISTENERS * 2).await;
+        net.dial_due();
+        assert!(net.attempts.is_empty());
+        listening(&mut net, 2).await;
+        net.dial_due();
+        assert!(!net.attempts.is_empty());
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use libp2p::{
     },
 };
 
-use super::{Net, dialer::Target, seek};
+use super::{Net, dialer::Target, listen::LISTENERS, seek};
 use crate::node::api::Attempt;
 
 /// Dials remembered, to be told of.
@@ -54,7 +54,8 @@ impl Net {
 
     pub(super) fn dial_due(&mut self) {
         let now = Instant::now();
-        if !self.silent.is_empty() && now < self.silent_until {
+        let until = *self.silent_until.get_or_insert(now + LISTENERS);
+        if !self.silent.is_empty() && now < until {
             return;
         }
         while let Some(dial) = self.dialer.poll_dial(now) {
