@@ -254,14 +254,14 @@ impl Net {
     /// Close a link. Its targets are dialed again at once, later, or not, by who was there.
     pub fn close(&mut self, id: LinkId) {
         // Closing itself may take long where a link is cut, so nothing waits for it.
-        if self.ended(id) {
+        if self.ended(id, false) {
             self.closing.insert(id);
         }
         self.swarm.close_connection(id);
     }
 
-    /// Returns whether a link stood there.
-    fn ended(&mut self, id: LinkId) -> bool {
+    /// A connection is over, perhaps as they have closed it. Returns whether a link stood there.
+    fn ended(&mut self, id: LinkId, by_them: bool) -> bool {
         let Some(Standing { peer, targets, opened, who, .. }) = self.standing.remove(&id) else {
             return false;
         };
@@ -273,6 +273,7 @@ impl Net {
         let now = Instant::now();
         for target in &targets {
             match who {
+                Who::Known if by_them => self.dialer.left(now, target),
                 Who::Known => {
                     self.dialer.lost(now, target);
                     if let Some(portmap) = &mut self.portmap {
@@ -413,7 +414,9 @@ impl Net {
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 tracing::debug!(?connection_id, ?cause, "closed");
                 self.node_is_gone(connection_id);
-                let opened = self.ended(connection_id) || self.closing.remove(&connection_id);
+                let by_them = cause.is_some_and(|cause| quic::was_closed(&cause));
+                let opened =
+                    self.ended(connection_id, by_them) || self.closing.remove(&connection_id);
                 opened.then_some(Event::Closed(connection_id))
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {

@@ -43,6 +43,10 @@ const FAST_RETRY: Duration = Duration::from_secs(1);
 /// So many attempts are made at [`FAST_RETRY`], then the pause doubles.
 const FAST_ATTEMPTS: u32 = 30;
 
+/// A PeerId of a contact is forgotten after so many: some eight minutes. Whoever comes back has
+/// another one.
+const LAST_ATTEMPT: u32 = FAST_ATTEMPTS + 8;
+
 /// The longest pause between attempts: someone at a fixed address is found within it, and ten of
 /// them that are gone cost less than 200 bytes a second.
 const SLOW_RETRY: Duration = Duration::from_secs(300);
@@ -162,7 +166,7 @@ impl Dialer {
             let given_up = match candidate.origin {
                 Origin::Found => candidate.attempts > FAST_ATTEMPTS,
                 Origin::Contact => {
-                    candidate.attempts > 2 * FAST_ATTEMPTS && matches!(target, Target::Peer(_))
+                    candidate.attempts > LAST_ATTEMPT && matches!(target, Target::Peer(_))
                 }
                 Origin::User => false,
             };
@@ -225,6 +229,15 @@ impl Dialer {
         if let Some(candidate) = self.targets.get_mut(target) {
             candidate.linked = false;
             candidate.due = Some(now);
+        }
+    }
+
+    /// The other side has ended the link to a contact. Most likely the program ended, so that its
+    /// PeerId comes back no more: one more attempt.
+    pub fn left(&mut self, now: Instant, target: &Target) {
+        self.lost(now, target);
+        if let (Target::Peer(_), Some(candidate)) = (target, self.targets.get_mut(target)) {
+            candidate.attempts = LAST_ATTEMPT;
         }
     }
 
@@ -524,6 +537,21 @@ mod tests {
         let addresses = dialer.poll_dial(now).unwrap().addresses;
         assert_eq!(addresses.len(), MAX_ADDRESSES);
         assert_eq!(addresses.last(), Some(&quic(999)));
+    }
+
+    #[test]
+    fn whose_program_has_ended_is_tried_once_more() {
+        let (mut dialer, now) = (Dialer::default(), Instant::now());
+        let target = Target::Peer(PeerId::random());
+        dialer.add(now, target.clone(), Origin::Contact, quic(1));
+        dialer.poll_dial(now).unwrap();
+        dialer.connected(&target);
+        dialer.known(&target);
+        dialer.left(now, &target);
+        assert!(dialer.poll_dial(now).is_some());
+        assert!(!dialer.is_trying(now, &target));
+        dialer.failed(&target);
+        assert!(dialer.targets.is_empty());
     }
 
     #[test]
