@@ -1,6 +1,7 @@
 //! Which kinds of NAT meet, and how fast:
-//! `cargo bench --bench nat_matrix [-- [RUNS] [loss=PERCENT] [KIND…]]`. With kinds, only pairs of
-//! these; with a loss, each router drops so many packets, either way.
+//! `cargo bench --bench nat_matrix [-- [RUNS] [loss=PERCENT] [delay=MS] [KIND…]]`. With kinds, only
+//! pairs of these; with a loss, each router drops so many packets, either way; with a delay, every
+//! packet between two sites takes so long.
 //!
 //! Each pair of kinds is a small internet of network namespaces with real `entrenous rpc`
 //! processes and two nodes of the DHT. Two people pair by an invite and start anew 5 times (unless
@@ -26,7 +27,7 @@ use support::{
 };
 
 fn main() -> ExitCode {
-    if support::nat_probe::run_if_probe() {
+    if support::nat::probe::run_if_probe() {
         return ExitCode::SUCCESS;
     }
     // `cargo test` runs benches too; only `cargo bench` passes this.
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let runs = words.iter().find_map(|word| word.parse().ok()).unwrap_or(5);
     let loss = words.iter().find_map(|word| word.strip_prefix("loss=")?.parse().ok()).unwrap_or(0);
+    let delay = words.iter().find_map(|word| word.strip_prefix("delay=")?.parse().ok());
     let named: Vec<Nat> =
         Nat::ALL.into_iter().filter(|nat| words.contains(&nat.to_string())).collect();
     let mut worst = Vec::new();
@@ -58,7 +60,10 @@ fn main() -> ExitCode {
             let no_help =
                 |nat: Nat| nat.is_symmetric() || matches!(nat, Nat::Counting | Nat::UdpBlocked);
             let impossible = (a.is_symmetric() && no_help(b)) || (b.is_symmetric() && no_help(a));
-            let world = World::new(a, b);
+            let mut world = World::new(a, b);
+            if let Some(delay) = delay {
+                world.internet.delay(Duration::from_millis(delay));
+            }
             for (site, nat) in [a, b].into_iter().enumerate() {
                 if nat != Nat::None && loss > 0 {
                     world.internet.lose(site, loss);

@@ -43,6 +43,7 @@ const TESTS: &[support::trials::Test] = &[
     ("idle::with_many_contacts", idle::with_many_contacts),
     ("wire::capture_shows_nothing", wire::capture_shows_nothing),
     ("wire::two_starts_share_no_key", wire::two_starts_share_no_key),
+    ("nat::a_delay_is_one", nat::a_delay_is_one),
     ("nat::port_restricted_both", nat::port_restricted_both),
     ("nat::full_cone_and_firewall", nat::full_cone_and_firewall),
     ("nat::other_ports_and_open_input", nat::other_ports_and_open_input),
@@ -51,6 +52,8 @@ const TESTS: &[support::trials::Test] = &[
     ("nat::cgnat_and_counting", nat::cgnat_and_counting),
     ("nat::udp_blocked_both", nat::udp_blocked_both),
     ("nat::udp_blocked_and_none", nat::udp_blocked_and_none),
+    ("nat::far_apart_port_restricted_both", nat::far_apart_port_restricted_both),
+    ("nat::far_apart_symmetric_and_port_restricted", nat::far_apart_symmetric_and_port_restricted),
     ("nat::two_symmetric_are_told_why", nat::two_symmetric_are_told_why),
     ("nat::nothing_is_between", nat::nothing_is_between),
     ("nat::many_offline_cost_little", nat::many_offline_cost_little),
@@ -75,7 +78,7 @@ const TESTS: &[support::trials::Test] = &[
 
 fn main() -> ExitCode {
     support::flood::run_if_flood();
-    if support::nat_probe::run_if_probe() || support::dht_nodes::run_if_nodes() {
+    if support::nat::probe::run_if_probe() || support::dht_nodes::run_if_nodes() {
         return ExitCode::SUCCESS;
     }
     support::trials::run(TESTS, |name| {

@@ -9,15 +9,44 @@ use crate::support::{
     at_most, figure,
     lab::{run, wait_for},
     measured_or,
-    nat::{Internet, Nat},
+    nat::{Internet, Nat, probe},
     process::Process,
     profile::{id, pair},
     world::{World, path, time_to_online},
 };
 
+/// A delay takes as long as it says, either way.
+pub fn a_delay_is_one() {
+    const ONE_WAY: Duration = Duration::from_millis(50);
+    let mut internet = Internet::new(&[(Nat::PortRestricted, 1)]);
+    let round_trip = |internet: &Internet| {
+        let took = probe::round_trip(&internet.public, &internet.sites[0].hosts[0]);
+        figure("round trip", format!("{} ms", took.as_millis()));
+        took
+    };
+    assert!(round_trip(&internet) < Duration::from_millis(30));
+    internet.delay(ONE_WAY);
+    // One device at each end of a cable, one cable for each of the three plugs.
+    assert_eq!(run(&format!("ip -n {} -o link show type tun", internet.wan)).lines().count(), 6);
+    let took = round_trip(&internet);
+    assert!(took >= 2 * ONE_WAY && took < 2 * ONE_WAY + Duration::from_millis(40), "{took:?}");
+}
+
 /// Pairs by an invite, then meets again as a known pair.
 fn connects(a: Nat, b: Nat) {
-    let world = World::new(a, b);
+    connect(&World::new(a, b));
+}
+
+/// The same, and a packet from one to the other takes so long.
+fn connects_slowly(a: Nat, b: Nat) {
+    let mut world = World::new(a, b);
+    world.internet.delay(Duration::from_millis(100));
+    let took = connect(&world);
+    assert!(took <= Duration::from_secs(15), "{took:?}");
+}
+
+fn connect(world: &World) -> Duration {
+    let [a, b] = [0, 1].map(|site| world.internet.sites[site].nat);
     let [one, two] = world.start();
     let began = Instant::now();
     pair(&one, &two);
@@ -33,6 +62,7 @@ fn connects(a: Nat, b: Nat) {
         let path = path(process);
         assert!(path == "punched" || (path == "direct" && [a, b].contains(&Nat::None)), "{path}");
     }
+    took
 }
 
 macro_rules! pairs {
@@ -50,6 +80,14 @@ pairs! {
     cgnat_and_counting: Carrier, Counting;
     udp_blocked_both: UdpBlocked, UdpBlocked;
     udp_blocked_and_none: UdpBlocked, None;
+}
+
+pub fn far_apart_port_restricted_both() {
+    connects_slowly(Nat::PortRestricted, Nat::PortRestricted);
+}
+
+pub fn far_apart_symmetric_and_port_restricted() {
+    connects_slowly(Nat::Symmetric, Nat::PortRestricted);
 }
 
 /// Two who can't meet, which they are told soon, and what would help.

@@ -8,16 +8,19 @@
 //! carrier: router ── 100.64.s.0/24 ── second router
 //! ```
 
+mod delay;
+pub mod probe;
+mod ruleset;
+
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
-use super::{
-    lab::{add_namespace, output, run},
-    nat_probe::Seen,
-};
+use self::{delay::Delay, probe::Seen, ruleset::ruleset};
+use super::lab::{add_namespace, output, run};
 
 /// Packets with fewer hops left die on the way between sites: the world is wide.
 const CORE_HOPS: u8 = 4;
@@ -132,6 +135,7 @@ pub struct Internet {
     namespaces: Vec<String>,
     name: String,
     plugs: u32,
+    delay: Option<Delay>,
 }
 
 impl Internet {
@@ -147,6 +151,7 @@ impl Internet {
             namespaces: Vec::new(),
             name,
             plugs: 0,
+            delay: None,
         };
         internet.namespace("wan");
         bridge(&wan, "br0");
@@ -264,7 +269,7 @@ impl Internet {
     /// Fails unless each site's routers do what their kind says.
     pub fn check(&self) {
         for site in &self.sites {
-            let seen = super::nat_probe::look(&self.public, &site.hosts[0]);
+            let seen = probe::look(&self.public, &site.hosts[0]);
             assert!(site.nat.looks_like(&seen), "{} looks like {seen:?}", site.nat);
         }
     }
@@ -286,6 +291,26 @@ impl Internet {
         let fields = line.unwrap().split_whitespace().map(|f| f.parse::<u64>().unwrap());
         let fields: Vec<_> = fields.collect();
         fields[0] + fields[8]
+    }
+
+    /// From now on, any way between two sites or public hosts takes so long, one way.
+    pub fn delay(&mut self, one_way: Duration) {
+        assert!(self.delay.is_none(), "the delay is set once");
+        let delay = Delay::new(one_way / 2);
+        let Self { wan, name, .. } = &*self;
+        for plug in 1..=self.plugs {
+            // Each plug gets a switch of its own, and from there a long cable to the core.
+            let [near, far] = [format!("{name}-n{plug}"), format!("{name}-f{plug}")];
+            delay.cable([&near, &far]);
+            bridge(wan, &format!("br{plug}"));
+            run(&format!(
+                "ip link set {near} netns {wan} && ip link set {far} netns {wan} && \
+                 ip -n {wan} link set {near} master br{plug} up && \
+                 ip -n {wan} link set {far} master br0 up && \
+                 ip -n {wan} link set p{plug} master br{plug}"
+            ));
+        }
+        self.delay = Some(delay);
     }
 
     /// Each router of a site drops so many packets of a hundred, both ways.
@@ -320,71 +345,4 @@ fn bridge(namespace: &str, name: &str) {
 
 fn nft(namespace: &str, rules: &str) {
     run(&format!("ip netns exec {namespace} nft -f - <<'END'\n{rules}\nEND"));
-}
-
-/// The rules of one router: `lan0` is inside, `wan0` outside.
-fn ruleset(nat: Nat, outside: &str) -> String {
-    let (mut sets, mut before, mut after, mut forward) =
-        (String::new(), String::new(), String::new(), String::new());
-    match nat {
-        Nat::Symmetric => after.push_str("oifname wan0 masquerade fully-random\n"),
-        Nat::Counting | Nat::OtherPorts => {
-            // A bijection of ports by a table: nft can't add to a port.
-            let (choose, first, count) = if nat == Nat::Counting {
-                ("numgen inc mod 4000", 40_000, 4000)
-            } else {
-                ("jhash ip saddr . udp sport mod 8192 seed 0x5eed", 20_000, 8192)
-            };
-            let mut ports = String::new();
-            for n in 0..count {
-                let _ = write!(ports, "{n} : {}, ", first + n);
-            }
-            let _ = writeln!(
-                after,
-                "oifname wan0 meta l4proto udp snat ip to {outside} : {choose} map {{ {ports} }}"
-            );
-            after.push_str("oifname wan0 masquerade\n");
-        }
-        Nat::Firewall => {}
-        _ => after.push_str("oifname wan0 masquerade\n"),
-    }
-    if matches!(nat, Nat::FullCone | Nat::Restricted) {
-        // What an inside port has sent to may come back in.
-        sets.push_str(
-            "map inside { type inet_service : ipv4_addr; flags dynamic,timeout; timeout 120s; \
-             size 65535; }\n\
-             set allowed { type ipv4_addr . inet_service; flags dynamic,timeout; timeout 120s; \
-             size 65535; }\n",
-        );
-        forward.push_str(
-            "iifname lan0 oifname wan0 meta l4proto udp update @inside { udp sport : ip saddr }\n\
-             iifname lan0 oifname wan0 meta l4proto udp update @allowed { ip daddr . udp sport }\n\
-             ct status dnat accept\n",
-        );
-        let only = if nat == Nat::Restricted { "ip saddr . udp dport @allowed" } else { "" };
-        let _ = writeln!(
-            before,
-            "ip daddr {outside} meta l4proto udp {only} dnat ip to udp dport map @inside"
-        );
-    }
-    let udp = if nat == Nat::UdpBlocked { "meta l4proto udp drop" } else { "" };
-    let rest = if nat == Nat::OpenInput { "accept" } else { "drop" };
-    let translation = if nat == Nat::Firewall {
-        String::new()
-    } else {
-        format!(
-            "chain before {{\ntype nat hook prerouting priority dstnat;\n{before}\n}}\n\
-             chain after {{\ntype nat hook postrouting priority srcnat;\n{after}\n}}"
-        )
-    };
-    format!(
-        "table ip nat {{\n{sets}\n\
-         chain loss {{\ntype filter hook forward priority -50;\n}}\n\
-         {translation}\n\
-         chain input {{\ntype filter hook input priority 0; policy accept;\n\
-         iifname != wan0 accept\nct state established,related accept\nip protocol icmp accept\n\
-         {rest}\n}}\n\
-         chain forward {{\ntype filter hook forward priority 0; policy drop;\n\
-         {udp}\n{forward}\nct state established,related accept\niifname lan0 accept\ndrop\n}}\n}}"
-    )
 }

@@ -12,7 +12,6 @@ pub mod flood;
 pub mod lab;
 pub mod load;
 pub mod nat;
-pub mod nat_probe;
 pub mod process;
 pub mod profile;
 pub mod pty;

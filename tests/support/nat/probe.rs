@@ -27,35 +27,43 @@ pub enum Seen {
 pub fn run_if_probe() -> bool {
     let Ok(role) = std::env::var(ROLE) else { return false };
     let words: Vec<SocketAddr> = role.split(' ').skip(1).map(|w| w.parse().unwrap()).collect();
-    if role.starts_with("server") {
-        serve(words[0], words[1]);
-    } else {
-        println!("{}", ask(&words));
+    match role.split(' ').next() {
+        Some("server") => serve(words[0], words[1]),
+        Some("clock") => println!("{}", clock(words[0])),
+        _ => println!("{}", ask(&words)),
     }
     true
 }
 
+/// Runs this program in a namespace, to look.
+fn start(namespace: &str, role: &str) -> Child {
+    Command::new("ip")
+        .args(["netns", "exec", namespace])
+        .arg(std::env::current_exe().unwrap())
+        .env(ROLE, role)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn output(namespace: &str, role: &str) -> String {
+    let output = start(namespace, role).wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// How long a packet takes from the host to the first public one and back.
+pub fn round_trip(public: &[(String, String)], host: &str) -> Duration {
+    let _servers = Servers::start(public);
+    let text = output(host, &format!("clock {}:3478", public[0].1));
+    Duration::from_micros(text.trim().parse().unwrap_or_else(|e| panic!("{text:?}: {e}")))
+}
+
 /// What the host sees from behind its routers.
 pub fn look(public: &[(String, String)], host: &str) -> Seen {
-    let [a, b] = public else { panic!("two public hosts are needed") };
-    let start = |namespace: &str, role: String| {
-        Command::new("ip")
-            .args(["netns", "exec", namespace])
-            .arg(std::env::current_exe().unwrap())
-            .env(ROLE, role)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
-    };
-    let at = |host: &(String, String), port: u16| format!("{}:{port}", host.1);
-    let _servers = Servers([
-        start(&a.0, format!("server {} {}", at(a, 3478), at(b, 3478))),
-        start(&b.0, format!("server {} {}", at(b, 3478), at(a, 3478))),
-    ]);
-    let role = format!("client {} {} {}", at(a, 3478), at(a, 3479), at(b, 3478));
-    let output = start(host, role).wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let _servers = Servers::start(public);
+    let [a, b] = [&public[0].1, &public[1].1];
+    let text = output(host, &format!("client {a}:3478 {a}:3479 {b}:3478"));
     let words: Vec<&str> = text.split_whitespace().collect();
     let one_of = |word: &str, all: &[&'static str]| all.iter().copied().find(|w| *w == word);
     match words.as_slice() {
@@ -70,6 +78,16 @@ pub fn look(public: &[(String, String)], host: &str) -> Seen {
 }
 
 struct Servers([Child; 2]);
+
+impl Servers {
+    fn start(public: &[(String, String)]) -> Self {
+        let [a, b] = public else { panic!("two public hosts are needed") };
+        let server = |(namespace, own): &(String, String), other: &str| {
+            start(namespace, &format!("server {own}:3478 {other}:3478"))
+        };
+        Self([server(a, &b.1), server(b, &a.1)])
+    }
+}
 
 impl Drop for Servers {
     fn drop(&mut self) {
@@ -105,6 +123,16 @@ fn serve(first: SocketAddr, other: SocketAddr) {
             }
         }
     }
+}
+
+/// Microseconds from a question to its answer.
+fn clock(server: SocketAddr) -> u128 {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // First the server may only be starting, and neighbours are looked for.
+    let _ = (0..10).find(|_| !answers(&socket, server, "m", true).is_empty());
+    let began = Instant::now();
+    assert!(!answers(&socket, server, "m", true).is_empty(), "no answer");
+    began.elapsed().as_micros()
 }
 
 fn ask(servers: &[SocketAddr]) -> String {
