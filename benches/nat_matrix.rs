@@ -59,7 +59,8 @@ fn main() -> ExitCode {
             // Random ports on one side need foreseeable ones, and UDP, on the other.
             let no_help =
                 |nat: Nat| nat.is_symmetric() || matches!(nat, Nat::Counting | Nat::UdpBlocked);
-            let impossible = (a.is_symmetric() && no_help(b)) || (b.is_symmetric() && no_help(a));
+            let impossible = !(a.has_ipv6() && b.has_ipv6())
+                && ((a.is_symmetric() && no_help(b)) || (b.is_symmetric() && no_help(a)));
             let mut world = World::new(a, b);
             if let Some(delay) = delay {
                 world.internet.delay(Duration::from_millis(delay));

@@ -30,7 +30,7 @@ pub fn of_probes_disturbs_nothing() {
         address.as_str().unwrap().strip_prefix("/ip4/203.0.113.101/udp/")?.split('/').next()
     });
     let port = listen.next().unwrap();
-    let (public, _) = &world.internet.public[0];
+    let public = &world.internet.public[0].namespace;
     let host = &world.internet.sites[0].hosts[0];
     let _flood = Flood::start(public, &format!("203.0.113.101:{port}"), 100_000);
     let time = Duration::from_secs(measured_or(20, 3));

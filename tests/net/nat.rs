@@ -11,7 +11,7 @@ use crate::support::{
     measured_or,
     nat::{Internet, Nat, probe},
     process::Process,
-    profile::{id, pair},
+    profile::{id, pair, wait_online},
     world::{World, path, time_to_online},
 };
 
@@ -80,6 +80,7 @@ pairs! {
     cgnat_and_counting: Carrier, Counting;
     udp_blocked_both: UdpBlocked, UdpBlocked;
     udp_blocked_and_none: UdpBlocked, None;
+    rejecting_both: Rejecting, Rejecting;
 }
 
 pub fn far_apart_port_restricted_both() {
@@ -90,11 +91,68 @@ pub fn far_apart_symmetric_and_port_restricted() {
     connects_slowly(Nat::Symmetric, Nat::PortRestricted);
 }
 
+/// What NATs make impossible, IPv6 makes possible, though firewalls let nothing in.
+pub fn ipv6_helps_two_symmetric() {
+    connects(Nat::SymmetricIpv6, Nat::SymmetricIpv6);
+}
+
+/// Two in one LAN find each other by what their records say of it, without mDNS, and though their
+/// router does not turn packets round.
+pub fn one_lan_without_hairpin() {
+    behind_one_nat(Internet::new(&[(Nat::PortRestricted, 2)]), "lan");
+}
+
+/// Two in one network that keeps its guests apart meet by way of a router that turns packets
+/// round.
+pub fn one_router_with_hairpin() {
+    let internet = Internet::new(&[(Nat::FullCone, 2)]);
+    internet.isolate(0);
+    internet.hairpin(0);
+    behind_one_nat(internet, "punched");
+}
+
+fn behind_one_nat(internet: Internet, expected: &str) {
+    let world = World::on(internet);
+    let start = || [0, 1].map(|n| world.people[n].start_with(&["--no-mdns"]));
+    let [a, b] = start();
+    pair(&a, &b);
+    let ids = [id(&a), id(&b)];
+    a.shutdown();
+    b.shutdown();
+    let [a, b] = start();
+    let took = time_to_online(&a, &b, &ids).expect("online within 30 s");
+    figure(&format!("behind one NAT, {expected}"), format!("{:.2} s", took.as_secs_f64()));
+    at_most("online", took, Duration::from_secs(15), Duration::from_secs(30));
+    for process in [&a, &b] {
+        assert_eq!(path(process), expected);
+    }
+}
+
+/// Two in one LAN, of whom one has no way out of it, or neither has, pair and talk.
+pub fn a_lan_needs_no_way_out() {
+    let world = World::on(Internet::new(&[(Nat::PortRestricted, 2)]));
+    let [router] = &*world.internet.sites[0].routers else { panic!("one router") };
+    let host = &world.internet.sites[0].hosts[1];
+    run(&format!("ip -n {host} route del default"));
+    let [a, b] = world.start();
+    let conversation = pair(&a, &b);
+    say(&a, &b, &conversation, "only one of us has a way out");
+    a.shutdown();
+    b.shutdown();
+    run(&format!("ip -n {router} link set wan0 down"));
+    let [a, b] = world.start();
+    wait_online(&a, &id(&b));
+    wait_online(&b, &id(&a));
+    say(&b, &a, &conversation, "and now nobody has");
+    for process in [&a, &b] {
+        assert_eq!(path(process), "lan");
+    }
+}
+
 /// Two who can't meet, which they are told soon, and what would help.
 pub fn two_symmetric_are_told_why() {
     let mut world = World::on(Internet::new(&[(Nat::Symmetric, 2), (Nat::Symmetric, 1)]));
     // They got to know each other at home.
-    world.people[1].move_to(&world.internet.sites[0].hosts[1]);
     let [a, b] = world.start();
     pair(&a, &b);
     let ids = [id(&a), id(&b)];
@@ -124,7 +182,7 @@ pub fn nothing_is_between() {
     let conversation = pair(&a, &b);
     let nodes = || -> u64 {
         let public = world.internet.public.iter();
-        public.map(|(namespace, _)| Internet::traffic(namespace, "eth0")).sum()
+        public.map(|public| Internet::traffic(&public.namespace, "eth0")).sum()
     };
     let before = nodes();
     let text = "x".repeat(1000);

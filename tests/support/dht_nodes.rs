@@ -26,6 +26,8 @@ use libp2p::{
     tcp, yamux,
 };
 
+use super::nat::Public;
+
 /// Set in the processes that are nodes.
 const ROLE: &str = "ENTRENOUS_DHT_NODES";
 
@@ -60,11 +62,11 @@ impl Drop for Nodes {
 
 impl Nodes {
     /// Starts so many on each host. All are honest, or one of all is, and the rest lie or forget.
-    pub fn start(dht: Dht, hosts: &[(String, String)], count: u16, all_honest: bool) -> Vec<Self> {
-        let ips: Vec<&str> = hosts.iter().map(|(_, ip)| ip.as_str()).collect();
-        let on = |(number, (namespace, ip)): (usize, &(String, String))| {
+    pub fn start(dht: Dht, hosts: &[Public], count: u16, all_honest: bool) -> Vec<Self> {
+        let ips: Vec<&str> = hosts.iter().map(|host| host.ipv4.as_str()).collect();
+        let on = |(number, host): (usize, &Public)| {
             let honest = if all_honest { count } else { u16::from(number == 0) };
-            Self::on(namespace, ip, &ips.join(" "), (dht, count, honest))
+            Self::on(&host.namespace, &host.ipv4, &ips.join(" "), (dht, count, honest))
         };
         hosts.iter().enumerate().map(on).collect()
     }

@@ -222,10 +222,13 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 pub(super) fn add_namespace(name: &str) {
     run(&format!("ip netns add {name}"));
     run(&format!("ip -n {name} link set lo up"));
-    // Duplicate address detection takes seconds, in which an address can't be used.
+    // Duplicate address detection takes seconds, in which an address can't be used. Where the
+    // kernel has a switch look at IP like a router, it is one no more.
     run(&format!(
         "ip netns exec {name} sh -c 'for f in all default; do \
-         echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; done'"
+         echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; done; \
+         for f in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do \
+         test ! -e $f || echo 0 > $f; done'"
     ));
 }
 

@@ -6,115 +6,36 @@
 //! site s: router 203.0.113.100+s ─┘
 //!   └─ lan0 10.s.0.1 ── hosts 10.s.0.10, .11
 //! carrier: router ── 100.64.s.0/24 ── second router
+//! IPv6: 2001:db8::11, ::12, ::100+s, and 2001:db8:s::/64 behind a router
 //! ```
 
 mod delay;
+mod kind;
 pub mod probe;
 mod ruleset;
 
 use std::{
-    fmt,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use self::{delay::Delay, probe::Seen, ruleset::ruleset};
+pub use self::kind::Nat;
+use self::{
+    delay::Delay,
+    probe::Seen,
+    ruleset::{ruleset, ruleset_ipv6},
+};
 use super::lab::{add_namespace, output, run};
 
 /// Packets with fewer hops left die on the way between sites: the world is wide.
 const CORE_HOPS: u8 = 4;
 
-/// The kind of a site's router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Nat {
-    /// A public address, nothing in between.
-    None,
-    /// A public address behind a stateful firewall.
-    Firewall,
-    /// Endpoint-independent mapping and filtering.
-    FullCone,
-    /// Endpoint-independent mapping, address-dependent filtering.
-    Restricted,
-    /// Endpoint-independent mapping, address- and port-dependent filtering.
-    PortRestricted,
-    /// The same, and the outside port is another one than the inside port.
-    OtherPorts,
-    /// The same as port-restricted, and what comes too early makes the router take the port.
-    OpenInput,
-    /// Another random port for each destination.
-    Symmetric,
-    /// The next port for each destination.
-    Counting,
-    /// A port-restricted router behind another one.
-    Carrier,
-    /// A port-restricted router behind a symmetric one.
-    CarrierSymmetric,
-    /// Only TCP gets out.
-    UdpBlocked,
-}
-
-impl Nat {
-    /// All kinds.
-    pub const ALL: [Self; 12] = [
-        Self::None,
-        Self::Firewall,
-        Self::FullCone,
-        Self::Restricted,
-        Self::PortRestricted,
-        Self::OtherPorts,
-        Self::OpenInput,
-        Self::Symmetric,
-        Self::Counting,
-        Self::Carrier,
-        Self::CarrierSymmetric,
-        Self::UdpBlocked,
-    ];
-
-    /// Whether ports cannot be foreseen.
-    pub fn is_symmetric(self) -> bool {
-        matches!(self, Self::Symmetric | Self::CarrierSymmetric)
-    }
-
-    /// What a probe sees of it.
-    fn looks_like(self, seen: &Seen) -> bool {
-        let Seen::Through { mapping, filtering, preserves_port } = seen else {
-            return self == Self::UdpBlocked;
-        };
-        let (independent, filter) = match self {
-            Self::None | Self::FullCone => (true, "none"),
-            Self::Restricted => (true, "address"),
-            Self::Firewall
-            | Self::PortRestricted
-            | Self::OtherPorts
-            | Self::OpenInput
-            | Self::Carrier => (true, "port"),
-            Self::Symmetric | Self::Counting | Self::CarrierSymmetric => (false, "port"),
-            Self::UdpBlocked => return false,
-        };
-        (*mapping == "endpoint-independent") == independent
-            && *filtering == filter
-            && (self != Self::OtherPorts || !preserves_port)
-    }
-}
-
-impl fmt::Display for Nat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::None => "none",
-            Self::Firewall => "firewall",
-            Self::FullCone => "full-cone",
-            Self::Restricted => "restricted",
-            Self::PortRestricted => "port-restricted",
-            Self::OtherPorts => "other-ports",
-            Self::OpenInput => "open-input",
-            Self::Symmetric => "symmetric",
-            Self::Counting => "counting",
-            Self::Carrier => "cgnat",
-            Self::CarrierSymmetric => "cgnat-symmetric",
-            Self::UdpBlocked => "udp-blocked",
-        })
-    }
+/// A host without a router.
+pub struct Public {
+    pub namespace: String,
+    pub ipv4: String,
+    pub ipv6: String,
 }
 
 /// Hosts behind a router.
@@ -129,12 +50,14 @@ pub struct Site {
 /// See the module's documentation.
 pub struct Internet {
     pub wan: String,
-    /// The namespaces of public hosts, and their addresses.
-    pub public: Vec<(String, String)>,
+    pub public: Vec<Public>,
     pub sites: Vec<Site>,
     namespaces: Vec<String>,
     name: String,
-    plugs: u32,
+    /// The namespaces that are plugged into the wan, by the number of the plug.
+    plugged: Vec<String>,
+    /// Networks with public addresses that lie behind a router, and its address.
+    routed: Vec<(String, String)>,
     delay: Option<Delay>,
 }
 
@@ -150,7 +73,8 @@ impl Internet {
             sites: Vec::new(),
             namespaces: Vec::new(),
             name,
-            plugs: 0,
+            plugged: Vec::new(),
+            routed: Vec::new(),
             delay: None,
         };
         internet.namespace("wan");
@@ -159,14 +83,14 @@ impl Internet {
             &wan,
             &format!(
                 "table bridge core {{\nchain core {{\ntype filter hook forward priority 0;\n\
-                 ether type ip ip ttl < {CORE_HOPS} drop\n}}\n}}"
+                 ether type ip ip ttl < {CORE_HOPS} drop\n\
+                 ether type ip6 ip6 hoplimit < {CORE_HOPS} drop\n}}\n}}"
             ),
         );
         for host in [11, 12] {
             let namespace = internet.namespace(&format!("pub{host}"));
-            let address = format!("203.0.113.{host}");
-            internet.attach_to_wan(&namespace, "eth0", &address);
-            internet.public.push((namespace, address));
+            let [ipv4, ipv6] = internet.attach_to_wan(&namespace, "eth0", host, true);
+            internet.public.push(Public { namespace, ipv4, ipv6 });
         }
         for (number, (nat, hosts)) in (1..).zip(sites) {
             internet.add_site(number, *nat, *hosts);
@@ -181,27 +105,48 @@ impl Internet {
         name
     }
 
-    fn attach_to_wan(&mut self, namespace: &str, interface: &str, address: &str) {
-        self.plugs += 1;
-        let (wan, plug) = (self.wan.clone(), format!("p{}", self.plugs));
+    /// Plugs it in, with the addresses of this number, of which it has IPv4 at least.
+    fn attach_to_wan(
+        &mut self,
+        namespace: &str,
+        interface: &str,
+        number: u8,
+        ipv6: bool,
+    ) -> [String; 2] {
+        self.plugged.push(namespace.to_owned());
+        let (wan, plug) = (self.wan.clone(), format!("p{}", self.plugged.len()));
         cable((namespace, interface), (&wan, &plug));
+        let addresses = [format!("203.0.113.{number}"), format!("2001:db8::{number}")];
         run(&format!(
             "ip -n {wan} link set {plug} master br0 && \
-             ip -n {namespace} addr add {address}/24 dev {interface}"
+             ip -n {namespace} addr add {}/24 dev {interface}",
+            addresses[0]
         ));
+        if ipv6 {
+            run(&format!("ip -n {namespace} addr add {}/64 dev {interface}", addresses[1]));
+        }
+        for (network, router) in &self.routed {
+            add_route(namespace, network, router);
+        }
+        addresses
+    }
+
+    /// Whoever is on the wan reaches this network behind this router.
+    fn route(&mut self, network: String, router: String) {
+        for other in &self.plugged {
+            add_route(other, &network, &router);
+        }
+        self.routed.push((network, router));
     }
 
     fn add_site(&mut self, number: u8, nat: Nat, hosts: u8) {
-        let outside = format!("203.0.113.{}", 100 + number);
         if nat == Nat::None {
             let host = self.namespace(&format!("s{number}-1"));
-            self.attach_to_wan(&host, "eth0", &outside);
-            self.route_to_firewalls(&host);
+            self.attach_to_wan(&host, "eth0", 100 + number, false);
             self.sites.push(Site { nat, hosts: vec![host], routers: Vec::new() });
             return;
         }
-        let router = self.namespace(&format!("r{number}"));
-        run(&format!("ip netns exec {router} sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'"));
+        let router = self.router(&format!("r{number}"));
         bridge(&router, "lan0");
         // A firewall has public addresses inside.
         let inside = match nat {
@@ -222,9 +167,8 @@ impl Internet {
             names.push(host);
         }
         let mut routers = vec![router.clone()];
-        if matches!(nat, Nat::Carrier | Nat::CarrierSymmetric) {
-            let carrier = self.namespace(&format!("c{number}"));
-            run(&format!("ip netns exec {carrier} sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'"));
+        let outside = if matches!(nat, Nat::Carrier | Nat::CarrierSymmetric) {
+            let carrier = self.router(&format!("c{number}"));
             cable((&router, "wan0"), (&carrier, "lan0"));
             let between = format!("100.64.{number}");
             run(&format!(
@@ -232,46 +176,82 @@ impl Internet {
                  ip -n {router} route add default via {between}.1 && \
                  ip -n {carrier} addr add {between}.1/24 dev lan0"
             ));
-            self.attach_to_wan(&carrier, "wan0", &outside);
+            let [outside, _] = self.attach_to_wan(&carrier, "wan0", 100 + number, false);
             nft(&router, &ruleset(Nat::PortRestricted, &format!("{between}.2")));
             let kind = if nat == Nat::Carrier { Nat::PortRestricted } else { Nat::Symmetric };
             nft(&carrier, &ruleset(kind, &outside));
             routers.push(carrier);
+            outside
         } else {
-            self.attach_to_wan(&router, "wan0", &outside);
+            let [outside, ipv6] = self.attach_to_wan(&router, "wan0", 100 + number, nat.has_ipv6());
             nft(&router, &ruleset(nat, &outside));
-        }
-        if nat == Nat::Firewall {
-            for other in self.namespaces.clone() {
-                // Whoever has an address on the wan reaches what is behind it.
-                let _ = output(
-                    Command::new("ip")
-                        .args(["-n", &other, "route", "add", &format!("{inside}.0/24")])
-                        .args(["via", &outside]),
-                );
+            if nat.has_ipv6() {
+                self.add_ipv6(number, &router, &names, ipv6);
             }
+            outside
+        };
+        if nat == Nat::Firewall {
+            self.route(format!("{inside}.0/24"), outside);
         }
-        self.route_to_firewalls(routers.last().unwrap_or(&router));
         self.sites.push(Site { nat, hosts: names, routers });
     }
 
-    fn route_to_firewalls(&self, namespace: &str) {
-        for (number, site) in (1..).zip(&self.sites) {
-            if site.nat == Nat::Firewall {
-                run(&format!(
-                    "ip -n {namespace} route add 198.51.{number}.0/24 via 203.0.113.{}",
-                    100 + number
-                ));
-            }
+    fn router(&mut self, name: &str) -> String {
+        let router = self.namespace(name);
+        run(&format!(
+            "ip netns exec {router} sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; \
+             echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; \
+             for f in all default; do echo 0 > /proc/sys/net/ipv4/conf/$f/send_redirects; done'"
+        ));
+        router
+    }
+
+    /// Gives public addresses to a site's hosts, behind a firewall.
+    fn add_ipv6(&mut self, number: u8, router: &str, hosts: &[String], outside: String) {
+        let inside = format!("2001:db8:{number}:");
+        run(&format!("ip -n {router} addr add {inside}:1/64 dev lan0"));
+        for (n, host) in (10..).zip(hosts) {
+            run(&format!(
+                "ip -n {host} addr add {inside}:{n}/64 dev eth0 && \
+                 ip -n {host} route add default via {inside}:1"
+            ));
         }
+        nft(router, ruleset_ipv6());
+        self.route(format!("{inside}:/64"), outside);
+    }
+
+    /// Whether hosts of each site have public addresses of IPv6.
+    pub fn has_ipv6(&self) -> bool {
+        self.sites.iter().all(|site| site.nat.has_ipv6())
     }
 
     /// Fails unless each site's routers do what their kind says.
     pub fn check(&self) {
         for site in &self.sites {
-            let seen = probe::look(&self.public, &site.hosts[0]);
+            let ipv4 = [0, 1].map(|n| self.public[n].ipv4.as_str());
+            let seen = probe::look(&self.public, ipv4, &site.hosts[0]);
             assert!(site.nat.looks_like(&seen), "{} looks like {seen:?}", site.nat);
+            if site.nat.has_ipv6() {
+                let ipv6 = [0, 1].map(|n| self.public[n].ipv6.as_str());
+                assert_eq!(probe::look(&self.public, ipv6, &site.hosts[0]), Seen::FIREWALL);
+            }
         }
+    }
+
+    /// The hosts of a site reach its router, but not each other, as in a guests' network.
+    pub fn isolate(&self, site: usize) {
+        let Site { hosts, routers, .. } = &self.sites[site];
+        for n in 1..=hosts.len() {
+            run(&format!("ip -n {} link set h{n} type bridge_slave isolated on", routers[0]));
+        }
+    }
+
+    /// A full-cone router takes what its hosts send to its outside address as if it came from
+    /// there (RFC 4787, REQ-9).
+    pub fn hairpin(&self, site: usize) {
+        let Site { nat, routers, .. } = &self.sites[site];
+        assert_eq!(*nat, Nat::FullCone);
+        nft(&routers[0], &ruleset::hairpin(&format!("203.0.113.{}", 101 + site)));
     }
 
     /// A site's routers forget a mapping after so many seconds of silence.
@@ -298,7 +278,7 @@ impl Internet {
         assert!(self.delay.is_none(), "the delay is set once");
         let delay = Delay::new(one_way / 2);
         let Self { wan, name, .. } = &*self;
-        for plug in 1..=self.plugs {
+        for plug in 1..=self.plugged.len() {
             // Each plug gets a switch of its own, and from there a long cable to the core.
             let [near, far] = [format!("{name}-n{plug}"), format!("{name}-f{plug}")];
             delay.cable([&near, &far]);
@@ -334,6 +314,12 @@ fn cable((a, a_interface): (&str, &str), (b, b_interface): (&str, &str)) {
         "ip link add {a_interface} netns {a} type veth peer name {b_interface} netns {b} && \
          ip -n {a} link set {a_interface} up && ip -n {b} link set {b_interface} up"
     ));
+}
+
+/// A route, unless it is the way to itself, or the namespace knows no such addresses.
+fn add_route(namespace: &str, network: &str, router: &str) {
+    let words = ["-n", namespace, "route", "add", network, "via", router];
+    let _ = output(Command::new("ip").args(words));
 }
 
 fn bridge(namespace: &str, name: &str) {

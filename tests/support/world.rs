@@ -37,16 +37,21 @@ impl World {
         Self::on(Internet::new(&[(a, 1), (b, 1)]))
     }
 
-    /// People on the first host of each site.
+    /// People on the first two hosts.
     pub fn on(internet: Internet) -> Self {
         internet.check();
-        let addresses: Vec<[String; 2]> = internet
+        let addresses: Vec<Vec<String>> = internet
             .public
             .iter()
-            .map(|(_, ip)| [format!("/ip4/{ip}/udp/4001/quic-v1"), format!("/ip4/{ip}/tcp/4001")])
+            .map(|public| {
+                let ipv6 = internet.has_ipv6().then(|| format!("/ip6/{}", public.ipv6));
+                let ips = [Some(format!("/ip4/{}", public.ipv4)), ipv6].into_iter().flatten();
+                ips.flat_map(|ip| [format!("{ip}/udp/4001/quic-v1"), format!("{ip}/tcp/4001")])
+                    .collect()
+            })
             .collect();
         let mut nodes: Vec<Process> = Vec::new();
-        for ((namespace, _), listen) in internet.public.iter().zip(&addresses) {
+        for (public, listen) in internet.public.iter().zip(&addresses) {
             let mut arguments =
                 ["--serve-dht", "--no-mdns", "--no-public-dht"].map(str::to_owned).to_vec();
             for address in listen {
@@ -55,7 +60,7 @@ impl World {
             if !nodes.is_empty() {
                 arguments.extend(["--bootstrap".to_owned(), addresses[0][0].clone()]);
             }
-            nodes.push(Profile::on_internet(namespace, arguments).start());
+            nodes.push(Profile::on_internet(&public.namespace, arguments).start());
         }
         let bootstrap = bootstrap(addresses.iter().flatten());
         let people = on_first_hosts(&internet, &bootstrap);
@@ -92,7 +97,7 @@ impl World {
     }
 }
 
-/// Two people, on the first host of each site, who know these nodes.
+/// Two people, on the first two hosts, who know these nodes.
 pub fn people<'a>(
     internet: &Internet,
     nodes: impl IntoIterator<Item = &'a String>,
@@ -107,7 +112,8 @@ fn bootstrap<'a>(nodes: impl IntoIterator<Item = &'a String>) -> Vec<String> {
 }
 
 fn on_first_hosts(internet: &Internet, arguments: &[String]) -> [Profile; 2] {
-    [0, 1].map(|site| Profile::on_internet(&internet.sites[site].hosts[0], arguments.to_vec()))
+    let hosts: Vec<_> = internet.sites.iter().flat_map(|site| &site.hosts).collect();
+    [0, 1].map(|n| Profile::on_internet(hosts[n], arguments.to_vec()))
 }
 
 /// How long it takes from both running until both are online.

@@ -45,7 +45,7 @@ impl Delay {
 
 /// One direction, in order, until a device ends.
 async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, hold: Duration) {
-    let (queue, mut held) = mpsc::channel::<(Instant, Vec<u8>)>(MAX_HELD);
+    let (queue, mut on_the_way) = mpsc::channel::<(Instant, Vec<u8>)>(MAX_HELD);
     let enter = async move {
         let mut buffer = [0; BUFFER];
         while let Ok(length) = from.recv(&mut buffer).await {
@@ -53,7 +53,7 @@ async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, hold: Duration) {
         }
     };
     let leave = async move {
-        while let Some((due, frame)) = held.recv().await {
+        while let Some((due, frame)) = on_the_way.recv().await {
             sleep_until(due).await;
             // An end that is down loses it.
             let _ = to.send(&frame).await;

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::Public;
+
 /// Set in the processes that look.
 const ROLE: &str = "ENTRENOUS_NAT_PROBE";
 
@@ -21,6 +23,12 @@ pub enum Seen {
     Nothing,
     /// It does.
     Through { mapping: &'static str, filtering: &'static str, preserves_port: bool },
+}
+
+impl Seen {
+    /// What a stateful firewall looks like.
+    pub const FIREWALL: Self =
+        Self::Through { mapping: "endpoint-independent", filtering: "port", preserves_port: true };
 }
 
 /// If this process was started to look, does so and returns true.
@@ -47,23 +55,33 @@ fn start(namespace: &str, role: &str) -> Child {
         .unwrap()
 }
 
+fn at(ip: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(ip.parse().unwrap(), port)
+}
+
+/// A socket for talking to this address.
+fn socket(server: SocketAddr) -> UdpSocket {
+    UdpSocket::bind(if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).unwrap()
+}
+
 fn output(namespace: &str, role: &str) -> String {
     let output = start(namespace, role).wait_with_output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// How long a packet takes from the host to the first public one and back.
-pub fn round_trip(public: &[(String, String)], host: &str) -> Duration {
-    let _servers = Servers::start(public);
-    let text = output(host, &format!("clock {}:3478", public[0].1));
+pub fn round_trip(public: &[Public], host: &str) -> Duration {
+    let addresses = [&*public[0].ipv4, &*public[1].ipv4];
+    let _servers = Servers::start(public, addresses);
+    let text = output(host, &format!("clock {}", at(addresses[0], 3478)));
     Duration::from_micros(text.trim().parse().unwrap_or_else(|e| panic!("{text:?}: {e}")))
 }
 
-/// What the host sees from behind its routers.
-pub fn look(public: &[(String, String)], host: &str) -> Seen {
-    let _servers = Servers::start(public);
-    let [a, b] = [&public[0].1, &public[1].1];
-    let text = output(host, &format!("client {a}:3478 {a}:3479 {b}:3478"));
+/// What the host sees from behind its routers of these addresses of two public hosts.
+pub fn look(public: &[Public], addresses: [&str; 2], host: &str) -> Seen {
+    let _servers = Servers::start(public, addresses);
+    let [a, b] = addresses;
+    let text = output(host, &format!("client {} {} {}", at(a, 3478), at(a, 3479), at(b, 3478)));
     let words: Vec<&str> = text.split_whitespace().collect();
     let one_of = |word: &str, all: &[&'static str]| all.iter().copied().find(|w| *w == word);
     match words.as_slice() {
@@ -80,12 +98,14 @@ pub fn look(public: &[(String, String)], host: &str) -> Seen {
 struct Servers([Child; 2]);
 
 impl Servers {
-    fn start(public: &[(String, String)]) -> Self {
-        let [a, b] = public else { panic!("two public hosts are needed") };
-        let server = |(namespace, own): &(String, String), other: &str| {
-            start(namespace, &format!("server {own}:3478 {other}:3478"))
+    fn start(public: &[Public], [a, b]: [&str; 2]) -> Self {
+        let server = |number: usize, own, other| {
+            start(
+                &public[number].namespace,
+                &format!("server {} {}", at(own, 3478), at(other, 3478)),
+            )
         };
-        Self([server(a, &b.1), server(b, &a.1)])
+        Self([server(0, a, b), server(1, b, a)])
     }
 }
 
@@ -127,7 +147,7 @@ fn serve(first: SocketAddr, other: SocketAddr) {
 
 /// Microseconds from a question to its answer.
 fn clock(server: SocketAddr) -> u128 {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let socket = socket(server);
     // First the server may only be starting, and neighbours are looked for.
     let _ = (0..10).find(|_| !answers(&socket, server, "m", true).is_empty());
     let began = Instant::now();
@@ -136,7 +156,7 @@ fn clock(server: SocketAddr) -> u128 {
 }
 
 fn ask(servers: &[SocketAddr]) -> String {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let socket = self::socket(servers[0]);
     let mut seen = Vec::new();
     for server in servers {
         // The servers may only be starting.
@@ -148,7 +168,7 @@ fn ask(servers: &[SocketAddr]) -> String {
     }
     let independent = seen.iter().all(|s| *s == seen[0]);
     let preserves = seen[0].port() == socket.local_addr().unwrap().port();
-    let fresh = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let fresh = self::socket(servers[0]);
     let got = answers(&fresh, servers[0], "f", false);
     let filtering = if got.contains("address") {
         "none"

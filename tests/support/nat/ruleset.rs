@@ -9,7 +9,9 @@ pub fn ruleset(nat: Nat, outside: &str) -> String {
     let (mut sets, mut before, mut after, mut forward) =
         (String::new(), String::new(), String::new(), String::new());
     match nat {
-        Nat::Symmetric => after.push_str("oifname wan0 masquerade fully-random\n"),
+        Nat::Symmetric | Nat::SymmetricIpv6 => {
+            after.push_str("oifname wan0 masquerade fully-random\n");
+        }
         Nat::Counting | Nat::OtherPorts => {
             // A bijection of ports by a table: nft can't add to a port.
             let (choose, first, count) = if nat == Nat::Counting {
@@ -46,11 +48,15 @@ pub fn ruleset(nat: Nat, outside: &str) -> String {
         let only = if nat == Nat::Restricted { "ip saddr . udp dport @allowed" } else { "" };
         let _ = writeln!(
             before,
-            "ip daddr {outside} meta l4proto udp {only} dnat ip to udp dport map @inside"
+            "iifname != lan0 ip daddr {outside} meta l4proto udp {only} dnat ip to udp dport map @inside"
         );
     }
     let udp = if nat == Nat::UdpBlocked { "meta l4proto udp drop" } else { "" };
-    let rest = if nat == Nat::OpenInput { "accept" } else { "drop" };
+    let rest = match nat {
+        Nat::OpenInput => "accept",
+        Nat::Rejecting => "meta l4proto tcp reject with tcp reset\nreject",
+        _ => "drop",
+    };
     let translation = if nat == Nat::Firewall {
         String::new()
     } else {
@@ -69,4 +75,24 @@ pub fn ruleset(nat: Nat, outside: &str) -> String {
          chain forward {{\ntype filter hook forward priority 0; policy drop;\n\
          {udp}\n{forward}\nct state established,related accept\niifname lan0 accept\ndrop\n}}\n}}"
     )
+}
+
+/// What a full-cone router needs beyond its rules to turn packets round.
+pub fn hairpin(outside: &str) -> String {
+    format!(
+        "add rule ip nat before iifname lan0 ip daddr {outside} meta l4proto udp \
+         dnat ip to udp dport map @inside\n\
+         add rule ip nat after oifname lan0 ct status dnat ip saddr 10.0.0.0/8 snat ip to {outside}"
+    )
+}
+
+/// A stateful firewall for IPv6.
+pub fn ruleset_ipv6() -> &'static str {
+    "table ip6 firewall {\n\
+     chain input {\ntype filter hook input priority 0; policy drop;\n\
+     iifname != wan0 accept\nct state established,related accept\n\
+     meta l4proto ipv6-icmp accept\n}\n\
+     chain forward {\ntype filter hook forward priority 0; policy drop;\n\
+     ct state established,related accept\niifname lan0 accept\n\
+     meta l4proto ipv6-icmp accept\n}\n}"
 }
