@@ -34,13 +34,9 @@ fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
     }
-    match support::lab::enter() {
-        Ok(Some(code)) => return code,
-        Ok(None) => {}
-        Err(reason) => {
-            println!("cannot run: {reason}");
-            return ExitCode::FAILURE;
-        }
+    if let Err(reason) = support::lab::enter() {
+        println!("cannot run: {reason}");
+        return ExitCode::FAILURE;
     }
     let words: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let runs = words.iter().find_map(|word| word.parse().ok()).unwrap_or(5);

@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 
 use crate::support::PATIENCE;
 
-/// What is missing here to run it, and how to get it.
-pub fn missing() -> Option<String> {
+/// Whether it can run here, or what is missing and how to get it.
+pub fn can_run() -> Result<(), String> {
     let node = Command::new("node").arg("--version").output();
     if !node.is_ok_and(|output| output.status.success()) {
-        return Some("`node` is missing (package nodejs)".to_owned());
+        return Err("`node` is missing (package nodejs)".to_owned());
     }
     let installed = package().join("node_modules").is_dir();
     let how = "`npm ci --ignore-scripts --prefix tests/interop` gets the packages that are missing";
-    (!installed).then(|| how.to_owned())
+    if installed { Ok(()) } else { Err(how.to_owned()) }
 }
 
 fn package() -> PathBuf {

@@ -81,12 +81,18 @@ const TESTS: &[support::trials::Test] = &[
     ("storage::full_disk", storage::full_disk),
 ];
 
+/// What some need beyond a laboratory.
+const NEEDS: &[support::trials::Need] = &[
+    ("wire::", support::lab::can_capture),
+    ("nat::a_delay", support::nat::delay::can_delay),
+    ("nat::far_apart", support::nat::delay::can_delay),
+    ("mapped::", support::upnp::can_map),
+];
+
 fn main() -> ExitCode {
     support::flood::run_if_flood();
     if support::nat::probe::run_if_probe() || support::dht_nodes::run_if_nodes() {
         return ExitCode::SUCCESS;
     }
-    support::trials::run(TESTS, |name| {
-        support::upnp::missing().filter(|_| name.starts_with("mapped::"))
-    })
+    support::trials::run(TESTS, NEEDS)
 }

@@ -5,9 +5,9 @@
 //! interfaces, captures. So there is nothing to sweep up after a crash.
 
 use std::{
-    ffi::OsString,
+    os::unix::process::CommandExt,
     path::Path,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -25,11 +25,11 @@ const TOOLS: [(&str, &str, &str); 6] = [
     ("mount", "--version", "util-linux"),
 ];
 
-/// Runs this program again where laboratories can be made, and gives its exit code. `None`: we
-/// are there already. An error says exactly what is missing.
-pub fn enter() -> Result<Option<ExitCode>, String> {
+/// Goes on with this program, from its beginning, where laboratories can be made. Returns there,
+/// or with an error that says exactly what is missing.
+pub fn enter() -> Result<(), String> {
     if std::env::var_os(INSIDE).is_some() {
-        return Ok(None);
+        return Ok(());
     }
     for (tool, version, package) in TOOLS {
         if output(Command::new(tool).arg(version)).is_err() {
@@ -47,16 +47,26 @@ pub fn enter() -> Result<Option<ExitCode>, String> {
     output(Command::new("unshare").args(&flags).args(["sh", "-c", &probe])).map_err(|e| {
         format!("network namespaces cannot be made (root, or user namespaces, are needed): {e}")
     })?;
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let status = Command::new("unshare")
+    // Whoever ends this process ends all of it: nothing of it stands outside.
+    let error = Command::new("unshare")
         .args(&flags)
         .args(["sh", "-c", &format!("{setup} && exec \"$0\" \"$@\"")])
         .arg(std::env::current_exe().map_err(|e| e.to_string())?)
-        .args(arguments)
+        .args(std::env::args_os().skip(1))
         .env(INSIDE, "1")
-        .status()
-        .map_err(|e| e.to_string())?;
-    Ok(Some(u8::try_from(status.code().unwrap_or(101)).map_or(ExitCode::FAILURE, ExitCode::from)))
+        .exec();
+    Err(error.to_string())
+}
+
+/// Whether packets can be recorded, or why not.
+pub fn can_capture() -> Result<(), String> {
+    let groups = std::fs::read_to_string("/proc/self/setgroups").unwrap_or_default();
+    if groups.trim() == "deny" {
+        return Err("tcpdump drops groups when it starts, which the kernel denies in the user \
+                    namespace of an ordinary user"
+            .to_owned());
+    }
+    Ok(())
 }
 
 /// Which addresses the hosts of a laboratory have.

@@ -9,7 +9,7 @@
 //! IPv6: 2001:db8::11, ::12, ::100+s, and 2001:db8:s::/64 behind a router
 //! ```
 
-mod delay;
+pub mod delay;
 mod kind;
 pub mod probe;
 mod ruleset;

@@ -1,30 +1,35 @@
 //! Runs tests in a network of their own, and counts as ignored those that cannot run.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Its name and what it does.
 pub type Test = (&'static str, fn());
 
-/// Runs these tests inside of a laboratory. `missing` says what else a test lacks here, if
-/// anything, by its name.
-pub fn run(tests: &[Test], missing: impl Fn(&str) -> Option<String>) -> ExitCode {
+/// What those need whose names begin so; an error says what is missing.
+pub type Need = (&'static str, fn() -> Result<(), String>);
+
+/// Runs these tests inside of a laboratory.
+pub fn run(tests: &[Test], needs: &[Need]) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    let mut no_laboratory = None;
+    // Beginnings of names, and why those tests cannot run.
+    let mut lacking: Vec<(&str, String)> = Vec::new();
     if !arguments.list {
         match super::lab::enter() {
-            Ok(Some(code)) => return code,
-            Ok(None) => {}
-            Err(reason) => no_laboratory = Some(reason),
+            Ok(()) => lacking
+                .extend(needs.iter().filter_map(|(names, need)| Some((*names, need().err()?)))),
+            Err(reason) => lacking.push(("", reason)),
         }
+    }
+    for (names, reason) in &lacking {
+        println!("tests {names}* cannot run: {reason}");
     }
     // Each test is two busy programs; more at a time would only measure each other.
     arguments.test_threads.get_or_insert(if super::measuring() { 1 } else { 2 });
-    let mut reasons = BTreeSet::new();
     let trials = tests.iter().map(|&(name, test)| {
-        let reason = no_laboratory.clone().or_else(|| missing(name)).filter(|_| !arguments.list);
-        reasons.extend(reason.clone());
+        let reason = lacking.iter().find(|(names, _)| name.starts_with(names));
+        let reason = reason.map(|(_, reason)| reason.clone());
         let ignored = reason.is_some() && !super::required();
         let run = move || {
             reason.map_or(Ok(()), |reason| Err(Failed::from(reason)))?;
@@ -33,9 +38,5 @@ pub fn run(tests: &[Test], missing: impl Fn(&str) -> Option<String>) -> ExitCode
         };
         Trial::test(name, run).with_ignored_flag(ignored)
     });
-    let trials = trials.collect();
-    for reason in reasons {
-        println!("tests cannot run: {reason}");
-    }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -18,10 +18,10 @@ pub enum Asked {
     Pcp,
 }
 
-/// What is missing on this machine, if anything is.
-pub fn missing() -> Option<String> {
+/// Whether there can be one here, or why not.
+pub fn can_map() -> Result<(), String> {
     let found = output(Command::new("miniupnpd").arg("--version"));
-    found.err().map(|_| "`miniupnpd` is missing (package miniupnpd-nftables)".to_owned())
+    found.map(drop).map_err(|_| "`miniupnpd` is missing (package miniupnpd-nftables)".to_owned())
 }
 
 /// A daemon, until it is dropped.

@@ -18,6 +18,14 @@ const MAX_HELD: usize = 4096;
 /// Longer than any frame.
 const BUFFER: usize = 2048;
 
+/// Whether there can be delay, or why not.
+pub fn can_delay() -> Result<(), String> {
+    match DeviceBuilder::new().layer(Layer::L2).build_sync() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("no TAP device can be made with /dev/net/tun: {error}")),
+    }
+}
+
 /// Slow cables, all equally long.
 pub struct Delay {
     runtime: Runtime,
