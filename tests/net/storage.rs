@@ -25,7 +25,10 @@ impl<'a> SmallDisk<'a> {
 
     fn resize(&self, size: &str) {
         let options = format!("remount,size={size}");
-        sh("mount", &["-o", &options, &self.0.dir().display().to_string()]);
+        let directory = self.0.dir().display().to_string();
+        // Its other options, read back, name users whom a user namespace does not know.
+        let anew = ["--options-mode", "ignore", "-t", "tmpfs", "-o", &options, "tmpfs"];
+        sh("mount", &[&anew[..], &[&directory]].concat());
     }
 }
 

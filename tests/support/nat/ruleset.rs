@@ -13,14 +13,15 @@ pub fn ruleset(nat: Nat, outside: &str) -> String {
             after.push_str("oifname wan0 masquerade fully-random\n");
         }
         Nat::Counting | Nat::OtherPorts => {
-            // A bijection of ports by a table: nft can't add to a port.
-            let (choose, first, count) = if nat == Nat::Counting {
-                ("numgen inc mod 4000", 40_000, 4000)
+            // A table of ports, as nft can't add to one; as long as an ordinary user may send
+            // to the kernel at once.
+            let (choose, first) = if nat == Nat::Counting {
+                ("numgen inc mod 4000", 40_000)
             } else {
-                ("jhash ip saddr . udp sport mod 8192 seed 0x5eed", 20_000, 8192)
+                ("jhash ip saddr . udp sport mod 4000 seed 0x5eed", 20_000)
             };
             let mut ports = String::new();
-            for n in 0..count {
+            for n in 0..4000 {
                 let _ = write!(ports, "{n} : {}, ", first + n);
             }
             let _ = writeln!(
