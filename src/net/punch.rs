@@ -148,6 +148,9 @@ pub struct Punch {
     ports: Vec<u16>,
     /// Where both NATs count: how far ahead of the last known port to aim.
     aims: Vec<i16>,
+    /// Paths that a *select* was sent on: far away, its answer comes when it is given up already.
+    /// One at a time, so some 75 at most.
+    selected: HashSet<(usize, SocketAddr)>,
     answered: HashMap<(usize, SocketAddr), u32>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -217,6 +220,7 @@ impl Punch {
             due: None,
             ports: Vec::new(),
             aims: Vec::new(),
+            selected: HashSet::new(),
             answered: HashMap::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -301,9 +305,7 @@ impl Punch {
                 }
             }
             (Kind::Done, true) => {
-                if let Stage::Probing { chosen: Some(chosen), .. } = self.stage
-                    && chosen.path == path
-                {
+                if matches!(self.stage, Stage::Probing { .. }) && self.selected.contains(&path) {
                     self.found(path, true);
                 }
             }
@@ -367,6 +369,7 @@ impl Punch {
         self.due = None;
         self.ports.clear();
         self.aims.clear();
+        self.selected.clear();
         self.sockets = 1;
         let Some(their) = &self.their else { return };
         if their.mapping == Mapping::Blocked || self.own.mapping == Mapping::Blocked {
@@ -536,6 +539,7 @@ impl Punch {
         trying.selects += 1;
         trying.due = now + SELECT_PAUSE;
         let (socket, to) = trying.path;
+        self.selected.insert(trying.path);
         self.send(socket, to, None, Kind::Select);
         true
     }

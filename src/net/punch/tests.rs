@@ -337,7 +337,7 @@ fn two_unforeseeable_ports_are_given_up_at_once() {
 
 #[test]
 fn loss_and_distance_are_borne() {
-    for (loss, latency) in [(0.2, 20), (0.36, 20), (0.0, 200), (0.2, 200)] {
+    for (loss, latency) in [(0.2, 20), (0.36, 20), (0.0, 200), (0.2, 200), (0.0, 400), (0.2, 400)] {
         let weather = Weather { loss, latency: Duration::from_millis(latency), ..FAIR };
         for two in
             [(Maps::Independent, Filters::AddressAndPort), (Maps::Random, Filters::AddressAndPort)]
