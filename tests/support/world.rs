@@ -24,10 +24,11 @@ pub struct World {
 }
 
 /// What came of some meetings.
+#[derive(Default)]
 pub struct Outcome {
     /// How long each took that came about.
     pub met: Vec<Duration>,
-    /// The path of the last.
+    /// The path of the last, if there was one.
     pub path: String,
 }
 
@@ -73,7 +74,7 @@ impl World {
 
     /// Pairs the two by an invite, then has them start anew so often.
     pub fn meet(&self, runs: usize, impossible: bool) -> Outcome {
-        let mut outcome = Outcome { met: Vec::new(), path: "none".to_owned() };
+        let mut outcome = Outcome::default();
         if impossible {
             return outcome;
         }
