@@ -94,6 +94,6 @@ fn row(a: Nat, b: Nat, runs: usize, outcome: &Outcome) -> String {
         met.len(),
         seconds(met.get(met.len() / 2)),
         seconds(met.last()),
-        outcome.path,
+        if outcome.path.is_empty() { "–" } else { &outcome.path },
     )
 }
