@@ -1,9 +1,10 @@
 //! TCP simultaneous open (RFC 9293, section 3.5), where a network lets no UDP out: both sides dial
 //! each other from the port they listen on, and the two dials become one connection.
 //!
-//! Both are dialers then, but of two sides of a handshake one has to answer, so the
-//! [`Side::Second`] plays the listener in most attempts. Not in all, for if its dial is simply
-//! accepted the other side is the listener already.
+//! Both are dialers then, but of two sides of a handshake one has to answer. Whoever has no NAT
+//! plays the listener: the other's dial is accepted, or meets its own. Behind two NATs the
+//! [`Side::Second`] does in most attempts; not in all, for if its dial is simply accepted the
+//! other side is the listener already.
 
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,16 @@ pub fn is_possible(own: &Record, their: &Record) -> bool {
     open(own) || open(their) || (is_foreseeable(own) && is_foreseeable(their))
 }
 
+/// Whether this side plays the listener.
+fn answers(attempt: u8, side: Side, own: Mapping, their: Mapping) -> bool {
+    match (own == Mapping::None, their == Mapping::None) {
+        (true, false) => true,
+        (false, true) => false,
+        (false, false) if attempt % 3 == 2 => false,
+        _ => side == Side::Second,
+    }
+}
+
 impl Net {
     /// Dials by TCP, if that is due. Returns whether there is no further attempt.
     pub(super) fn open_tcp(&mut self, id: SeekId, now: Instant) -> bool {
@@ -82,11 +93,7 @@ impl Net {
         if opening.attempts >= MAX_ATTEMPTS {
             return true;
         }
-        // Somebody without a NAT may just accept; firewalls are why that is not sure.
-        let open = own.mapping == Mapping::None || their.mapping == Mapping::None;
-        let accepted =
-            if open { opening.attempts.is_multiple_of(2) } else { opening.attempts % 3 == 2 };
-        let answers = *side == Side::Second && !accepted;
+        let answers = answers(opening.attempts, *side, own.mapping, their.mapping);
         opening.attempts += 1;
         opening.due = now + PATIENCE;
         let Some(peer) = peer_id(&their.peer) else { return false };
@@ -96,7 +103,7 @@ impl Net {
         let options = if answers { options.override_role().build() } else { options.build() };
         let connection = options.connection_id();
         opening.dial = Some(connection);
-        if !open {
+        if own.mapping != Mapping::None && their.mapping != Mapping::None {
             self.seeks.remember(Path::Punched, &remotes);
         }
         tracing::debug!(answers, "TCP simultaneous open");
@@ -125,6 +132,20 @@ mod tests {
             mapped: None,
             mapped_tcp: None,
         }
+    }
+
+    #[test]
+    fn one_of_two_answers() {
+        let kinds = [Mapping::None, Mapping::Independent, Mapping::Blocked];
+        for (own, their) in kinds.iter().flat_map(|own| kinds.map(|their| (*own, their))) {
+            for attempt in 0..MAX_ATTEMPTS {
+                let one = answers(attempt, Side::First, own, their);
+                let other = answers(attempt, Side::Second, their, own);
+                let accepted = attempt % 3 == 2 && ![own, their].contains(&Mapping::None);
+                assert_eq!(one != other, !accepted, "{own:?} {their:?} {attempt}");
+            }
+        }
+        assert!(answers(0, Side::First, Mapping::None, Mapping::Blocked), "it has no NAT");
     }
 
     #[test]
