@@ -59,6 +59,7 @@ const TESTS: &[support::trials::Test] = &[
     ("nat::a_lan_needs_no_way_out", nat::a_lan_needs_no_way_out),
     ("nat::far_apart_port_restricted_both", nat::far_apart_port_restricted_both),
     ("nat::far_apart_symmetric_and_port_restricted", nat::far_apart_symmetric_and_port_restricted),
+    ("nat::far_apart_udp_blocked_and_none", nat::far_apart_udp_blocked_and_none),
     ("nat::two_symmetric_are_told_why", nat::two_symmetric_are_told_why),
     ("nat::nothing_is_between", nat::nothing_is_between),
     ("nat::many_offline_cost_little", nat::many_offline_cost_little),

@@ -37,10 +37,10 @@ fn connects(a: Nat, b: Nat) {
     connect(&World::new(a, b));
 }
 
-/// The same, and a packet from one to the other takes so long.
-fn connects_slowly(a: Nat, b: Nat) {
+/// The same, and a packet from one to the other takes so many milliseconds.
+fn connects_slowly(a: Nat, b: Nat, one_way: u64) {
     let mut world = World::new(a, b);
-    world.internet.delay(Duration::from_millis(100));
+    world.internet.delay(Duration::from_millis(one_way));
     let took = connect(&world);
     assert!(took <= Duration::from_secs(15), "{took:?}");
 }
@@ -84,11 +84,16 @@ pairs! {
 }
 
 pub fn far_apart_port_restricted_both() {
-    connects_slowly(Nat::PortRestricted, Nat::PortRestricted);
+    connects_slowly(Nat::PortRestricted, Nat::PortRestricted, 100);
 }
 
 pub fn far_apart_symmetric_and_port_restricted() {
-    connects_slowly(Nat::Symmetric, Nat::PortRestricted);
+    connects_slowly(Nat::Symmetric, Nat::PortRestricted, 100);
+}
+
+/// So far that by TCP the dials of both cross.
+pub fn far_apart_udp_blocked_and_none() {
+    connects_slowly(Nat::UdpBlocked, Nat::None, 200);
 }
 
 /// What NATs make impossible, IPv6 makes possible, though firewalls let nothing in.
