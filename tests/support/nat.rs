@@ -227,10 +227,14 @@ impl Internet {
 
     /// Fails unless each site's routers do what their kind says.
     pub fn check(&self) {
-        for site in &self.sites {
+        for (number, site) in (101..).zip(&self.sites) {
             let ipv4 = [0, 1].map(|n| self.public[n].ipv4.as_str());
             let seen = probe::look(&self.public, ipv4, &site.hosts[0]);
             assert!(site.nat.looks_like(&seen), "{} looks like {seen:?}", site.nat);
+            if site.nat == Nat::Rejecting {
+                let outside = format!("203.0.113.{number}");
+                assert!(probe::is_refused(&self.public[0].namespace, &outside));
+            }
             if site.nat.has_ipv6() {
                 let ipv6 = [0, 1].map(|n| self.public[n].ipv6.as_str());
                 assert_eq!(probe::look(&self.public, ipv6, &site.hosts[0]), Seen::FIREWALL);

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    io::ErrorKind,
     net::{SocketAddr, UdpSocket},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -38,6 +39,7 @@ pub fn run_if_probe() -> bool {
     match role.split(' ').next() {
         Some("server") => serve(words[0], words[1]),
         Some("clock") => println!("{}", clock(words[0])),
+        Some("knock") => println!("{}", knock(words[0])),
         _ => println!("{}", ask(&words)),
     }
     true
@@ -75,6 +77,11 @@ pub fn round_trip(public: &[Public], host: &str) -> Duration {
     let _servers = Servers::start(public, addresses);
     let text = output(host, &format!("clock {}", at(addresses[0], 3478)));
     Duration::from_micros(text.trim().parse().unwrap_or_else(|e| panic!("{text:?}: {e}")))
+}
+
+/// Whether a packet that this address may not get is refused aloud.
+pub fn is_refused(namespace: &str, address: &str) -> bool {
+    output(namespace, &format!("knock {}", at(address, 3478))).trim() == "true"
 }
 
 /// What the host sees from behind its routers of these addresses of two public hosts.
@@ -153,6 +160,15 @@ fn clock(server: SocketAddr) -> u128 {
     let began = Instant::now();
     assert!(!answers(&socket, server, "m", true).is_empty(), "no answer");
     began.elapsed().as_micros()
+}
+
+/// Whether ICMP says that nobody is there.
+fn knock(address: SocketAddr) -> bool {
+    let socket = socket(address);
+    socket.set_read_timeout(Some(ANSWER)).unwrap();
+    socket.connect(address).unwrap();
+    socket.send(b"knock").unwrap();
+    socket.recv(&mut [0; 200]).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
 }
 
 fn ask(servers: &[SocketAddr]) -> String {
