@@ -20,15 +20,15 @@ use crate::{
 /// What one of theirs writes to our node another one of theirs finds there.
 pub fn our_node_serves_them() {
     let internet = Internet::new(&[]);
-    let [(our_host, our_ip), (their_host, their_ip)] = &internet.public[..] else { panic!() };
-    let address = format!("/ip4/{our_ip}/tcp/4001");
+    let [our_host, their_host] = &internet.public[..] else { panic!() };
+    let address = format!("/ip4/{}/tcp/4001", our_host.ipv4);
     let arguments = ["--serve-dht", "--no-public-dht", "--no-mdns", "--listen", &address];
-    let profile = Profile::on_internet(our_host, arguments.map(str::to_owned).to_vec());
+    let profile = Profile::on_internet(&our_host.namespace, arguments.map(str::to_owned).to_vec());
     let node = profile.start();
     let protocol = Dht::Own.protocol();
     let [mut writer, mut reader] = [4001, 4002].map(|port| {
-        let listen = format!("/ip4/{their_ip}/tcp/{port}");
-        let (mut js, _) = JavaScript::listen(their_host, &listen, protocol.as_ref());
+        let listen = format!("/ip4/{}/tcp/{port}", their_host.ipv4);
+        let (mut js, _) = JavaScript::listen(&their_host.namespace, &listen, protocol.as_ref());
         js.call("dial", json!({ "address": address }));
         wait_for("our node is known", || js.nodes() == 1);
         js
@@ -72,9 +72,10 @@ fn meet_by_their_nodes(dht: Dht) {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
     let (mut nodes, mut addresses) = (Vec::new(), Vec::new());
     for (host, port) in [(0, 4001), (1, 4001), (1, 4002)] {
-        let (namespace, ip) = &internet.public[host];
-        let listen = format!("/ip4/{ip}/tcp/{port}");
-        let (mut node, address) = JavaScript::listen(namespace, &listen, dht.protocol().as_ref());
+        let host = &internet.public[host];
+        let listen = format!("/ip4/{}/tcp/{port}", host.ipv4);
+        let (mut node, address) =
+            JavaScript::listen(&host.namespace, &listen, dht.protocol().as_ref());
         for other in &addresses {
             node.call("dial", json!({ "address": other }));
         }

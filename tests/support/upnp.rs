@@ -41,7 +41,7 @@ impl PortMapper {
         let Self { router, outside, .. } = &mapper;
         let others = internet.sites.iter().filter_map(|site| site.routers.last());
         let others = others.filter(|other| *other != router).map(|other| (other, "wan0"));
-        let public = internet.public.iter().map(|(host, _)| (host, "eth0"));
+        let public = internet.public.iter().map(|public| (&public.namespace, "eth0"));
         for (other, interface) in others.chain(public) {
             run(&format!("ip -n {other} route add {outside}/32 dev {interface}"));
         }
