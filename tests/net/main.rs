@@ -64,6 +64,7 @@ const TESTS: &[support::trials::Test] = &[
     ("nat::nothing_is_between", nat::nothing_is_between),
     ("nat::many_offline_cost_little", nat::many_offline_cost_little),
     ("nat::who_was_lost_is_found_again", nat::who_was_lost_is_found_again),
+    ("nat::who_slept_is_found_again", nat::who_slept_is_found_again),
     ("flood::of_probes_disturbs_nothing", flood::of_probes_disturbs_nothing),
     ("dht::the_public_dht_alone", dht::the_public_dht_alone),
     ("dht::what_nodes_hold_says_nothing", dht::what_nodes_hold_says_nothing),
