@@ -65,7 +65,8 @@ pub struct Record {
 /// ```
 ///
 /// Keys of the map: 1 time, 2 run, 3 seen, 4 peer, 5 external, 6 local, 7 tcp, 8 mapping, 9 step
-/// plus 32,768, and where there is one, 10 mapped, 11 mapped TCP. An address is its 4 or 16 bytes and 2 of the port. Unknown keys are skipped.
+/// plus 32,768, and where there is one, 10 mapped, 11 mapped TCP. An address is its 4 or 16 bytes
+/// and 2 of the port. Unknown keys are skipped.
 impl Record {
     /// Whether another record tells the reader nothing new: ports that nobody can foresee, and
     /// that are others for each observer, are nothing.
