@@ -149,6 +149,8 @@ struct Standing {
     /// The targets that it serves: that which was dialed, and the PeerId.
     targets: Vec<Target>,
     opened: bool,
+    /// Whether it was dialed to ask a node of a DHT.
+    may_be_node: bool,
     /// How often it was asked who is there.
     hails: u8,
     who: Who,
@@ -201,6 +203,9 @@ impl Net {
         for address in &config.bootstrap {
             if !address::is_supported(address) || !address::allowed(net.scope, address) {
                 return Err(format!("{address} cannot be linked to: {WHAT_IS_SUPPORTED}"));
+            }
+            if address::ip(address).is_some_and(address::is_local) {
+                net.local_nodes();
             }
             let (plain, peer) = address::split_peer(address.clone());
             let target = peer.map_or_else(|| Target::Address(plain.clone()), Target::Peer);
@@ -285,6 +290,11 @@ impl Net {
             }
         }
         opened
+    }
+
+    /// Whether a connection with this PeerId stands.
+    fn is_connected(&self, peer: &PeerId) -> bool {
+        self.standing.values().any(|standing| standing.peer == *peer)
     }
 
     /// There is no need to dial this target for now.
@@ -396,18 +406,22 @@ impl Net {
                 self.handle_asked(event);
                 None
             }
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 tracing::debug!(?connection_id, "connected");
                 self.note_outcome(connection_id, "connected");
                 let mut targets = vec![Target::Peer(peer_id)];
+                // The rest is dialed by the DHTs.
+                let mut may_be_node = endpoint.is_dialer();
                 if let Some(target) = self.dials.remove(&connection_id) {
+                    may_be_node = self.dialer.may_be_node(&target);
                     self.dialer.connected(&target);
                     targets.push(target);
                     targets.dedup();
                 }
                 self.dialer.linked(&Target::Peer(peer_id));
                 let (peer, who) = (peer_id, Who::Unknown);
-                let standing = Standing { peer, targets, opened: false, hails: 0, who };
+                let opened = false;
+                let standing = Standing { peer, targets, opened, may_be_node, hails: 0, who };
                 self.standing.insert(connection_id, standing);
                 None
             }

@@ -23,7 +23,16 @@ pub fn subscriber(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The same of a multiaddress.
+/// What stands for all addresses that one can have cheaply: of IPv6 the first 48 bits, which many
+/// providers give to each subscriber.
+pub fn site(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 80 << 80).into(),
+    }
+}
+
+/// The same of a multiaddress as [`subscriber`].
 pub fn network(address: &Multiaddr) -> Option<IpAddr> {
     ip(address).map(subscriber)
 }

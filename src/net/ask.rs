@@ -15,7 +15,7 @@ use prost::Message as _;
 
 use super::dht::{Dht, MAX_PACKET};
 
-/// How long an answer may take, a connection included.
+/// How long an answer may take once there is a connection; a dial ends by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The behaviour: asks, and answers nothing.

@@ -4,7 +4,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     net::IpAddr,
     num::NonZeroUsize,
     ops::{Deref, DerefMut},
@@ -42,6 +42,15 @@ pub enum Dht {
 impl Dht {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Own, Self::Public];
+
+    /// By so many a record has to be kept that was written.
+    pub fn enough_keepers(self) -> usize {
+        match self {
+            Self::Own => 1,
+            // They come and go.
+            Self::Public => 3,
+        }
+    }
 
     /// What its nodes speak.
     pub fn protocol(self) -> StreamProtocol {
@@ -86,8 +95,9 @@ const REPLICATION: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 /// An answer on the public DHT: a record of 10 KiB and 20 nodes with their addresses.
 pub const MAX_PACKET: usize = 64 * 1024;
 
-/// Addresses tried of one node; the first are those that worked.
-const MAX_ADDRESSES: usize = 8;
+/// Addresses tried of one node, the first of each IP address and transport: those that worked come
+/// first. Each answer of a node can name many others, and any addresses as theirs.
+const MAX_ADDRESSES: usize = 4;
 
 /// Nodes whose addresses are remembered though they stand in no bucket: those of the names of some
 /// fifty people. The oldest goes.
@@ -100,8 +110,9 @@ pub struct Behaviour {
     sources: HashMap<RecordKey, IpAddr>,
     /// Where those are who are closest to the names of somebody sought.
     remembered: VecDeque<PeerInfo>,
-    /// Whether there are nodes within the local network; only then are such addresses believed.
-    is_local: bool,
+    /// Whether the user has named nodes within the local network; only then are such addresses
+    /// believed.
+    pub is_local: bool,
     /// Whether QUIC gets through here; then no node is dialed by TCP too, which costs as much.
     pub quic_works: bool,
 }
@@ -113,7 +124,8 @@ impl Behaviour {
             peer,
             MemoryStoreConfig {
                 max_records: MAX_RECORDS,
-                max_value_bytes: ipns::MAX_RECORD,
+                // One more would be too many.
+                max_value_bytes: ipns::MAX_RECORD + 1,
                 max_providers_per_key: 0,
                 max_provided_keys: 0,
             },
@@ -149,7 +161,6 @@ impl Behaviour {
 
     /// Knows a node from now on.
     pub fn add_node(&mut self, peer: &PeerId, address: Multiaddr) {
-        self.is_local |= address::ip(&address).is_some_and(address::is_local);
         self.kad.add_address(peer, address);
     }
 
@@ -202,25 +213,26 @@ impl Behaviour {
     /// Drops what is out of date; if nothing is, the oldest of the network that has the most.
     fn make_room(&mut self) {
         let now = Instant::now();
+        let store = self.kad.store_mut();
+        let expired = store.records().filter(|record| record.is_expired(now));
+        for key in expired.map(|record| record.key.clone()).collect::<Vec<_>>() {
+            store.remove(&key);
+        }
+        // When it is asked for one that is out of date, kad drops it by itself.
+        self.sources.retain(|key, _| store.get(key).is_some());
+        if self.sources.len() < MAX_RECORDS {
+            return;
+        }
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();
         for network in self.sources.values() {
             *counts.entry(*network).or_default() += 1;
         }
         let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(network, _)| network);
-        let store = self.kad.store_mut();
-        let mut gone: Vec<RecordKey> = store
+        let of_most = store
             .records()
-            .filter(|record| record.is_expired(now))
-            .map(|record| record.key.clone())
-            .collect();
-        if gone.is_empty() {
-            let of_most = store
-                .records()
-                .filter(|record| self.sources.get(&record.key).copied() == most)
-                .min_by_key(|record| record.expires);
-            gone.extend(of_most.map(|record| record.key.clone()));
-        }
-        for key in gone {
+            .filter(|record| self.sources.get(&record.key).copied() == most)
+            .min_by_key(|record| record.expires);
+        if let Some(key) = of_most.map(|record| record.key.clone()) {
             store.remove(&key);
             self.sources.remove(&key);
         }
@@ -232,9 +244,9 @@ impl Behaviour {
             // Names only of nodes that are known of old.
             return PUBLIC_NODES.contains(&address.to_string().as_str());
         };
-        let is_local = address::is_local(socket.ip());
         address::is_supported(address)
-            && if is_local { self.is_local } else { address::is_sendable(socket) }
+            && address::is_sendable(socket)
+            && (self.is_local || !address::is_local(socket.ip()))
     }
 }
 
@@ -280,6 +292,8 @@ impl NetworkBehaviour for Behaviour {
         if self.quic_works && known.iter().any(address::is_quic) {
             known.retain(address::is_quic);
         }
+        let mut seen = HashSet::new();
+        known.retain(|known| seen.insert((address::ip(known), address::is_quic(known))));
         known.truncate(MAX_ADDRESSES);
         Ok(known)
     }

@@ -277,6 +277,16 @@ impl Dialer {
         }
     }
 
+    /// Whether this was given as a node of a DHT, by the user or from the time before: not what mDNS
+    /// found, nor where a contact was.
+    pub fn may_be_node(&self, target: &Target) -> bool {
+        self.targets.get(target).is_some_and(|candidate| match candidate.origin {
+            Origin::User => true,
+            Origin::Found => matches!(target, Target::Address(_)),
+            Origin::Contact => false,
+        })
+    }
+
     /// Whether a dial to this target is under way or due soon.
     pub fn is_trying(&self, now: Instant, target: &Target) -> bool {
         self.targets.get(target).is_some_and(|candidate| {

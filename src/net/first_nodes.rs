@@ -7,6 +7,7 @@ use std::{
 };
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use rand::seq::IteratorRandom as _;
 
 use super::{
     Config, Net, address,
@@ -14,11 +15,17 @@ use super::{
     dialer::{Origin, Target},
 };
 
-/// Nodes of each DHT remembered to begin with next time.
+/// Nodes of each DHT remembered for a while, of which any …
 const MAX_MET: usize = 16;
+/// … few are told, to begin with next time: whoever sees the same ones dialed again could guess
+/// that it is the same person.
+const MAX_TOLD: usize = 4;
 
-/// So long those of the time before may take to answer.
+/// So long those of the time before may take to answer; without any answer all are asked again
+/// after this, doubling …
 const PATIENCE: Duration = Duration::from_secs(5);
+/// … up to this: the computer may have no connection to the Internet.
+const SELDOM: Duration = Duration::from_secs(300);
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -29,8 +36,9 @@ pub struct FirstNodes {
     before: Vec<Multiaddr>,
     /// The public DHT was begun with.
     joined: bool,
-    /// When to ask those that are always there.
+    /// When to see whether any has answered, and after which pause again.
     due: Option<Instant>,
+    pause: Duration,
     /// Those of each DHT that answer now, the last first.
     met: [VecDeque<Multiaddr>; 2],
 }
@@ -76,10 +84,12 @@ impl Net {
         }
     }
 
-    /// Nodes that answered, the last first: those of the public DHT with their PeerId, ours, which
-    /// have another one at each start, without.
+    /// Some of the nodes that answered: those of the public DHT with their PeerId, ours, which have
+    /// another one at each start, without.
     pub fn met(&self) -> Vec<String> {
-        self.first_nodes.met.iter().flatten().map(ToString::to_string).collect()
+        let met = self.first_nodes.met.iter();
+        let some = met.flat_map(|met| met.iter().sample(&mut rand::rng(), MAX_TOLD));
+        some.map(ToString::to_string).collect()
     }
 
     /// Begins with the public DHT, unless there is none, or that was done.
@@ -90,17 +100,35 @@ impl Net {
         }
         let before = std::mem::take(&mut first.before);
         let now = Instant::now();
+        first.pause = PATIENCE;
         first.due = Some(if before.is_empty() { now } else { now + PATIENCE });
         self.add_public_nodes(before);
         self.first_nodes_due(now);
     }
 
-    /// Asks those that are always there, if none of the time before answers.
+    /// The network is another one: nodes are asked anew.
+    pub(super) fn join_again(&mut self, now: Instant) {
+        let first = &mut self.first_nodes;
+        if first.joined {
+            first.pause = PATIENCE;
+            first.due = Some(now + PATIENCE);
+        }
+    }
+
+    /// Asks those that are always there, if no other answers.
     pub(super) fn first_nodes_due(&mut self, now: Instant) {
         let due = self.first_nodes.due.take_if(|due| *due <= now).is_some();
-        if due && self.connected(Dht::Public).is_empty() {
-            self.add_public_nodes(PUBLIC_NODES.into_iter().filter_map(|node| node.parse().ok()));
+        if !due || !self.connected(Dht::Public).is_empty() {
+            return;
         }
+        self.add_public_nodes(PUBLIC_NODES.into_iter().filter_map(|node| node.parse().ok()));
+        if let Some(dht) = self.dht_mut(Dht::Public) {
+            // It has nodes now; adding known ones alone would ask none.
+            let _ = dht.bootstrap();
+        }
+        let first = &mut self.first_nodes;
+        first.due = Some(now + first.pause);
+        first.pause = (2 * first.pause).min(SELDOM);
     }
 
     fn add_public_nodes(&mut self, nodes: impl IntoIterator<Item = Multiaddr>) {

@@ -82,6 +82,7 @@ impl Net {
         let now = Instant::now();
         self.dialer.reconsider(now);
         self.observed.clear();
+        self.join_again(now);
         self.quic_works(false);
         self.map_ports();
         self.seeks.reset(now);

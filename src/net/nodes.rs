@@ -36,13 +36,16 @@ impl Net {
     /// is one more NAT behind it, or it lies.
     pub fn mapped(&self) -> Mapped {
         let mapped = self.portmap.as_ref().map(PortMap::mapped).unwrap_or_default();
-        let seen = self.observed.external();
-        let mut seen = seen.iter().filter(|seen| seen.is_ipv4()).peekable();
-        let outside = mapped.udp.or(mapped.tcp);
-        let differs = outside.is_some_and(|outside| {
-            seen.peek().is_some() && seen.all(|seen| seen.ip() != outside.ip())
-        });
-        if differs { Mapped { state: State::BehindAnother, ..Mapped::default() } } else { mapped }
+        let seen: Vec<_> =
+            self.observed.external().into_iter().chain(self.observed.tcp()).collect();
+        let unseen = |outside: SocketAddr| seen.iter().all(|seen| seen.ip() != outside.ip());
+        if !mapped.udp.into_iter().chain(mapped.tcp).any(unseen) {
+            return mapped;
+        }
+        // Without an observer it may be right, but friends would be sent there.
+        let anybody = seen.iter().any(SocketAddr::is_ipv4);
+        let state = if anybody { State::BehindAnother } else { mapped.state };
+        Mapped { state, ..Mapped::default() }
     }
 
     /// Nodes of a DHT that are connected.
@@ -77,6 +80,15 @@ impl Net {
         match dht {
             Dht::Own => behaviour.own_dht.as_mut(),
             Dht::Public => behaviour.public_dht.as_mut(),
+        }
+    }
+
+    /// The user has named nodes within the local network.
+    pub(super) fn local_nodes(&mut self) {
+        for dht in Dht::ALL {
+            if let Some(dht) = self.dht_mut(dht) {
+                dht.is_local = true;
+            }
         }
     }
 
@@ -117,12 +129,15 @@ impl Net {
             self.observed.handle(Instant::now(), observer, seen, address::is_quic(&address));
             self.seeks.touch(Instant::now());
         }
-        if dialed && address::is_quic(&address) {
+        let outside = address::ip(&address).is_some_and(|ip| !address::is_local(ip));
+        if dialed && outside && address::is_quic(&address) {
             self.quic_works(true);
         }
         // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
-        // A client takes nobody for a node who comes by himself: he may want to be the only one.
-        let dialable = dialed || (self.serves_dht && address::is_quic(&address));
+        // A client takes nobody for a node who comes by himself, or was dialed for other reasons:
+        // he may want to be the only one.
+        let sought = self.standing.get(&id).is_some_and(|standing| standing.may_be_node);
+        let dialable = sought || (self.serves_dht && !dialed && address::is_quic(&address));
         let (plain, _) = address::split_peer(address);
         for dht in Dht::ALL {
             let speaks = info.protocols.contains(&dht.protocol());
@@ -149,9 +164,9 @@ impl Net {
                 request: kad::InboundRequest::PutRecord { record: Some(record), connection, .. },
             } => {
                 let address = self.swarm.behaviour().links.address(connection);
-                let network = address.and_then(|(address, _)| address::network(address));
-                if let Some((kad, network)) = self.dht_mut(dht).zip(network) {
-                    kad.store(record, network);
+                let ip = address.and_then(|(address, _)| address::ip(address));
+                if let Some((kad, ip)) = self.dht_mut(dht).zip(ip) {
+                    kad.store(record, address::site(ip));
                 }
             }
             _ => {}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    address::{is_local, subscriber},
+    address::{is_local, is_sendable, subscriber},
     rendezvous::{MAX_ADDRESSES, Mapping},
 };
 
@@ -47,7 +47,7 @@ impl Observed {
         // One in our own network does not see us from outside, and nobody sees us by another
         // version of IP than that by which we came.
         let same_version = observer.is_ipv4() == seen.is_ipv4();
-        if is_local(observer) || !same_version || seen.ip().is_unspecified() || seen.port() == 0 {
+        if is_local(observer) || !same_version || is_local(seen.ip()) || !is_sendable(seen) {
             return;
         }
         self.since.get_or_insert(now);
@@ -84,7 +84,7 @@ impl Observed {
     /// UDP addresses as others see them; where the port differs by destination, the last observed
     /// is the last, or the highest where the NAT counts upwards.
     pub fn external(&self) -> Vec<SocketAddr> {
-        let mut all = distinct(agreed(&self.udp));
+        let mut all = addresses(&self.udp);
         if matches!(self.mapping(), Mapping::Dependent { step: 1.. }) {
             all.sort_by_key(SocketAddr::port);
         }
@@ -93,16 +93,16 @@ impl Observed {
 
     /// TCP addresses as others see them.
     pub fn tcp(&self) -> Vec<SocketAddr> {
-        distinct(agreed(&self.tcp))
+        addresses(&self.tcp)
     }
 
     /// How the NAT chooses ports for UDP over IPv4, as far as two observers can tell.
     pub fn mapping(&self) -> Mapping {
-        let seen: Vec<_> = agreed(&self.udp).filter(SocketAddr::is_ipv4).collect();
+        let seen = agreed(&self.udp, true);
         match seen.as_slice() {
             [] if self.udp.is_empty() && !self.tcp.is_empty() => Mapping::Blocked,
             [] | [_] => Mapping::Unknown,
-            [first, rest @ ..] if rest.iter().all(|seen| seen == first) => Mapping::Independent,
+            _ if usual(&seen).is_some() => Mapping::Independent,
             _ => {
                 let ports = seen.iter().map(SocketAddr::port);
                 let steps: Vec<_> = ports
@@ -123,13 +123,33 @@ impl Observed {
     }
 }
 
-/// Where three or more see us, one who alone sees another IP address is wrong, or lies.
-fn agreed(list: &VecDeque<Observation>) -> impl Iterator<Item = SocketAddr> {
-    list.iter().map(|observation| observation.seen).filter(|seen| {
-        let same_version = list.iter().filter(|o| o.seen.is_ipv4() == seen.is_ipv4());
-        let same_ip = list.iter().filter(|o| o.seen.ip() == seen.ip());
-        same_version.count() < 3 || same_ip.count() > 1
-    })
+/// The addresses that count, of both versions of IP.
+fn addresses(list: &VecDeque<Observation>) -> Vec<SocketAddr> {
+    let of = |ipv4| {
+        let seen = agreed(list, ipv4);
+        usual(&seen).map_or(seen, |usual| vec![usual])
+    };
+    distinct(of(true).into_iter().chain(of(false)))
+}
+
+/// What was seen by one version of IP: where there are three or more observers, at the IP address
+/// that most of them see. The others are wrong, or lie.
+fn agreed(list: &VecDeque<Observation>, ipv4: bool) -> Vec<SocketAddr> {
+    let seen = list.iter().map(|observation| observation.seen);
+    let mut seen: Vec<_> = seen.filter(|seen| seen.is_ipv4() == ipv4).collect();
+    let count = |ip| seen.iter().filter(|seen| seen.ip() == ip).count();
+    let most = seen.iter().map(SocketAddr::ip).max_by_key(|ip| count(*ip));
+    if seen.len() >= 3 {
+        seen.retain(|seen| Some(seen.ip()) == most);
+    }
+    seen
+}
+
+/// The address that more than half see: one who says another port is wrong, or lies.
+fn usual(seen: &[SocketAddr]) -> Option<SocketAddr> {
+    let count = |address| seen.iter().filter(|seen| **seen == address).count();
+    let usual = seen.iter().copied().max_by_key(|address| count(*address))?;
+    (2 * count(usual) > seen.len()).then_some(usual)
 }
 
 fn distinct(list: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
@@ -197,6 +217,12 @@ mod tests {
         let seen = observed(&[honest[0], honest[1], liar]);
         assert_eq!(seen.external(), ["198.51.100.1:4000".parse().unwrap()]);
         assert_eq!(seen.mapping(), Mapping::Independent);
+        let other_port = ("203.0.113.3", "198.51.100.1:53000");
+        let seen = observed(&[honest[0], other_port, honest[1]]);
+        assert_eq!(seen.external(), ["198.51.100.1:4000".parse().unwrap()]);
+        assert_eq!(seen.mapping(), Mapping::Independent);
+        let inside = ("203.0.113.3", "10.42.0.1:4000");
+        assert_eq!(observed(&[inside]).external(), []);
         // Many addresses of one network are one observer.
         let many = [("2001:db8::1", "[2001:db8:1::1]:4000"), ("2001:db8::2", "[2001:db8:2::1]:1")];
         assert_eq!(observed(&many).external().len(), 1);

@@ -81,8 +81,10 @@ const REFRESH_TICKS: usize = 1000;
 const SELECT_PAUSE: Duration = Duration::from_millis(60);
 const MAX_SELECTS: u32 = 10;
 
-/// Answers on one path, and paths that are answered: a flood of genuine probes costs no more.
-const MAX_ANSWERS: u32 = 5;
+/// Answers on one path, and paths that are answered: a flood of genuine probes costs no more. Each
+/// of [`MAX_SELECTS`] is answered twice.
+const MAX_PROBE_ANSWERS: u32 = 5;
+const MAX_ANSWERS: u32 = MAX_PROBE_ANSWERS + 2 * MAX_SELECTS;
 const MAX_PATHS: usize = 8;
 
 /// How long all of it may take. The slowest of 350 measured runs took 14 s.
@@ -294,11 +296,11 @@ impl Punch {
                     self.due = Some(now);
                 }
             }
-            (Kind::Probe, false) => self.answer(path),
+            (Kind::Probe, false) => self.answer(path, Kind::Probe),
             (Kind::Select, false) => {
                 // Lost answers would cost the other a whole pause.
                 for _ in 0..2 {
-                    self.send(path.0, path.1, None, Kind::Done);
+                    self.answer(path, Kind::Done);
                 }
                 if matches!(self.stage, Stage::Probing { .. }) {
                     self.found(path, false);
@@ -545,14 +547,15 @@ impl Punch {
     }
 
     /// The way in works; the dialing side learns so from an answer, and can choose it.
-    fn answer(&mut self, path: (usize, SocketAddr)) {
+    fn answer(&mut self, path: (usize, SocketAddr), kind: Kind) {
         if self.answered.len() >= MAX_PATHS && !self.answered.contains_key(&path) {
             return;
         }
+        let most = if kind == Kind::Probe { MAX_PROBE_ANSWERS } else { MAX_ANSWERS };
         let answers = self.answered.entry(path).or_default();
-        if *answers < MAX_ANSWERS {
+        if *answers < most {
             *answers += 1;
-            self.send(path.0, path.1, None, Kind::Probe);
+            self.send(path.0, path.1, None, kind);
         }
     }
 

@@ -76,8 +76,9 @@ const MAX_INCOMING: usize = 64;
 
 /// With so many handshakes of others under way, further ones must first show that they receive
 /// what is sent to the address that they come from (RFC 9000, section 8.1.2): who only writes
-/// others' addresses on his packets takes no more places than these.
-const MAX_UNVALIDATED: usize = 8;
+/// others' addresses on his packets takes no more places than these, and fewer than one network has
+/// (`links::MAX_PENDING_PER_NETWORK`).
+const MAX_UNVALIDATED: usize = 4;
 
 /// What those may send before they are taken, each and together.
 const INCOMING_BUFFER: u64 = 16 * 1024;

@@ -62,6 +62,9 @@ pub const MAX_SOUGHT: usize = 1024;
 /// Clocks may differ by so much: within it of a new hour, both names are used.
 const CLOCKS_DIFFER: UnixMillis = 120_000;
 
+/// Between two looks at what is due, at least.
+const TICK: Duration = Duration::from_millis(1);
+
 /// Older words are of a program that has ended.
 const MAX_AGE: UnixMillis = 3 * 3600 * 1000;
 
@@ -307,7 +310,9 @@ impl Net {
         // Unless one of them has just seen somebody, of which its record is to tell.
         if self.seeks.due.is_none_or(|due| due < now) {
             let may_ask = self.may_ask(now);
-            self.seeks.due = self.seeks.poll_timeout(may_ask);
+            let due = self.seeks.poll_timeout(may_ask);
+            // Whatever stays due is looked at again soon, and not in a busy loop.
+            self.seeks.due = due.map(|due| due.max(now + TICK));
         }
     }
 
@@ -372,7 +377,8 @@ impl Net {
         self.dial_mapped(&record, before.as_ref(), now);
         let own = self.observed.external();
         let same_nat = own.iter().any(|own| record.external.iter().any(|o| o.ip() == own.ip()));
-        if let Some(peer) = peer_id(&record.peer).filter(|_| same_nat) {
+        let peer = peer_id(&record.peer).filter(|peer| same_nat && !self.is_connected(peer));
+        if let Some(peer) = peer {
             for local in record.local {
                 self.dialer.add(now, Target::Peer(peer), Origin::Found, multiaddress(local));
             }
@@ -388,16 +394,22 @@ impl Net {
             let tcp = record.mapped_tcp.map(tcp_multiaddress);
             record.mapped.map(multiaddress).into_iter().chain(tcp).collect()
         };
-        let Some(target) = peer_id(&record.peer).map(Target::Peer) else { return };
-        let addresses = mapped(record);
-        for address in &addresses {
-            self.seeks.remember(Path::Mapped, address::socket(address).as_slice());
-            self.dialer.add(now, target.clone(), Origin::Contact, address.clone());
-        }
-        for old in before.filter(|before| before.peer == record.peer).map(mapped).iter().flatten() {
-            if !addresses.contains(old) {
-                self.dialer.expired(&target, old);
+        // Of what was said before nothing is left to be dialed, so that one who says a new thing
+        // each time takes the place of nobody else.
+        if let Some((before, peer)) = before.and_then(|b| Some((b, peer_id(&b.peer)?)))
+            && !self.is_connected(&peer)
+        {
+            for old in mapped(before) {
+                self.dialer.expired(&Target::Peer(peer), &old);
             }
+        }
+        // Somebody else's name is easily said.
+        let Some(peer) = peer_id(&record.peer).filter(|peer| !self.is_connected(peer)) else {
+            return;
+        };
+        for address in mapped(record) {
+            self.seeks.remember(Path::Mapped, address::socket(&address).as_slice());
+            self.dialer.add(now, Target::Peer(peer), Origin::Found, address);
         }
     }
 

@@ -29,10 +29,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection without a stream is closed after this: nobody keeps a place by being silent.
 const STREAMLESS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same on a node that serves the DHT: its clients keep their connection, and by that their
-/// NAT's mapping, between two questions. When there are too many, the oldest goes.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(600);
-
 /// Connections in the making that others began.
 const MAX_PENDING_INBOUND: u32 = 32;
 
@@ -101,9 +97,8 @@ pub fn swarm(
         ask: with_public.then(ask::behaviour).into(),
         ping: (with_dht && config.serve_dht).then(dht::ping).into(),
     };
-    let idle = if config.serve_dht { CLIENT_TIMEOUT } else { STREAMLESS_TIMEOUT };
     let config = swarm::Config::with_tokio_executor()
-        .with_idle_connection_timeout(idle)
+        .with_idle_connection_timeout(STREAMLESS_TIMEOUT)
         .with_max_negotiating_inbound_streams(4);
     Ok(Swarm::new(transport(&key, scope, sockets, others)?, behaviour, peer, config))
 }

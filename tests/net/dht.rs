@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::{
     at_most,
-    dht_nodes::Nodes,
+    dht_nodes::{MAX_NODES, Nodes},
     figure, measured_or,
     nat::{Internet, Nat},
     profile::{Profile, id, pair},
@@ -118,7 +118,7 @@ pub fn nodes_that_lie() {
 /// What ten who are not there cost a program that has nothing but the public DHT.
 pub fn who_is_not_there_costs_little() {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
-    let nodes = Nodes::start(Dht::Public, &internet.public, measured_or(100, 10), true);
+    let nodes = Nodes::start(Dht::Public, &internet.public, measured_or(MAX_NODES, 10), true);
     let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses[..3]));
     let one = people[0].start();
     for _ in 0..10 {

@@ -26,7 +26,10 @@ use libp2p::{
     tcp, yamux,
 };
 
-use super::nat::Public;
+use super::{lab::run, nat::Public};
+
+/// On one host: as many as there are addresses for.
+pub const MAX_NODES: u16 = 80;
 
 /// Set in the processes that are nodes.
 const ROLE: &str = "ENTRENOUS_DHT_NODES";
@@ -73,6 +76,11 @@ impl Nodes {
 
     fn on(namespace: &str, ip: &str, all: &str, kind: (Dht, u16, u16)) -> Self {
         let (dht, count, honest) = kind;
+        assert!(count <= MAX_NODES);
+        for number in 0..count {
+            let own = ip_of(ip.parse().unwrap(), number);
+            run(&format!("ip -n {namespace} addr add {own}/24 dev eth0"));
+        }
         let role = format!("{} {count} {honest} {ip} {all}", dht as usize);
         let mut child = Command::new("ip")
             .args(["netns", "exec", namespace])
@@ -186,12 +194,20 @@ fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviou
         })
         .build();
     swarm.listen_on(address(ip, number)).unwrap();
-    swarm.listen_on(format!("/ip4/{ip}/tcp/{}", 5000 + number).parse().unwrap()).unwrap();
+    swarm.listen_on(format!("/ip4/{}/tcp/5000", ip_of(ip, number)).parse().unwrap()).unwrap();
     swarm
 }
 
-fn address(ip: Ipv4Addr, number: u16) -> Multiaddr {
-    format!("/ip4/{ip}/udp/{}/quic-v1", 5000 + number).parse().unwrap()
+/// Each node has an IP address of its own, as it would have elsewhere; no site of an internet has
+/// any of these.
+fn ip_of(host: Ipv4Addr, number: u16) -> Ipv4Addr {
+    let first = if host.octets()[3] == 11 { 20 } else { 150 };
+    let [a, b, c, _] = host.octets();
+    Ipv4Addr::new(a, b, c, first + u8::try_from(number).unwrap())
+}
+
+fn address(host: Ipv4Addr, number: u16) -> Multiaddr {
+    format!("/ip4/{}/udp/5000/quic-v1", ip_of(host, number)).parse().unwrap()
 }
 
 /// A key that everybody here can compute.

@@ -76,8 +76,10 @@ fn what_others_say_is_dialed_only_where_a_node_can_be() {
     for good in ["/ip4/203.0.113.1/udp/4001/quic-v1", "/ip6/2001:db8::1/tcp/4001"] {
         assert!(of(&node, good), "{good}");
     }
-    let local = ["/ip4/192.168.1.1/udp/4001/quic-v1", "/ip4/127.0.0.1/tcp/4001"];
+    let local = ["/ip4/192.168.1.1/udp/4001/quic-v1", "/ip6/fd00::1/tcp/4001"];
     let never = [
+        "/ip4/127.0.0.1/tcp/4001",
+        "/ip4/192.168.1.1/tcp/80",
         "/ip4/203.0.113.1/udp/53/quic-v1",
         "/ip4/203.0.113.1/tcp/25",
         "/ip4/224.0.0.1/udp/4001/quic-v1",
@@ -89,7 +91,7 @@ fn what_others_say_is_dialed_only_where_a_node_can_be() {
         assert!(!of(&node, bad), "{bad}");
     }
     assert!(PUBLIC_NODES.iter().all(|known| node.is_plausible(&known.parse().unwrap())));
-    node.add_node(&peer, "/ip4/192.168.1.9/udp/4001/quic-v1".parse().unwrap());
+    node.is_local = true;
     assert!(local.iter().all(|address| of(&node, address)));
     assert!(!never.iter().any(|address| of(&node, address)));
 }
@@ -110,4 +112,20 @@ fn remembered_nodes_are_bounded_and_where_they_were_last_said_to_be() {
     }
     assert_eq!(node.remembered.len(), MAX_REMEMBERED);
     assert!(node.remembered.iter().all(|node| node.peer_id != first));
+}
+
+#[test]
+fn what_kad_has_dropped_leaves_room() {
+    let (mut node, now) = (node(), now());
+    for _ in 0..MAX_RECORDS {
+        assert!(node.store(fresh(now), network(1)));
+    }
+    let keys: Vec<_> = node.sources.keys().cloned().collect();
+    for key in &keys {
+        node.store_mut().remove(key);
+    }
+    for _ in 0..=MAX_RECORDS {
+        assert!(node.store(fresh(now), network(2)));
+    }
+    assert_eq!(node.sources.len(), node.store_mut().records().count());
 }

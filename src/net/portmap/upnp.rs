@@ -42,7 +42,7 @@ const SERVICES: [&str; 3] = [
 const MAX_SERVICES: usize = 4;
 
 /// What the router shows to whoever looks after it. It says no more than the traffic does.
-const DESCRIPTION: &str = "entrenous";
+const DESCRIPTION: &str = "libp2p";
 
 /// The port is another one's already.
 const CONFLICT: u16 = 718;

@@ -432,8 +432,18 @@ fn a_flood_of_genuine_probes_is_answered_a_few_times() {
     while host.punch.poll_transmit().is_some() {
         answers += 1;
     }
-    assert_eq!(answers, MAX_PATHS * MAX_ANSWERS as usize);
+    assert_eq!(answers, MAX_PATHS * MAX_PROBE_ANSWERS as usize);
     assert_eq!(host.punch.answered.len(), MAX_PATHS);
+    // Nor are more selects answered than somebody honest sends.
+    let from = *host.punch.answered.keys().next().unwrap();
+    for _ in 0..5000 {
+        host.punch.handle_probe(now, 0, from.1, &keys.seal(Kind::Select, [0; 4]));
+    }
+    let mut answers = 0;
+    while host.punch.poll_transmit().is_some() {
+        answers += 1;
+    }
+    assert_eq!(answers, MAX_ANSWERS - MAX_PROBE_ANSWERS);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{RECORD_LEN, Unusable};
 use crate::{
     conversation::cbor::{Invalid, Reader, Writer},
     net::address::is_local,
-    net::address::is_sendable,
+    net::address::{is_private, is_sendable},
     node::api::UnixMillis,
 };
 
@@ -137,7 +137,10 @@ impl Record {
                     3 => record.seen = r.uint()?,
                     4 => record.peer = r.bytes_of()?,
                     5 => record.external = addresses(r)?,
-                    6 => record.local = addresses(r)?,
+                    6 => {
+                        record.local = addresses(r)?;
+                        record.local.retain(|local| is_private(local.ip()));
+                    }
                     7 => record.tcp = addresses(r)?,
                     8 => mapping = r.uint()?,
                     9 => step = r.uint()?,

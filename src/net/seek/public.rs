@@ -1,7 +1,12 @@
 //! The public DHT: who stands closest to a name is looked up once, and asked directly from then
 //! on. A look-up means a connection with a dozen strangers or more; a question is a packet.
 
-use std::{num::NonZeroUsize, time::Instant};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    num::NonZeroUsize,
+    time::{Duration, Instant},
+};
 
 use libp2p::{
     PeerId,
@@ -9,9 +14,13 @@ use libp2p::{
     request_response::{Event, Message},
 };
 
-use super::{SeekId, queries::Query, sought::Seek};
+use super::{
+    SeekId,
+    queries::{LOOK_UP_AGAIN, Query},
+    sought::Seek,
+};
 use crate::net::{
-    Net, ask,
+    Net, address, ask,
     dht::Dht,
     rendezvous::{Place, Side},
 };
@@ -33,6 +42,13 @@ const MANY_NODES: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 const SOME_NODES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const FEW_SOUGHT: usize = 4;
 
+/// Of the nodes of a name, so many may be at one IP address: who makes up nodes close to it has
+/// addresses for few of them.
+const MAX_AT_ONE_ADDRESS: usize = 2;
+
+/// Nodes that a look-up has led to which was not finished are used for so long.
+const UNFINISHED: Duration = Duration::from_secs(120);
+
 /// The nodes closest to a name.
 #[derive(Default)]
 pub struct Name {
@@ -40,9 +56,15 @@ pub struct Name {
     /// Who is asked next.
     next: usize,
     is_looked_up: bool,
+    /// Until when they are good enough; none: for as long as the name is in use.
+    until: Option<Instant>,
 }
 
 impl Name {
+    fn is_usable(&self, now: Instant) -> bool {
+        !self.nodes.is_empty() && self.until.is_none_or(|until| now < until)
+    }
+
     /// Who is to be asked now.
     fn turn(&mut self, count: usize) -> Vec<PeerId> {
         let count = count.min(self.nodes.len());
@@ -56,7 +78,7 @@ impl Net {
     /// The nodes that keep what is written under a name; none: they are being looked up.
     pub(super) fn keepers(&mut self, id: SeekId, side: Side, epoch: u64) -> Vec<PeerId> {
         match self.seeks.all.get(&id).and_then(|seek| seek.names.get(&(side, epoch))) {
-            Some(name) if !name.nodes.is_empty() => name.nodes.clone(),
+            Some(name) if name.is_usable(Instant::now()) => name.nodes.clone(),
             Some(Name { is_looked_up: true, .. }) => Vec::new(),
             _ => {
                 self.look_up(id, side, epoch);
@@ -88,20 +110,22 @@ impl Net {
         id: SeekId,
         name: (Side, u64),
         found: Vec<PeerInfo>,
-        now: Instant,
+        complete: bool,
     ) {
+        let now = Instant::now();
+        let found = spread(found);
         let nodes: Vec<PeerId> = found.iter().map(|node| node.peer_id).collect();
-        tracing::debug!(count = nodes.len(), "nodes of a name");
+        tracing::debug!(count = nodes.len(), complete, "nodes of a name");
         if let Some(kad) = self.dht_mut(Dht::Public) {
             kad.remember(found);
         }
-        let pauses = self.seeks.read_pauses(Dht::Public, now);
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         if nodes.is_empty() {
             seek.names.remove(&name);
-            seek.has_read(Dht::Public, now, pauses);
+            seek.carrier(Dht::Public).is_due(now + LOOK_UP_AGAIN);
         } else {
-            seek.names.insert(name, Name { nodes, ..Name::default() });
+            let until = (!complete).then_some(now + UNFINISHED);
+            seek.names.insert(name, Name { nodes, until, ..Name::default() });
             seek.carrier(Dht::Public).is_due(now);
         }
     }
@@ -155,6 +179,17 @@ impl Net {
     }
 }
 
+/// Those of them that are at different addresses, the closest first.
+fn spread(nodes: Vec<PeerInfo>) -> Vec<PeerInfo> {
+    let mut at: HashMap<Option<IpAddr>, usize> = HashMap::new();
+    let mut few = |node: &PeerInfo| {
+        let count = at.entry(node.addrs.iter().find_map(address::network)).or_default();
+        *count += 1;
+        *count <= MAX_AT_ONE_ADDRESS
+    };
+    nodes.into_iter().filter(|node| few(node)).collect()
+}
+
 impl Seek {
     /// A node does not answer; when none is left they are looked up anew.
     fn lost_node(&mut self, epoch: u64, node: PeerId) {
@@ -173,6 +208,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn many_nodes_at_one_address_are_two() {
+        let info = |last: u8| PeerInfo {
+            peer_id: PeerId::random(),
+            addrs: vec![format!("/ip4/203.0.113.{last}/udp/4001/quic-v1").parse().unwrap()],
+        };
+        let nodes: Vec<_> = [1, 1, 1, 2, 1, 3].map(info).into();
+        let peers = |nodes: &[PeerInfo]| nodes.iter().map(|n| n.peer_id).collect::<Vec<_>>();
+        let all = peers(&nodes);
+        assert_eq!(peers(&spread(nodes)), [all[0], all[1], all[3], all[5]]);
+    }
+
+    #[test]
     fn all_nodes_of_a_name_have_their_turn() {
         let nodes: Vec<_> = (0..7).map(|_| PeerId::random()).collect();
         let mut name = Name { nodes: nodes.clone(), ..Name::default() };
@@ -182,6 +229,9 @@ mod tests {
             assert_eq!(asked.iter().filter(|asked| *asked == node).count(), 3);
         }
         assert_eq!(Name::default().turn(3), []);
+        let now = Instant::now();
+        let unfinished = Name { until: Some(now), nodes: nodes.clone(), ..Name::default() };
+        assert!(name.is_usable(now) && !unfinished.is_usable(now));
         let mut two = Name { nodes: nodes[..2].to_vec(), ..Name::default() };
         assert_eq!(two.turn(3), nodes[..2]);
     }

@@ -8,7 +8,7 @@ use std::{
 use libp2p::{
     PeerId,
     kad::{
-        GetClosestPeersError, GetRecordOk, PeerInfo, QueryId, QueryResult, Quorum,
+        GetClosestPeersError, GetRecordOk, PeerInfo, PutRecordError, QueryId, QueryResult, Quorum,
         Record as DhtRecord,
     },
 };
@@ -33,15 +33,20 @@ const ENOUGH: u32 = 3;
 /// How long to wait for a look-up, or for its turn, before it is begun again.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
 
+/// After a look-up that led to nobody, or to too few who keep a record.
+pub const LOOK_UP_AGAIN: Duration = Duration::from_secs(30);
+
 /// After a record could be left nowhere.
 const WRITE_RETRY: Duration = Duration::from_secs(3);
 
 /// What a query is for.
 pub enum Query {
     /// Whom to give a record to.
-    Closest { seek: SeekId, key: Vec<u8>, value: Vec<u8>, at_hand: HashSet<PeerId> },
+    Closest { key: Vec<u8>, value: Vec<u8>, at_hand: HashSet<PeerId> },
     /// Giving it to them.
     Write { seek: SeekId },
+    /// Giving it to more than those who must have it.
+    WriteMore,
     /// In the public DHT: who stands closest to a name.
     Nodes { seek: SeekId, side: Side, epoch: u64 },
     /// Looking for the other's.
@@ -81,7 +86,7 @@ impl Net {
             let closest = kad.get_closest_peers(key.clone());
             let queries = &mut self.seeks.queries;
             queries.insert((dht, put), Query::Write { seek: id });
-            queries.insert((dht, closest), Query::Closest { seek: id, key, value, at_hand });
+            queries.insert((dht, closest), Query::Closest { key, value, at_hand });
         } else {
             let put = kad.put_record_to(in_dht, keepers.into_iter(), Quorum::All);
             self.seeks.queries.insert((dht, put), Query::Write { seek: id });
@@ -145,7 +150,7 @@ impl Net {
             return;
         }
         match self.seeks.queries.remove(&(dht, id)) {
-            None => {}
+            None | Some(Query::WriteMore) => {}
             Some(Query::Read { seek, .. }) => {
                 let pauses = self.seeks.read_pauses(dht, now);
                 if let Some(seek) = self.seeks.all.get_mut(&seek) {
@@ -153,9 +158,10 @@ impl Net {
                 }
             }
             Some(Query::Nodes { seek, side, epoch }) => {
-                self.handle_nodes(seek, (side, epoch), closest(result), now);
+                let complete = matches!(result, QueryResult::GetClosestPeers(Ok(_)));
+                self.handle_nodes(seek, (side, epoch), closest(result), complete);
             }
-            Some(Query::Closest { seek, key, value, at_hand }) => {
+            Some(Query::Closest { key, value, at_hand }) => {
                 let peers = closest(result).into_iter().map(|peer| peer.peer_id);
                 let others: Vec<_> = peers.filter(|peer| !at_hand.contains(peer)).collect();
                 if let Some(kad) = self.dht_mut(dht)
@@ -163,25 +169,27 @@ impl Net {
                 {
                     let record = dht_record(key, value);
                     let query = kad.put_record_to(record, others.into_iter(), Quorum::All);
-                    self.seeks.queries.insert((dht, query), Query::Write { seek });
+                    self.seeks.queries.insert((dht, query), Query::WriteMore);
                 }
             }
             Some(Query::Write { seek }) => {
-                let nobody = match result {
-                    QueryResult::PutRecord(Err(error)) => match error {
-                        libp2p::kad::PutRecordError::QuorumFailed { success, .. }
-                        | libp2p::kad::PutRecordError::Timeout { success, .. } => {
-                            success.is_empty()
-                        }
-                    },
+                let few = match result {
+                    QueryResult::PutRecord(Err(
+                        PutRecordError::QuorumFailed { success, .. }
+                        | PutRecordError::Timeout { success, .. },
+                    )) => success.len() < dht.enough_keepers(),
                     _ => false,
                 };
-                if let Some(seek) = self.seeks.all.get_mut(&seek)
-                    && nobody
-                {
-                    let own = seek.side;
-                    seek.names.retain(|(side, _), _| *side != own);
-                    seek.carrier(dht).write_anew(now + WRITE_RETRY);
+                if let Some(seek) = self.seeks.all.get_mut(&seek).filter(|_| few) {
+                    let pause = match dht {
+                        Dht::Own => WRITE_RETRY,
+                        Dht::Public => {
+                            let own = seek.side;
+                            seek.names.retain(|(side, _), _| *side != own);
+                            LOOK_UP_AGAIN
+                        }
+                    };
+                    seek.carrier(dht).write_anew(now + pause);
                 }
             }
         }
