@@ -55,6 +55,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Ticks between two probes to a known address.
 const DIRECT_TICKS: u64 = 5;
 
+/// So long the other may begin later to send to ports that can be guessed.
+const OPENERS_FIRST_TICKS: u64 = 150;
+
 /// Probes a tick over ports that are guessed: 400 a second, each of 25 bytes.
 const SPRAY_PER_TICK: usize = 4;
 
@@ -473,7 +476,12 @@ impl Punch {
     /// mapping is forgotten. Openers only: the other's probes come in by them.
     fn tick_many_sockets(&mut self, to: SocketAddr) {
         if self.ticks % 50 == 1 {
-            self.send(0, to, None, Kind::Probe);
+            // Where ports are counted theirs soon comes to this one. If this came first their
+            // router may take the port, and from then on send everything from another one.
+            let counts =
+                matches!(self.own.mapping, Mapping::Dependent { step } if is_counting(step));
+            let early = counts && self.ticks < OPENERS_FIRST_TICKS;
+            self.send(0, to, early.then_some(OPENER_TTL), Kind::Probe);
         }
         if self.sockets < SOCKETS {
             let before = self.sockets;

@@ -462,8 +462,10 @@ impl Net {
             self.seeks.all.get_mut(&id).and_then(|seek| seek.punch.poll_transmit())
         {
             if !self.seeks.may_send(now) {
+                tracing::trace!("a probe too many");
                 continue;
             }
+            tracing::trace!(socket = transmit.socket, to = %transmit.to, ttl = ?transmit.ttl, "probe");
             let Some(seek) = self.seeks.all.get(&id) else { return };
             let sent = match transmit.socket.checked_sub(1) {
                 None => send_from_listening(&self.sockets, &transmit),
