@@ -265,6 +265,14 @@ impl Net {
         self.swarm.close_connection(id);
     }
 
+    /// The other side has ended a link; it is closed here too.
+    pub fn left(&mut self, id: LinkId) {
+        if self.ended(id, true) {
+            self.closing.insert(id);
+        }
+        self.swarm.close_connection(id);
+    }
+
     /// A connection is over, perhaps as they have closed it. Returns whether a link stood there.
     fn ended(&mut self, id: LinkId, by_them: bool) -> bool {
         let Some(Standing { peer, targets, opened, who, .. }) = self.standing.remove(&id) else {
@@ -428,9 +436,8 @@ impl Net {
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 tracing::debug!(?connection_id, ?cause, "closed");
                 self.node_is_gone(connection_id);
-                let by_them = cause.is_some_and(|cause| quic::was_closed(&cause));
                 let opened =
-                    self.ended(connection_id, by_them) || self.closing.remove(&connection_id);
+                    self.ended(connection_id, false) || self.closing.remove(&connection_id);
                 opened.then_some(Event::Closed(connection_id))
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {

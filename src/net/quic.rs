@@ -33,7 +33,6 @@ use libp2p::{
     },
     identity::Keypair,
     multiaddr::Protocol,
-    swarm::ConnectionError,
 };
 use quinn::{
     ClientConfig, EndpointConfig, Runtime, ServerConfig, TokioRuntime, TransportConfig,
@@ -476,13 +475,6 @@ fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
     }
     socket.bind(&local.into())?;
     Ok(socket.into())
-}
-
-/// Whether the other side has closed the connection, and by QUIC.
-pub fn was_closed(error: &ConnectionError) -> bool {
-    let ConnectionError::IO(error) = error else { return false };
-    let error = error.get_ref().and_then(|error| error.downcast_ref());
-    matches!(error, Some(quinn::ConnectionError::ApplicationClosed(_)))
 }
 
 /// The socket address of `/ip4/…/udp/…/quic-v1`, with or without `/p2p/…`.

@@ -74,6 +74,8 @@ pub enum Event {
 pub enum End {
     /// The hail has found nobody.
     NoMatch,
+    /// It stood, and the other side has ended it in order.
+    Left,
     /// It stood, or it broke before it was known with whom it was.
     Over,
 }
@@ -100,7 +102,11 @@ pub fn spawn(
             }
         };
         let no_match = !link.established && refused && began.elapsed() < HAIL;
-        let end = if no_match { End::NoMatch } else { End::Over };
+        let end = match result {
+            _ if no_match => End::NoMatch,
+            Ok(()) if link.established => End::Left,
+            _ => End::Over,
+        };
         // If the node is gone there is nobody to tell.
         let _ = link.events.send((id, Event::Closed(end))).await;
     });

@@ -371,13 +371,20 @@ impl Node {
     /// A link is over.
     pub(super) fn close_link(&mut self, id: LinkId) {
         self.net.close(id);
+        self.link_is_gone(id, false);
+    }
+
+    /// A link is no more, perhaps as the other's program has ended.
+    fn link_is_gone(&mut self, id: LinkId, left: bool) {
         let Some(link) = self.links.remove(&id) else { return };
         let Stage::Standing(standing) = link.stage else { return };
         let who = standing.who;
         if let Some(person) = self.people.get_mut(&who)
             && person.link == Some(id)
         {
-            for target in &person.targets {
+            // Where a program has ended, nobody comes back under its PeerId.
+            let ended = |target: &&Target| left && matches!(target, Target::Peer(_));
+            for target in person.targets.iter().filter(|target| !ended(target)) {
                 self.net.resume(target);
             }
             person.link = None;
@@ -421,6 +428,10 @@ impl Node {
             link::Event::Closed(link::End::NoMatch) => {
                 self.links.remove(&id);
                 self.net.stranger(id);
+            }
+            link::Event::Closed(link::End::Left) => {
+                self.net.left(id);
+                self.link_is_gone(id, true);
             }
             link::Event::Closed(link::End::Over) => self.close_link(id),
             link::Event::Room => self.pump(id),
