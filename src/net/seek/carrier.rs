@@ -35,7 +35,7 @@ pub struct Pace {
 const OWN: Pace = Pace {
     fast_each: Duration::from_millis(50),
     fast: Duration::from_millis(400),
-    slow_each: Duration::from_secs(3),
+    slow_each: Duration::from_secs(4),
     slow: Duration::from_secs(30),
     slowest: Duration::from_secs(300),
     write_fast: Duration::from_millis(150),
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn many_cost_no_more_looks_than_some() {
         let millis = Duration::from_millis;
-        for (count, fast, slow) in [(1, 400, 30_000), (20, 1000, 60_000), (1000, 30_000, 300_000)] {
+        for (count, fast, slow) in [(1, 400, 30_000), (20, 1000, 80_000), (1000, 30_000, 300_000)] {
             assert_eq!(OWN.pauses(count, count), (millis(fast), millis(slow)));
         }
         assert_eq!(PUBLIC.pauses(1000, 1000), (millis(60_000), millis(1_800_000)));
