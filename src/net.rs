@@ -305,7 +305,7 @@ impl Net {
         self.standing.values().any(|standing| standing.peer == *peer)
     }
 
-    /// There is no need to dial this target for now.
+    /// This target need not be dialed before [`Self::resume`].
     pub fn rest(&mut self, target: &Target) {
         self.dialer.rest(target);
     }

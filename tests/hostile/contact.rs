@@ -290,10 +290,15 @@ async fn harmful_text_from_the_wire_is_made_harmless() {
     }
     talk.end().await;
     // Names as well.
+    let named = || victim.process.call("contacts", json!({})).to_string();
+    let (before, deadline) = (named(), Instant::now() + Duration::from_secs(10));
     let mut talk = mallory.talk().await;
-    talk.hello("M\u{1b}[2Jall\u{202e}ory\n").await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let contacts = victim.process.call("contacts", json!({})).to_string();
+    talk.hello("Nasty\u{1b}[2J n\u{202e}ame\n").await;
+    while named() == before || !named().contains("Nasty") {
+        assert!(Instant::now() < deadline, "the new name never came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let contacts = named();
     assert!(!contacts.contains("u001b") && !contacts.contains('\u{202e}'), "{contacts}");
     victim.is_unharmed(64 * MIB);
 }

@@ -168,16 +168,11 @@ impl World {
     fn record_of(&self, index: usize) -> Record {
         let host = &self.hosts[index];
         Record {
-            time: 0,
             run: host.run,
             seen: host.seen,
-            peer: [0; 32],
             external: host.external.clone(),
-            local: Vec::new(),
-            tcp: Vec::new(),
             mapping: host.mapping,
-            mapped: None,
-            mapped_tcp: None,
+            ..Record::default()
         }
     }
 

@@ -36,7 +36,7 @@ pub enum Mapping {
 }
 
 /// See the module's documentation. Sent sealed, so it says nothing to anybody else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
     /// When it was written: of two, the later counts.
     pub time: UnixMillis,
@@ -116,18 +116,7 @@ impl Record {
         let (length, rest) = bytes.split_first_chunk().ok_or(Unusable)?;
         let map = rest.get(..usize::from(u16::from_be_bytes(*length))).ok_or(Unusable)?;
         let mut reader = Reader::new(map);
-        let mut record = Self {
-            time: 0,
-            run: 0,
-            seen: 0,
-            peer: [0; 32],
-            external: Vec::new(),
-            local: Vec::new(),
-            tcp: Vec::new(),
-            mapping: Mapping::Unknown,
-            mapped: None,
-            mapped_tcp: None,
-        };
+        let mut record = Self::default();
         let (mut mapping, mut step) = (0, 0x8000);
         reader
             .map(|key, r| {

@@ -176,18 +176,7 @@ mod tests {
     use crate::net::rendezvous::Mapping;
 
     fn record() -> Record {
-        Record {
-            time: 0,
-            run: 7,
-            seen: 0,
-            peer: [0; 32],
-            external: Vec::new(),
-            local: Vec::new(),
-            tcp: Vec::new(),
-            mapping: Mapping::Unknown,
-            mapped: None,
-            mapped_tcp: None,
-        }
+        Record { run: 7, ..Record::default() }
     }
 
     #[test]

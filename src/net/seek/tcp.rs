@@ -120,18 +120,8 @@ mod tests {
     use super::*;
 
     fn record(tcp: &[&str], mapping: Mapping) -> Record {
-        Record {
-            time: 0,
-            run: 1,
-            seen: 0,
-            peer: [0; 32],
-            external: Vec::new(),
-            local: Vec::new(),
-            tcp: tcp.iter().map(|a| a.parse().unwrap()).collect(),
-            mapping,
-            mapped: None,
-            mapped_tcp: None,
-        }
+        let tcp = tcp.iter().map(|a| a.parse().unwrap()).collect();
+        Record { run: 1, tcp, mapping, ..Record::default() }
     }
 
     #[test]
