@@ -1,8 +1,8 @@
 //! A network of its own: hosts are network namespaces on one bridge, no packet leaves them.
 //!
 //! The test program runs itself again inside fresh mount, process and network namespaces, with its
-//! own `/run`. When it ends, however it ends, the kernel takes everything in there away: processes,
-//! interfaces, captures. So there is nothing to sweep up after a crash.
+//! own `/run` and `/dev/shm`. When it ends, however it ends, the kernel takes everything in there
+//! away: processes, interfaces, captures. So there is nothing to sweep up after a crash.
 
 use std::{
     os::unix::process::CommandExt,
@@ -41,8 +41,9 @@ pub fn enter() -> Result<(), String> {
     if user.trim() != "0" {
         flags.extend(["--user", "--map-root-user"]);
     }
+    // faketime names its shared memory by process id, which is the same in here again and again.
     let setup = "mount -t proc proc /proc && mount -t tmpfs tmpfs /run && mkdir /run/netns \
-                 && ip link set lo up";
+                 && mount -t tmpfs tmpfs /dev/shm && ip link set lo up";
     let probe = format!("{setup} && ip netns add probe && ip netns exec probe nft list ruleset");
     output(Command::new("unshare").args(&flags).args(["sh", "-c", &probe])).map_err(|e| {
         format!("network namespaces cannot be made (root, or user namespaces, are needed): {e}")
