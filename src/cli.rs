@@ -141,7 +141,16 @@ impl Profile {
             public_dht: !options.no_public_dht && config.public_dht,
         };
         let passphrase = options.passphrase_fd.map(read_passphrase).transpose()?;
-        Ok(Self { node: node::Config { directory, network, passphrase }, screen: config.screen })
+        let files = node::files::Config {
+            downloads: match config.files.downloads {
+                Some(downloads) if downloads.is_absolute() => downloads,
+                Some(_) => bail!("files.downloads in config.toml begins at the root"),
+                None => options.downloads(&directory),
+            },
+            auto_accept: config.files.auto_accept,
+        };
+        let node = node::Config { directory, network, files, passphrase };
+        Ok(Self { node, screen: config.screen })
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`text`] *pure* | sanitising of everything remote, once, where it enters; limits of text |
 //! | [`identity`] | keys, certificates, invites, pair secrets, safety numbers |
 //! | [`noise`] *pure* | the Noise Protocol Framework, revision 34 |
+//! | [`blob`] *pure* | files: verified groups, what to ask of whom |
 //! | [`session`] *pure* | hail, handshake, post-quantum mix, frames |
 //! | [`conversation`] *pure* | entries, feeds, causal order, and the fold to what a person sees |
 //! | [`sync`] *pure* | what one member has that another lacks; the messages of a session |
@@ -56,6 +57,7 @@
 //! (its key is thrown away at each end), forward secrecy by ratchet on stored state (sessions live
 //! only as long as their link and rekey after each frame), and `unsafe`.
 
+pub mod blob;
 pub mod cli;
 pub mod conversation;
 pub mod identity;

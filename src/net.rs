@@ -86,6 +86,10 @@ pub enum Event {
     Opened(Box<Link>),
     /// A link that was opened is over.
     Closed(LinkId),
+    /// A stream for files was opened by the other side of a link with somebody known.
+    Asked(LinkId, Stream),
+    /// One that was to be opened by [`Net::open_files`] is, or it failed.
+    Asking(LinkId, Option<Stream>),
     /// The addresses listened on, or mapped by the router, are other ones.
     ListenChanged,
     /// A dial began or failed, so that somebody may be in reach or no longer.
@@ -224,6 +228,7 @@ impl Net {
         self.swarm.behaviour_mut().links.known(id);
         let Some(standing) = self.standing.get_mut(&id) else { return };
         standing.who = Who::Known;
+        self.swarm.behaviour_mut().links.take_files(id, standing.peer);
         let target = Target::Peer(standing.peer);
         // QUIC dials from the port it listens on, so where it came from it can be dialed; of a
         // TCP address that is true only if this side dialed it.
@@ -326,6 +331,14 @@ impl Net {
         }
     }
 
+    /// A stream for files is to be opened on this link. Answered by [`Event::Asking`] unless the
+    /// link ends before.
+    pub fn open_files(&mut self, id: LinkId) {
+        if let Some(standing) = self.standing.get(&id) {
+            self.swarm.behaviour_mut().links.open_files(id, standing.peer);
+        }
+    }
+
     /// Who one knows changed: ask strangers again.
     pub fn reconsider(&mut self) {
         self.dialer.reconsider(Instant::now());
@@ -389,7 +402,11 @@ impl Net {
 
     fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) -> Option<Event> {
         match event {
-            SwarmEvent::Behaviour(BehaviourEvent::Links(opened)) => self.opened(opened),
+            SwarmEvent::Behaviour(BehaviourEvent::Links(event)) => match event {
+                links::Event::Opened(opened) => self.opened(opened),
+                links::Event::Asked(id, stream) => Some(Event::Asked(id, stream)),
+                links::Event::Asking(id, stream) => Some(Event::Asking(id, stream)),
+            },
             SwarmEvent::Behaviour(BehaviourEvent::Mdns4(event) | BehaviourEvent::Mdns6(event)) => {
                 self.handle_mdns(event);
                 None

@@ -14,6 +14,7 @@
 
 pub mod api;
 mod commands;
+pub mod files;
 mod link;
 mod open;
 mod pairing;
@@ -36,6 +37,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// The network.
     pub network: net::Config,
+    /// Files.
+    pub files: files::Config,
     /// Opens the profile, or protects a new one, without the front end being asked.
     pub passphrase: Option<Passphrase>,
 }

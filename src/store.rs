@@ -10,7 +10,7 @@
 //! | `actor` | the thread that owns the connection, and group commit |
 //! | `core` | what that thread keeps in memory |
 //! | `log` | [`crate::conversation::Log`] over SQL |
-//! | `contacts`, `invites`, `conversations`, `history`, `search` | what is asked |
+//! | `contacts`, `invites`, `conversations`, `history`, `search`, `files` | what is asked |
 //! | `check` | the integrity check after an unclean end, in the background |
 //!
 //! # The thread
@@ -34,6 +34,7 @@ mod conversations;
 mod core;
 mod directory;
 mod error;
+mod files;
 mod history;
 mod invites;
 mod key;
@@ -51,6 +52,7 @@ pub use self::{
     contacts::{MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_CONTACTS},
     directory::{Directory, lock},
     error::{Result, StoreError},
+    files::{KeptFile, Place},
     invites::{MAX_INVITES, MAX_OPEN_INVITES},
     nodes::MAX_DHT_NODES,
     open::{create, open},
@@ -61,7 +63,7 @@ pub use self::{
     },
 };
 use crate::{
-    conversation::{Body, Budget, ConversationId, EntryId, WireEntry},
+    conversation::{Body, Budget, ConversationId, EntryId, File, WireEntry},
     identity::{Certificate, Identity, Invite},
     node::api::{self, EntryView, Hit, UnixMillis},
     sync::{Batch, Holding, View},
@@ -448,6 +450,52 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Hit>> {
         self.call(move |core| core.search(&query, conversation, limit)).await
+    }
+}
+
+/// Files.
+impl Store {
+    /// Writes an own entry that offers a file whose content lies at this path.
+    ///
+    /// # Errors
+    /// As [`Store::write`]; [`StoreError::InvalidInput`] also for a path that is not UTF-8.
+    pub async fn write_file(
+        &self,
+        conversation: ConversationId,
+        file: File,
+        path: String,
+        now: UnixMillis,
+    ) -> Result<WrittenEntry> {
+        self.call(move |core| core.write_file(&conversation, file, &path, now)).await
+    }
+
+    /// The file that an entry offers, and how far it is here.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`], [`StoreError::UnknownEntry`], [`StoreError::NoFile`].
+    pub async fn file(&self, conversation: ConversationId, entry: EntryId) -> Result<KeptFile> {
+        self.call(move |core| core.file(&conversation, &entry)).await
+    }
+
+    /// Keeps how far a file is here.
+    ///
+    /// # Errors
+    /// As [`Store::file`]; [`StoreError::InvalidInput`] for a path that is not UTF-8.
+    pub async fn set_place(
+        &self,
+        conversation: ConversationId,
+        entry: EntryId,
+        place: Place,
+    ) -> Result<()> {
+        self.call(move |core| core.set_place(&conversation, &entry, &place)).await
+    }
+
+    /// The files that were being fetched when the program ended.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn fetching(&self) -> Result<Vec<KeptFile>> {
+        self.call(Core::fetching).await
     }
 }
 

@@ -12,10 +12,12 @@
 //! networking task may hold it, while [`Known`], [`missing`] and [`locate`] run where the log is.
 
 pub mod exchange;
+pub mod file_request;
 pub mod known;
 pub mod message;
 
 pub use exchange::Exchange;
+pub use file_request::{FileRefusal, FileRequest};
 pub use known::{Batch, Known, View, holding, locate, missing};
 pub use message::{Holding, Leaf, MAX_MESSAGE_BYTES, Message, RefusedReason};
 

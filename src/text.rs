@@ -22,10 +22,12 @@
 //! Every function is linear in its input, never returns more bytes than it was given, and changes
 //! nothing when applied again.
 
+mod file_name;
 mod scan;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+pub use file_name::{MAX_FILE_NAME_BYTES, file_name};
 pub use scan::{MAX_JOINS, MAX_MARKS};
 
 /// The longest text of one message, in bytes of UTF-8. Said to the user before sending; a longer

@@ -1,12 +1,15 @@
 //! `config.toml` in the profile's directory: what one would otherwise say at each start.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use color_eyre::eyre::{self, Context, bail};
 use libp2p::Multiaddr;
 use serde::Deserialize;
 
-use crate::tui;
+use crate::{node::files, tui};
 
 /// The largest file read; a configuration is a page of text.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -25,8 +28,26 @@ pub struct Config {
     pub mdns: bool,
     /// `false` as `--no-public-dht`.
     pub public_dht: bool,
+    /// Where files go, and which come unasked.
+    pub files: Files,
     /// How the screen looks and which keys it has.
     pub screen: tui::Config,
+}
+
+/// What is done with files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Files {
+    /// Where they go; the system's directory for downloads unless given.
+    pub downloads: Option<PathBuf>,
+    /// Those of so many bytes and less come unasked, if a verified contact offers them; 0: none.
+    pub auto_accept: u64,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { downloads: None, auto_accept: files::AUTO_ACCEPT }
+    }
 }
 
 impl Default for Config {
@@ -37,6 +58,7 @@ impl Default for Config {
             bootstrap: Vec::new(),
             mdns: true,
             public_dht: true,
+            files: Files::default(),
             screen: tui::Config::default(),
         }
     }

@@ -40,6 +40,10 @@ pub async fn run() -> eyre::Result<()> {
             serve_dht: false,
             public_dht: false,
         },
+        files: node::files::Config {
+            downloads: directory.path().join("downloads"),
+            auto_accept: node::files::AUTO_ACCEPT,
+        },
         passphrase: None,
     };
     let paired = pair(node::start(config.clone()), &companion.invite);

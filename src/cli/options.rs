@@ -1,6 +1,6 @@
 //! What may be said on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use color_eyre::eyre::{self, bail};
@@ -132,6 +132,14 @@ impl Options {
             },
         };
         Ok(base.join(name))
+    }
+
+    /// Where files go. Whoever says where profiles are kept finds everything there.
+    pub fn downloads(&self, directory: &Path) -> PathBuf {
+        let users = directories::UserDirs::new().filter(|_| self.data_dir.is_none());
+        let downloads = users.and_then(|users| users.download_dir().map(Path::to_owned));
+        let downloads = downloads.unwrap_or_else(|| directory.join("downloads"));
+        std::path::absolute(&downloads).unwrap_or(downloads)
     }
 
     /// What the network may be used for.

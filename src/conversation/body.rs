@@ -1,7 +1,7 @@
 //! What an entry says: its kind, and the content that can be pruned.
 
 use super::{
-    EntryId, Malformed,
+    EntryId, File, Malformed,
     cbor::{Reader, Writer},
 };
 use crate::{
@@ -34,6 +34,8 @@ pub enum Kind {
     Reaction,
     /// 6: the author has read everything up to its target.
     ReadMark,
+    /// 7: a file.
+    File,
     /// Something that a newer version understands.
     Unknown(u32),
 }
@@ -48,6 +50,7 @@ impl Kind {
             Self::Delete => 4,
             Self::Reaction => 5,
             Self::ReadMark => 6,
+            Self::File => 7,
             Self::Unknown(number) => number,
         }
     }
@@ -61,13 +64,14 @@ impl Kind {
             4 => Self::Delete,
             5 => Self::Reaction,
             6 => Self::ReadMark,
+            7 => Self::File,
             number => Self::Unknown(number),
         }
     }
 
     /// Whether it means nothing without a target.
     pub fn needs_target(self) -> bool {
-        !matches!(self, Self::Text | Self::Unknown(_))
+        !matches!(self, Self::Text | Self::File | Self::Unknown(_))
     }
 
     /// Whether it changes how its target is shown.
@@ -79,13 +83,13 @@ impl Kind {
     pub fn max_body_bytes(self) -> usize {
         match self {
             Self::Delete | Self::Reaction | Self::ReadMark => MAX_SMALL_BODY_BYTES,
-            Self::Text | Self::Reply | Self::Edit | Self::Unknown(_) => MAX_BODY_BYTES,
+            Self::Text | Self::Reply | Self::Edit | Self::File | Self::Unknown(_) => MAX_BODY_BYTES,
         }
     }
 
     /// Whether it is an item of its own in the conversation that a person sees.
     pub fn is_shown(self) -> bool {
-        matches!(self, Self::Text | Self::Reply | Self::Unknown(_))
+        matches!(self, Self::Text | Self::Reply | Self::File | Self::Unknown(_))
     }
 }
 
@@ -128,6 +132,8 @@ pub enum Body {
         /// Up to which.
         target: EntryId,
     },
+    /// A file is offered.
+    File(Box<File>),
     /// Something that a newer version understands; only its bytes are kept.
     Unknown {
         /// [`Kind::number`].
@@ -145,6 +151,7 @@ impl Body {
             Self::Delete { .. } => Kind::Delete,
             Self::Reaction { .. } => Kind::Reaction,
             Self::ReadMark { .. } => Kind::ReadMark,
+            Self::File(_) => Kind::File,
             Self::Unknown { kind } => Kind::Unknown(*kind),
         }
     }
@@ -157,21 +164,26 @@ impl Body {
             | Self::Delete { target }
             | Self::Reaction { target, .. }
             | Self::ReadMark { target } => Some(target),
-            Self::Text { .. } | Self::Unknown { .. } => None,
+            Self::Text { .. } | Self::File(_) | Self::Unknown { .. } => None,
         }
     }
 
-    /// The text or the emoji.
+    /// The text, the emoji, or the name of the file.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text { text } | Self::Reply { text, .. } | Self::Edit { text, .. } => Some(text),
             Self::Reaction { emoji, .. } => Some(emoji),
+            Self::File(file) => Some(&file.name),
             Self::Delete { .. } | Self::ReadMark { .. } | Self::Unknown { .. } => None,
         }
     }
 
-    /// The bytes: the CBOR map `{1: text}`, or the empty map for kinds without a text.
+    /// The bytes: the CBOR map `{1: text}`, or the empty map for kinds without a text; of a file
+    /// see [`File`].
     pub fn encode(&self) -> Vec<u8> {
+        if let Self::File(file) = self {
+            return file.encode();
+        }
         let mut w = Writer::with_capacity(8 + self.text().map_or(0, str::len));
         if let Some(text) = self.text() {
             w.map(1).uint(TEXT).text(text);
@@ -189,6 +201,9 @@ impl Body {
     pub fn decode(kind: Kind, target: Option<EntryId>, bytes: &[u8]) -> Result<Self, Malformed> {
         if let Kind::Unknown(kind) = kind {
             return Ok(Self::Unknown { kind });
+        }
+        if kind == Kind::File {
+            return File::decode(bytes).map(|file| Self::File(Box::new(file)));
         }
         let mut text = None;
         let mut r = Reader::new(bytes);
@@ -215,7 +230,7 @@ impl Body {
                 Self::Reaction { target: target()?, emoji }
             }
             Kind::ReadMark => Self::ReadMark { target: target()? },
-            Kind::Unknown(kind) => Self::Unknown { kind },
+            Kind::File | Kind::Unknown(_) => return Err(Malformed::Encoding),
         })
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Body, ConversationId, EntryId, FeedId, Header, Kind, Log, Position, Stored};
+use super::{Body, ConversationId, EntryId, FeedId, File, Header, Kind, Log, Position, Stored};
 use crate::identity::Identity;
 
 /// An item of a conversation as a person sees it.
@@ -17,10 +17,13 @@ pub struct Item {
     pub time: u64,
     /// Where it is shown.
     pub position: Position,
-    /// Text, reply or unknown.
+    /// Text, reply, file or unknown.
     pub kind: Kind,
-    /// The current text, sanitised; none for a deleted item or an unknown kind.
+    /// The current text, or the name of the file, sanitised; none for a deleted item or an unknown
+    /// kind.
     pub text: Option<String>,
+    /// The file that is offered.
+    pub file: Option<Box<File>>,
     /// The entry that it answers.
     pub reply_to: Option<EntryId>,
     /// The author changed the text.
@@ -79,7 +82,7 @@ pub fn fold(base: &Stored, header: &Header, modifiers: &[Modifier]) -> Item {
     let author = base.placed.feed.author;
     let by_author = |kind| modifiers.iter().filter(move |m| m.author == author && m.kind == kind);
     let edit = by_author(Kind::Edit).max_by_key(|m| m.position);
-    let readable = !matches!(base.placed.kind, Kind::Unknown(_));
+    let readable = !matches!(base.placed.kind, Kind::File | Kind::Unknown(_));
     let edit = edit.filter(|_| readable);
     let deleted = base.wire.body.is_none()
         || by_author(Kind::Delete).next().is_some()
@@ -92,6 +95,7 @@ pub fn fold(base: &Stored, header: &Header, modifiers: &[Modifier]) -> Item {
         position: base.placed.position(base.id),
         kind: base.placed.kind,
         text: None,
+        file: None,
         reply_to: header.target.filter(|_| base.placed.kind == Kind::Reply),
         edited: false,
         deleted,
@@ -99,19 +103,18 @@ pub fn fold(base: &Stored, header: &Header, modifiers: &[Modifier]) -> Item {
     };
     if !deleted {
         item.edited = edit.is_some();
+        let body = base.wire.body.as_deref();
+        let body = body.and_then(|body| Body::decode(header.kind, header.target, body).ok());
         item.text = match edit {
             Some(edit) => edit.text.clone(),
-            None => own_text(base, header),
+            None => body.as_ref().and_then(Body::text).map(str::to_owned),
         };
+        if let Some(Body::File(file)) = body {
+            item.file = Some(file);
+        }
         item.reactions = reactions(modifiers);
     }
     item
-}
-
-fn own_text(base: &Stored, header: &Header) -> Option<String> {
-    let body = base.wire.body.as_deref()?;
-    let body = Body::decode(header.kind, header.target, body).ok()?;
-    body.text().map(str::to_owned)
 }
 
 fn reactions(modifiers: &[Modifier]) -> Vec<ItemReaction> {

@@ -119,7 +119,8 @@ fn clean<E>(body: Body) -> Result<Body, WriteError<E>> {
             Some(clean) if clean == emoji => Body::Reaction { target, emoji },
             _ => return Err(WriteError::NotAnEmoji),
         },
-        Body::Reaction { .. } | Body::Delete { .. } | Body::ReadMark { .. } => body,
+        // The name of a file was cleaned by whoever made the offer.
+        Body::Reaction { .. } | Body::Delete { .. } | Body::ReadMark { .. } | Body::File(_) => body,
         Body::Unknown { .. } => return Err(WriteError::UnknownKind),
     })
 }
@@ -143,7 +144,9 @@ fn check_target<L: Log>(
         Kind::Edit | Kind::Delete if placed.feed.author != feed.author => {
             Err(WriteError::NotAuthor)
         }
-        Kind::Edit if matches!(placed.kind, Kind::Unknown(_)) => Err(WriteError::WrongTarget),
+        Kind::Edit if matches!(placed.kind, Kind::File | Kind::Unknown(_)) => {
+            Err(WriteError::WrongTarget)
+        }
         _ => Ok(()),
     }
 }

@@ -1,20 +1,25 @@
 //! The libp2p behaviour that turns connections into links: one stream of [`PROTOCOL`] on each,
-//! opened by the dialer. It also keeps strangers few.
+//! opened by the dialer. With whoever is known by it, either side opens streams of [`FILES`]. It
+//! also keeps strangers few.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    convert::Infallible,
+    future::{Ready, ready},
     net::IpAddr,
     task::{Context, Poll, Waker},
 };
 
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol,
-    core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
+    core::{Endpoint, InboundUpgrade, OutboundUpgrade, UpgradeInfo, transport::PortUse},
     swarm::{
         CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionHandler,
         ConnectionHandlerEvent, ConnectionId, FromSwarm, ListenFailure, NetworkBehaviour,
         NotifyHandler, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
-        handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound},
+        handler::{
+            ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound,
+        },
     },
 };
 
@@ -23,6 +28,9 @@ use crate::node::api::Scope;
 
 /// The stream protocol of a link.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/entrenous/1");
+
+/// The stream protocol by which the content of files is asked for and sent.
+pub const FILES: StreamProtocol = StreamProtocol::new("/entrenous/files/1");
 
 /// Inbound connections that have not shown who they are. When one more comes, the oldest goes:
 /// a stranger can't keep friends out by holding connections open.
@@ -40,6 +48,17 @@ pub const MAX_CLIENTS: usize = 128;
 
 /// Of these, how many from one network: a carrier's NAT has many behind it.
 pub const MAX_CLIENTS_PER_NETWORK: usize = 32;
+
+/// What happened on a connection.
+#[derive(Debug)]
+pub enum Event {
+    /// It is a link now.
+    Opened(Opened),
+    /// A stream for files was opened by the other side.
+    Asked(ConnectionId, Stream),
+    /// One that was to be opened here is, or it failed.
+    Asking(ConnectionId, Option<Stream>),
+}
 
 /// A stream was opened on a connection: this is a link now.
 #[derive(Debug)]
@@ -67,7 +86,7 @@ pub struct Links {
     strangers: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
     /// Of a node of the DHT: those who are there for that.
     clients: VecDeque<(ConnectionId, PeerId, Option<IpAddr>)>,
-    events: VecDeque<ToSwarm<Opened, Order>>,
+    events: VecDeque<ToSwarm<Event, Order>>,
     waker: Option<Waker>,
 }
 
@@ -136,6 +155,16 @@ impl Links {
         self.order(connection, peer, Order::Keep);
     }
 
+    /// Both sides may open streams for files on this connection.
+    pub fn take_files(&mut self, connection: ConnectionId, peer: PeerId) {
+        self.order(connection, peer, Order::TakeFiles);
+    }
+
+    /// A stream for files is to be opened on this connection.
+    pub fn open_files(&mut self, connection: ConnectionId, peer: PeerId) {
+        self.order(connection, peer, Order::OpenFiles);
+    }
+
     /// A stream is to be opened on this connection, which has none any more.
     pub fn open(&mut self, connection: ConnectionId, peer: PeerId) {
         self.order(connection, peer, Order::Open);
@@ -146,7 +175,7 @@ impl Links {
         self.push(ToSwarm::NotifyHandler { peer_id, handler, event });
     }
 
-    fn push(&mut self, event: ToSwarm<Opened, Order>) {
+    fn push(&mut self, event: ToSwarm<Event, Order>) {
         self.events.push_back(event);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -187,7 +216,7 @@ struct TooManyStrangers;
 
 impl NetworkBehaviour for Links {
     type ConnectionHandler = Handler;
-    type ToSwarm = Opened;
+    type ToSwarm = Event;
 
     fn handle_pending_inbound_connection(
         &mut self,
@@ -217,7 +246,7 @@ impl NetworkBehaviour for Links {
         self.pending.remove(&connection);
         self.admit(connection, peer, remote)?;
         self.addresses.insert(connection, (remote.clone(), false));
-        Ok(Handler { open: false, kept: false, stream: None })
+        Ok(Handler::default())
     }
 
     fn handle_established_outbound_connection(
@@ -232,7 +261,8 @@ impl NetworkBehaviour for Links {
         let dialed = role == Endpoint::Dialer;
         self.addresses.insert(connection, (address.clone(), dialed));
         let open = self.expected.remove(&connection) && dialed;
-        Ok(Handler { open, kept: false, stream: None })
+        let open = open.then_some(PROTOCOL).into_iter().collect();
+        Ok(Handler { open, ..Handler::default() })
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
@@ -252,17 +282,18 @@ impl NetworkBehaviour for Links {
         &mut self,
         peer: PeerId,
         connection: ConnectionId,
-        stream: THandlerOutEvent<Self>,
+        happened: THandlerOutEvent<Self>,
     ) {
-        if let Some((address, dialed)) = self.addresses.get(&connection) {
-            self.events.push_back(ToSwarm::GenerateEvent(Opened {
-                connection,
-                peer,
-                address: address.clone(),
-                dialed: *dialed,
-                stream,
-            }));
-        }
+        let event = match happened {
+            Happened::Link(stream) => {
+                let Some((address, dialed)) = self.addresses.get(&connection) else { return };
+                let (address, dialed) = (address.clone(), *dialed);
+                Event::Opened(Opened { connection, peer, address, dialed, stream })
+            }
+            Happened::Asked(stream) => Event::Asked(connection, stream),
+            Happened::Asking(stream) => Event::Asking(connection, stream),
+        };
+        self.events.push_back(ToSwarm::GenerateEvent(event));
     }
 
     fn poll(
@@ -277,11 +308,57 @@ impl NetworkBehaviour for Links {
     }
 }
 
-/// One connection: the dialer opens streams, the listener accepts them.
+/// One connection: the dialer opens links, the listener accepts them.
+#[derive(Default)]
 pub struct Handler {
-    open: bool,
+    open: VecDeque<StreamProtocol>,
     kept: bool,
-    stream: Option<Stream>,
+    /// Whether the other side may open streams for files.
+    takes_files: bool,
+    happened: VecDeque<Happened>,
+}
+
+/// What a connection tells.
+#[derive(Debug)]
+pub enum Happened {
+    /// A stream of [`PROTOCOL`] was opened.
+    Link(Stream),
+    /// One of [`FILES`] was opened by the other side.
+    Asked(Stream),
+    /// One that was to be opened here is, or it failed.
+    Asking(Option<Stream>),
+}
+
+/// Any of these protocols, named with the stream that it was agreed on.
+pub struct AnyOf(Vec<StreamProtocol>);
+
+impl UpgradeInfo for AnyOf {
+    type Info = StreamProtocol;
+    type InfoIter = std::vec::IntoIter<StreamProtocol>;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        self.0.clone().into_iter()
+    }
+}
+
+impl<S> InboundUpgrade<S> for AnyOf {
+    type Output = (StreamProtocol, S);
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Output, Infallible>>;
+
+    fn upgrade_inbound(self, stream: S, protocol: StreamProtocol) -> Self::Future {
+        ready(Ok((protocol, stream)))
+    }
+}
+
+impl<S> OutboundUpgrade<S> for AnyOf {
+    type Output = (StreamProtocol, S);
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Output, Infallible>>;
+
+    fn upgrade_outbound(self, stream: S, protocol: StreamProtocol) -> Self::Future {
+        ready(Ok((protocol, stream)))
+    }
 }
 
 /// What a connection is told.
@@ -291,31 +368,37 @@ pub enum Order {
     Keep,
     /// To open a stream.
     Open,
+    /// To let the other side open streams for files.
+    TakeFiles,
+    /// To open one.
+    OpenFiles,
 }
 
 impl ConnectionHandler for Handler {
     type FromBehaviour = Order;
-    type ToBehaviour = Stream;
-    type InboundProtocol = ReadyUpgrade<StreamProtocol>;
-    type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type ToBehaviour = Happened;
+    type InboundProtocol = AnyOf;
+    type OutboundProtocol = AnyOf;
     type InboundOpenInfo = ();
-    type OutboundOpenInfo = ();
+    type OutboundOpenInfo = StreamProtocol;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol> {
-        SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ())
+        let files = self.takes_files.then_some(FILES);
+        SubstreamProtocol::new(AnyOf(std::iter::once(PROTOCOL).chain(files).collect()), ())
     }
 
     fn poll(
         &mut self,
         _context: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Self::ToBehaviour>> {
-        if std::mem::take(&mut self.open) {
+    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, StreamProtocol, Self::ToBehaviour>>
+    {
+        if let Some(open) = self.open.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
-                protocol: SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ()),
+                protocol: SubstreamProtocol::new(AnyOf(vec![open.clone()]), open),
             });
         }
-        match self.stream.take() {
-            Some(stream) => Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(stream)),
+        match self.happened.pop_front() {
+            Some(happened) => Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(happened)),
             None => Poll::Pending,
         }
     }
@@ -323,7 +406,9 @@ impl ConnectionHandler for Handler {
     fn on_behaviour_event(&mut self, order: Order) {
         match order {
             Order::Keep => self.kept = true,
-            Order::Open => self.open = true,
+            Order::Open => self.open.push_back(PROTOCOL),
+            Order::TakeFiles => self.takes_files = true,
+            Order::OpenFiles => self.open.push_back(FILES),
         }
     }
 
@@ -333,19 +418,35 @@ impl ConnectionHandler for Handler {
 
     fn on_connection_event(
         &mut self,
-        event: ConnectionEvent<Self::InboundProtocol, Self::OutboundProtocol>,
+        event: ConnectionEvent<Self::InboundProtocol, Self::OutboundProtocol, (), StreamProtocol>,
     ) {
-        match event {
+        let happened = match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
-                protocol: stream,
+                protocol: (protocol, stream),
                 ..
-            })
-            | ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
-                protocol: stream,
+            }) => {
+                if protocol == FILES {
+                    Happened::Asked(stream)
+                } else {
+                    Happened::Link(stream)
+                }
+            }
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: (protocol, stream),
                 ..
-            }) => self.stream = Some(stream),
-            _ => {}
-        }
+            }) => {
+                if protocol == FILES {
+                    Happened::Asking(Some(stream))
+                } else {
+                    Happened::Link(stream)
+                }
+            }
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { info, .. }) if info == FILES => {
+                Happened::Asking(None)
+            }
+            _ => return,
+        };
+        self.happened.push_back(happened);
     }
 }
 

@@ -170,6 +170,38 @@ pub enum Command {
         /// The last entry that was read.
         entry: EntryId,
     },
+    /// Offer a file or a folder. Answered by [`Answer::Offered`] once its content is hashed and
+    /// the entry is on the local disk; the content stays where it is.
+    SendFile {
+        /// Where.
+        conversation: ConversationId,
+        /// An absolute path, in UTF-8.
+        path: String,
+    },
+    /// Fetch an offered file. Answered by [`Answer::Done`] at once; what follows comes as events.
+    GetFile {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+        /// A directory, or the name that it is to have; the download directory unless given.
+        to: Option<String>,
+    },
+    /// Stop fetching a file; what has come stays, and [`Command::GetFile`] goes on with it.
+    /// Answered by [`Answer::Done`].
+    StopFile {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+    },
+    /// Stop fetching a file, and forget what has come. Answered by [`Answer::Done`].
+    CancelFile {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+    },
     /// Answered by [`Answer::Network`].
     Network,
     /// Why a contact is, or is not, connected. Answered by [`Answer::Why`].
@@ -293,6 +325,49 @@ pub enum Event {
         /// The new state.
         state: EntryState,
     },
+    /// Somebody offers a file: like [`Event::Message`], with its `file`.
+    FileOffered {
+        /// Where.
+        conversation: ConversationId,
+        /// The entry.
+        #[serde(flatten)]
+        message: EntryView,
+    },
+    /// How far a file has come; a few times a second while it is fetched.
+    FileProgress {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+        /// Bytes that are here and verified.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+        /// Over the last seconds.
+        bytes_per_second: u64,
+        /// How many it comes from now.
+        holders: u32,
+    },
+    /// A file is here, whole.
+    FileDone {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+        /// Where it lies.
+        path: String,
+    },
+    /// A file will not come, unless it is asked for again.
+    FileFailed {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+        /// What kind of failure, for programs.
+        kind: FailureKind,
+        /// A sentence for people.
+        text: String,
+    },
     /// The network's state changed.
     Network {
         /// The new state.
@@ -331,6 +406,8 @@ pub enum Answer {
     Conversations(Vec<Conversation>),
     /// To [`Command::SendText`], [`Command::Edit`], [`Command::Delete`], [`Command::React`].
     Written(Written),
+    /// To [`Command::SendFile`].
+    Offered(Offered),
     /// To [`Command::History`], oldest first.
     History(Vec<EntryView>),
     /// To [`Command::Search`], newest first.
@@ -500,6 +577,22 @@ pub struct Written {
     pub sent_at: UnixMillis,
 }
 
+/// A file was offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offered {
+    /// The new entry.
+    pub entry: EntryId,
+    /// The root of its content, in hexadecimal.
+    pub blob: String,
+    /// The bytes of its content.
+    pub size: u64,
+    /// The entry's time.
+    pub sent_at: UnixMillis,
+    /// The file, as contacts see it.
+    pub file: FileView,
+}
+
 /// An entry as a person sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -515,6 +608,9 @@ pub struct EntryView {
     /// The current text, sanitised. None for a deleted entry or another kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The file that is offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileView>,
     /// The entry this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<EntryId>,
@@ -543,8 +639,47 @@ fn is_false(flag: &bool) -> bool {
 pub enum EntryKind {
     /// A text, or a reply.
     Text,
+    /// A file or a folder.
+    File,
     /// Something that a newer version understands.
     Unsupported,
+}
+
+/// A file as a person sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileView {
+    /// Its name, which is that of a file in one directory on every system.
+    pub name: String,
+    /// The bytes of its content.
+    pub size: u64,
+    /// As its author says; empty if unknown.
+    pub media_type: String,
+    /// The root of its content, in hexadecimal.
+    pub blob: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// How far it is here.
+    pub state: FileState,
+    /// Where it lies, if it is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// How far a file is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileState {
+    /// Nothing of it.
+    Offered,
+    /// It is being fetched, or will be when somebody who has it is there.
+    Fetching,
+    /// A part of it; it is not being fetched.
+    Stopped,
+    /// All of it.
+    Here,
+    /// It was here, and has changed or vanished.
+    Gone,
 }
 
 /// One emoji and who chose it.
@@ -706,6 +841,14 @@ pub enum FailureKind {
     DiskFull,
     /// Reading or writing failed otherwise.
     Storage,
+    /// This entry offers no file, or no longer.
+    NoFile,
+    /// The file has changed or vanished where it was, here or at the other side.
+    FileGone,
+    /// A path cannot be read or written, or is none of a file or folder.
+    FileUnreadable,
+    /// The file is over a limit, or there is no room for it.
+    FileTooLarge,
     /// An address to listen on or to link to cannot be used.
     Address,
     /// A defect in the program.

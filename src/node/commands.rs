@@ -141,6 +141,16 @@ impl Node {
                 let search = async move { store.search(query, conversation, limit).await };
                 self.answer_with(number, search, Answer::Found);
             }
+            Command::SendFile { conversation, path } => self.send_file(number, conversation, path),
+            Command::GetFile { conversation, entry, to } => {
+                self.get_file(number, conversation, entry, to);
+            }
+            Command::StopFile { conversation, entry } => {
+                self.stop_file(number, conversation, entry, false);
+            }
+            Command::CancelFile { conversation, entry } => {
+                self.stop_file(number, conversation, entry, true);
+            }
             Command::Network => {
                 let network = Box::new(self.network());
                 self.answer(number, Ok(Answer::Network(network)));

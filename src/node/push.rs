@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     api::Event,
-    now,
+    files, now,
     run::Node,
     sessions::{Exchanging, Stage},
 };
@@ -166,7 +166,11 @@ impl Node {
             tracing::debug!(refused = received.refused, "entries refused");
         }
         for message in received.added {
-            self.tell(Event::Message { conversation, message });
+            if files::is_offer(&message) {
+                self.file_offered(conversation, message);
+            } else {
+                self.tell(Event::Message { conversation, message });
+            }
         }
         for message in received.changed {
             self.tell(Event::EntryChanged { conversation, message });
@@ -306,7 +310,7 @@ impl Node {
         }
     }
 
-    fn online(&self, conversation: ConversationId) -> Option<LinkId> {
+    pub(super) fn online(&self, conversation: ConversationId) -> Option<LinkId> {
         self.people.get(self.conversations.get(&conversation)?)?.link
     }
 

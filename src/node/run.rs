@@ -18,6 +18,7 @@ use super::{
     Config,
     api::{Answer, Event, Failure, FailureKind, Me, Request, Scope},
     failure,
+    files::{self, Files},
     link::{self, Counters},
     sessions::{Link, Person},
 };
@@ -70,6 +71,8 @@ pub struct Node {
     /// How many links the front end was told of.
     pub(super) shown_links: u32,
     pub(super) stopping: bool,
+    pub(super) files: Files,
+    from_files: mpsc::Receiver<files::Happened>,
     from_links: mpsc::Receiver<(LinkId, link::Event)>,
     events: mpsc::Sender<Event>,
     outbox: VecDeque<Event>,
@@ -88,6 +91,7 @@ impl Node {
         let net =
             Net::start(&config.network).map_err(|text| failure(FailureKind::Address, text))?;
         let (link_events, from_links) = mpsc::channel(LINK_EVENTS);
+        let (files, from_files) = Files::new(config.files.clone(), &config.directory);
         let local = Local::new(
             profile.identity_key.public(),
             profile.device_key.clone(),
@@ -107,6 +111,8 @@ impl Node {
             counters: Arc::default(),
             shown_links: 0,
             stopping: false,
+            files,
+            from_files,
             from_links,
             events,
             outbox: VecDeque::new(),
@@ -119,6 +125,7 @@ impl Node {
             node.add_person(contact);
         }
         node.meet().await?;
+        node.resume_files().await?;
         let me = node.me();
         node.tell(Event::Ready { me, has_passphrase: node.profile.has_passphrase });
         Ok(node)
@@ -169,6 +176,9 @@ impl Node {
                 },
                 Some((id, event)) = self.from_links.recv(), if room && !self.stopping => {
                     self.handle_link(id, event);
+                }
+                Some(happened) = self.from_files.recv(), if room && !self.stopping => {
+                    self.handle_file(happened);
                 }
                 event = self.net.next() => self.handle_net(event),
                 error = &mut damage, if !damaged => {
@@ -245,6 +255,7 @@ impl Node {
             // Only where to begin: next time it is found out again.
             let _ = self.store.set_dht_nodes(met).await;
         }
+        self.files.stop();
         let mut open = self.links.len();
         self.links.clear();
         let farewell = async {

@@ -341,6 +341,8 @@ impl Node {
         match event {
             net::Event::Opened(link) => self.open_link(*link),
             net::Event::Closed(id) => self.close_link(id),
+            net::Event::Asked(id, stream) => self.asked(id, stream),
+            net::Event::Asking(id, stream) => self.asking(id, stream),
             net::Event::ListenChanged => self.show_network(),
             net::Event::DialsChanged => self.show_absent(),
             net::Event::ListenFailed(error) => {
@@ -377,6 +379,7 @@ impl Node {
     /// A link is no more, perhaps as the other's program has ended.
     fn link_is_gone(&mut self, id: LinkId, left: bool) {
         let Some(link) = self.links.remove(&id) else { return };
+        self.forget_streams(id);
         let Stage::Standing(standing) = link.stage else { return };
         let who = standing.who;
         if let Some(person) = self.people.get_mut(&who)
@@ -518,6 +521,7 @@ impl Node {
         self.seek();
         self.show_presence(who);
         self.pump(id);
+        self.ask_for_files(id);
     }
 
     /// Something that was sent has come across; what was sent after it is waited for anew.
@@ -584,6 +588,7 @@ impl Node {
             return;
         }
         self.show_absent();
+        self.look_after_files();
         if self.shown_links != self.net.links() {
             self.show_network();
         }

@@ -88,6 +88,10 @@ fn code(kind: FailureKind) -> i32 {
         FailureKind::DiskFull => -32035,
         FailureKind::Storage => -32036,
         FailureKind::Address => -32040,
+        FailureKind::NoFile => -32050,
+        FailureKind::FileGone => -32051,
+        FailureKind::FileUnreadable => -32052,
+        FailureKind::FileTooLarge => -32053,
     }
 }
 
@@ -191,6 +195,12 @@ methods! {
         Command::Search { query, conversation, limit };
     "markRead" { conversation: ConversationId, entry: EntryId } =>
         Command::MarkRead { conversation, entry };
+    "sendFile" { conversation: ConversationId, path: String } =>
+        Command::SendFile { conversation, path };
+    "getFile" { conversation: ConversationId, entry: EntryId, to: Option<String> } =>
+        Command::GetFile { conversation, entry, to };
+    "cancelFile" { conversation: ConversationId, entry: EntryId } =>
+        Command::CancelFile { conversation, entry };
     "network" {} => Command::Network;
     "why" { contact: Identity } => Command::Why { contact };
     "shutdown" {} => Command::Shutdown;
@@ -229,6 +239,10 @@ mod tests {
             ("history", json!({ "conversation": id, "before": id, "limit": 5 })),
             ("search", json!({ "query": "q", "conversation": null })),
             ("markRead", json!({ "conversation": id, "entry": id })),
+            ("sendFile", json!({ "conversation": id, "path": "/p" })),
+            ("getFile", json!({ "conversation": id, "entry": id })),
+            ("getFile", json!({ "conversation": id, "entry": id, "to": "/d" })),
+            ("cancelFile", json!({ "conversation": id, "entry": id })),
             ("network", json!({})),
             ("why", json!({ "contact": id })),
             ("shutdown", json!({})),
@@ -236,17 +250,7 @@ mod tests {
             let line = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
             assert!(parse(&line.to_string()).is_ok(), "{method}");
         }
-        for later in [
-            "sendFile",
-            "getFile",
-            "cancelFile",
-            "createGroup",
-            "addMember",
-            "removeMember",
-            "leave",
-            "toString",
-            "",
-        ] {
+        for later in ["createGroup", "addMember", "removeMember", "leave", "toString", ""] {
             let line = json!({ "jsonrpc": "2.0", "id": 1, "method": later, "params": {} });
             assert_eq!(refusal(&line.to_string()), (json!(1), -32601), "{later}");
         }
@@ -342,6 +346,10 @@ mod tests {
             DiskFull,
             Storage,
             Address,
+            NoFile,
+            FileGone,
+            FileUnreadable,
+            FileTooLarge,
         ];
         let mut codes: Vec<_> = all.iter().map(|kind| code(*kind)).collect();
         assert!(codes.iter().all(|code| (-32099..=-32000).contains(code)));

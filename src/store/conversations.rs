@@ -102,7 +102,7 @@ impl Core {
             conversation::write(&mut log, *conversation, self.me, &self.mark_key, body, now)?;
         let (mut shown, mut changed) = (None, None);
         match added.effect {
-            Effect::Show(_) => shown = Some(log.new_view(&added)),
+            Effect::Show(_) => shown = Some(log.new_view(&added)?),
             Effect::Change(id) => changed = log.change(&id)?,
             Effect::Read { by, up_to } => {
                 log.note_read(&by, up_to)?;
@@ -166,7 +166,7 @@ impl Core {
                         received.forked |= added.forked;
                         match added.effect {
                             Effect::Show(id) => {
-                                shown.push((added.placed.position(id), log.new_view(&added)));
+                                shown.push((added.placed.position(id), log.new_view(&added)?));
                             }
                             Effect::Change(id) => changes.push(id),
                             Effect::Read { by, up_to } => {
@@ -280,7 +280,7 @@ impl SqlLog<'_> {
     }
 
     /// An item that has just been added: nothing can have changed it yet.
-    fn new_view(&self, added: &Added) -> EntryView {
+    fn new_view(&self, added: &Added) -> Result<EntryView> {
         let Added { entry, placed, .. } = added;
         let item = Item {
             id: entry.id,
@@ -289,6 +289,10 @@ impl SqlLog<'_> {
             position: placed.position(entry.id),
             kind: placed.kind,
             text: entry.body.as_ref().and_then(Body::text).map(str::to_owned),
+            file: match &entry.body {
+                Some(Body::File(file)) => Some(file.clone()),
+                _ => None,
+            },
             reply_to: entry.header.target.filter(|_| placed.kind == Kind::Reply),
             edited: false,
             deleted: entry.body.is_none(),

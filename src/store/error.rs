@@ -91,6 +91,9 @@ pub enum StoreError {
     /// No such entry.
     #[error("There is no such message in this conversation.")]
     UnknownEntry,
+    /// The entry offers no file, or was deleted.
+    #[error("There is no file in this message, or no longer.")]
+    NoFile,
     /// Somebody else's entry.
     #[error("Only whoever wrote a message can change or delete it.")]
     NotAuthor,
@@ -119,6 +122,7 @@ impl StoreError {
             Self::UnknownContact => Kind::UnknownContact,
             Self::UnknownConversation | Self::ReadOnly => Kind::UnknownConversation,
             Self::UnknownEntry => Kind::UnknownEntry,
+            Self::NoFile => Kind::NoFile,
             Self::NotAuthor => Kind::NotAuthor,
         }
     }

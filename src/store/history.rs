@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     conversation::{
-        ConversationId, EntryId, Header, Item, Kind, Modifier, Placed, Position, Stored, fold,
+        ConversationId, EntryId, File, Header, Item, Kind, Modifier, Placed, Position, Stored, fold,
     },
     identity::Identity,
-    node::api::{EntryKind, EntryView, Reaction},
+    node::api::{EntryKind, EntryView, FileState, FileView, Reaction},
 };
 
 impl Core {
@@ -89,28 +89,45 @@ impl SqlLog<'_> {
     fn view_of(&self, row: i64, base: &Stored) -> Result<Option<EntryView>> {
         let Ok(header) = Header::decode(&base.wire.header) else { return Ok(None) };
         let modifiers: Vec<_> = self.modifiers_of(row)?.iter().map(Modifier::of).collect();
-        Ok(Some(self.seen(fold(base, &header, &modifiers), &base.placed)))
+        self.seen(fold(base, &header, &modifiers), &base.placed).map(Some)
     }
 
     /// An item with its state.
-    pub(super) fn seen(&self, item: Item, placed: &Placed) -> EntryView {
+    pub(super) fn seen(&self, item: Item, placed: &Placed) -> Result<EntryView> {
         let state = self.state.state_of(&self.me, item.id, placed);
         let reaction = |r: crate::conversation::ItemReaction| Reaction { emoji: r.emoji, by: r.by };
-        EntryView {
+        let file = item.file.as_ref().map(|file| self.file_view(&item.id, file)).transpose()?;
+        Ok(EntryView {
             entry: item.id,
             author: item.feed.author,
             sent_at: item.time,
             kind: match item.kind {
                 Kind::Text | Kind::Reply => EntryKind::Text,
+                Kind::File => EntryKind::File,
                 _ => EntryKind::Unsupported,
             },
-            text: item.text,
+            text: item.text.filter(|_| item.kind != Kind::File),
+            file,
             reply_to: item.reply_to,
             edited: item.edited,
             deleted: item.deleted,
             reactions: item.reactions.into_iter().map(reaction).collect(),
             state,
-        }
+        })
+    }
+
+    fn file_view(&self, entry: &EntryId, file: &File) -> Result<FileView> {
+        let place = self.place(entry)?;
+        let here = place.state == FileState::Here;
+        Ok(FileView {
+            name: file.name.clone(),
+            size: file.size,
+            media_type: file.media_type.clone(),
+            blob: file.root.to_string(),
+            folder: file.manifest > 0,
+            state: place.state,
+            path: here.then(|| place.path.to_string_lossy().into_owned()),
+        })
     }
 
     /// How many items by others stand after the read mark.

@@ -11,8 +11,12 @@ const APPLICATION_ID: i64 = 0x656e_7472;
 
 /// What brings a database from each version to the next; the version is the number of those that
 /// were applied. One that was ever released is never changed.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// The page cache of the thread's connection, in KiB: holds what a group of commits changes and
 /// the inner pages of all indices of a million entries.

@@ -25,6 +25,7 @@ fn entry(number: u64) -> EntryView {
         sent_at: 1_794_665_109_000 + number * 1000,
         kind: EntryKind::Text,
         text: Some(format!("message {number}")),
+        file: None,
         reply_to: None,
         edited: false,
         deleted: false,

@@ -255,6 +255,7 @@ impl Model {
             sent_at,
             kind: EntryKind::Text,
             text: Some(text),
+            file: None,
             reply_to,
             edited: false,
             deleted: false,

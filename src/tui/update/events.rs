@@ -43,7 +43,9 @@ impl Model {
             Event::InviteFailed { failure, .. } => {
                 self.notify(Tone::Bad, format!("An invite did not work: {}", failure.text));
             }
-            Event::Message { conversation, message } => self.message(conversation, message),
+            Event::Message { conversation, message }
+            | Event::FileOffered { conversation, message } => self.message(conversation, message),
+            Event::FileProgress { .. } | Event::FileDone { .. } | Event::FileFailed { .. } => {}
             Event::EntryChanged { conversation, message } => {
                 if let Some(timeline) = self.timelines.get_mut(&conversation) {
                     timeline.replace(message);

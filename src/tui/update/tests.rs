@@ -44,6 +44,7 @@ fn entry(number: u8, author: Identity) -> EntryView {
         sent_at: NOW - 100_000 + u64::from(number) * 1_000,
         kind: EntryKind::Text,
         text: Some(format!("text {number}")),
+        file: None,
         reply_to: None,
         edited: false,
         deleted: false,

@@ -173,6 +173,10 @@ pub fn summary(entry: &EntryView) -> String {
             let words: Vec<&str> = text.split_whitespace().take(60).collect();
             words.join(" ")
         }
+        (_, EntryKind::File, _) => {
+            let file = entry.file.as_ref();
+            file.map_or_else(String::new, |file| format!("{} ({} bytes)", file.name, file.size))
+        }
         _ => "needs a newer version of entrenous".to_owned(),
     }
 }

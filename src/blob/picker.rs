@@ -1,0 +1,176 @@
+//! What to ask of whom.
+
+use std::collections::BTreeMap;
+
+use super::{Span, groups};
+
+/// The groups of a piece, 1 MiB: what is asked of one holder at a time is whole pieces, as far as
+/// they are missing.
+pub const PIECE: u64 = 64;
+
+/// The most pieces of one request: enough that the way there and back does not matter, few enough
+/// that a slow holder keeps little from the others.
+pub const PIECES: usize = 4;
+
+/// A stream by which somebody is asked: one person may be asked for several things at once.
+pub type Holder = u64;
+
+/// Shares out what is missing among those who have it: what the fewest have first, then in order.
+/// Nothing is asked twice, until there is nothing else left to ask; then the last pieces are asked
+/// of everybody who is free, so that the slowest is not waited for.
+///
+/// [`Self::join`] a holder, [`Self::next`] until there is none, [`Self::arrived`] with what came,
+/// [`Self::done`] after each request, [`Self::leave`].
+pub struct Picker {
+    /// Of each piece the groups that are missing, the first in the lowest bit.
+    missing: Vec<u64>,
+    left: u64,
+    /// How many were asked for each piece.
+    asked: Vec<u8>,
+    /// Before this all pieces are here or asked for.
+    first: usize,
+    holders: BTreeMap<Holder, Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    /// Who it leads to.
+    person: u64,
+    pieces: Vec<usize>,
+    /// None: everything.
+    has: Option<Vec<Span>>,
+}
+
+impl Picker {
+    /// For a blob of so many bytes, of which these groups are here.
+    pub fn new(size: u64, here: &[Span]) -> Self {
+        let all = groups(size);
+        let pieces = usize::try_from(all.div_ceil(PIECE)).unwrap_or(usize::MAX);
+        let mut picker = Self {
+            missing: vec![u64::MAX; pieces],
+            left: all,
+            asked: vec![0; pieces],
+            first: 0,
+            holders: BTreeMap::new(),
+        };
+        if !all.is_multiple_of(PIECE)
+            && let Some(last) = picker.missing.last_mut()
+        {
+            *last = (1 << (all % PIECE)) - 1;
+        }
+        for group in here.iter().cloned().flatten() {
+            picker.arrived(group);
+        }
+        picker
+    }
+
+    /// Groups that are missing.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// This person can be asked, by one more stream, and has these groups; none given: all.
+    pub fn join(&mut self, holder: Holder, person: u64, has: Option<Vec<Span>>) {
+        self.holders.insert(holder, Asked { person, pieces: Vec::new(), has });
+    }
+
+    /// This one is asked no more. What it was asked for is asked of others.
+    pub fn leave(&mut self, holder: Holder) {
+        self.done(holder);
+        self.holders.remove(&holder);
+    }
+
+    /// A request was answered, or will not be.
+    pub fn done(&mut self, holder: Holder) {
+        let Some(asked) = self.holders.get_mut(&holder) else { return };
+        for piece in asked.pieces.drain(..) {
+            if let Some(count) = self.asked.get_mut(piece) {
+                *count = count.saturating_sub(1);
+            }
+            self.first = self.first.min(piece);
+        }
+    }
+
+    /// What to ask of this holder now, in ascending order; empty: nothing that it has is missing.
+    pub fn next(&mut self, holder: Holder) -> Vec<Span> {
+        self.done(holder);
+        let mut pieces = self.unasked(holder);
+        if pieces.is_empty() {
+            pieces = self.last_ones(holder);
+        }
+        pieces.sort_unstable();
+        let mut spans: Vec<Span> = Vec::new();
+        for piece in &pieces {
+            self.asked[*piece] = self.asked[*piece].saturating_add(1);
+            for bit in (0..PIECE).filter(|bit| self.missing[*piece] >> bit & 1 == 1) {
+                let group = *piece as u64 * PIECE + bit;
+                match spans.last_mut() {
+                    Some(last) if last.end == group => last.end += 1,
+                    _ => spans.push(group..group + 1),
+                }
+            }
+        }
+        if let Some(asked) = self.holders.get_mut(&holder) {
+            asked.pieces = pieces;
+        }
+        spans
+    }
+
+    /// A group is here. Returns whether it was missing.
+    pub fn arrived(&mut self, group: u64) -> bool {
+        let piece = usize::try_from(group / PIECE).unwrap_or(usize::MAX);
+        let Some(missing) = self.missing.get_mut(piece) else { return false };
+        let bit = 1 << (group % PIECE);
+        let new = *missing & bit != 0;
+        *missing &= !bit;
+        self.left -= u64::from(new);
+        new
+    }
+
+    /// Pieces that nobody was asked for.
+    fn unasked(&mut self, holder: Holder) -> Vec<usize> {
+        let open = |piece: &usize| self.missing[*piece] != 0 && self.asked[*piece] == 0;
+        self.first = (self.first..self.missing.len()).find(open).unwrap_or(self.missing.len());
+        let open = (self.first..self.missing.len()).filter(open);
+        let open = open.filter(|piece| self.has(holder, *piece));
+        if self.holders.values().all(|asked| asked.has.is_none()) {
+            return open.take(PIECES).collect();
+        }
+        let mut open: Vec<_> = open
+            .map(|piece| {
+                let having = self.holders.keys().filter(|other| self.has(**other, piece));
+                (having.count(), piece)
+            })
+            .collect();
+        open.sort_unstable();
+        open.into_iter().take(PIECES).map(|(_, piece)| piece).collect()
+    }
+
+    /// One of the pieces that are missing although somebody else was asked for them: the one that
+    /// the fewest were asked for.
+    fn last_ones(&self, holder: Holder) -> Vec<usize> {
+        let Some(person) = self.holders.get(&holder).map(|asked| asked.person) else {
+            return Vec::new();
+        };
+        let asked: Vec<_> = self.holders.values().filter(|asked| asked.person == person).collect();
+        let open = (0..self.missing.len()).filter(|piece| self.missing[*piece] != 0);
+        let open = open.filter(|piece| !asked.iter().any(|asked| asked.pieces.contains(piece)));
+        let open = open.filter(|piece| self.has(holder, *piece));
+        open.min_by_key(|piece| self.asked[*piece]).into_iter().collect()
+    }
+
+    fn has(&self, holder: Holder, piece: usize) -> bool {
+        let Some(asked) = self.holders.get(&holder) else { return false };
+        let Some(has) = &asked.has else { return true };
+        let start = piece as u64 * PIECE;
+        let mut left = self.missing[piece];
+        for span in has {
+            for bit in 0..PIECE {
+                if span.contains(&(start + bit)) {
+                    left &= !(1 << bit);
+                }
+            }
+        }
+        left == 0
+    }
+}

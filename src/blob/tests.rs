@@ -1,0 +1,216 @@
+use std::io::Cursor;
+
+use super::*;
+
+fn plain(size: u64) -> Vec<u8> {
+    (0..size).map(|i| ((i * 31 + i / 251) % 256) as u8).collect()
+}
+
+fn key() -> Key {
+    Key::from_bytes([7; 32])
+}
+
+fn hashed(plain: &[u8]) -> (Root, Vec<u8>) {
+    let mut hashes = Vec::new();
+    let root = outboard(plain, plain.len() as u64, &key(), &mut hashes).unwrap();
+    hashes.resize(usize::try_from(outboard_bytes(plain.len() as u64)).unwrap(), 0);
+    (root, hashes)
+}
+
+const SIZES: [u64; 10] =
+    [0, 1, 1023, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 65_536, 100_000, 1 << 20, 3_333_333];
+
+#[test]
+fn the_root_is_blake3_of_the_ciphertext() {
+    for size in SIZES {
+        let plain = plain(size);
+        let mut ciphertext = plain.clone();
+        key().apply(0, &mut ciphertext).unwrap();
+        assert_eq!(hashed(&plain).0, blake3::hash(&ciphertext), "{size}");
+        assert!(size < 16 || plain != ciphertext);
+    }
+}
+
+#[test]
+fn what_is_sent_arrives_whatever_its_size_and_in_whatever_parts() {
+    for size in SIZES {
+        let plain = plain(size);
+        let (root, hashes) = hashed(&plain);
+        let outboard = Outboard::new(root, size, &hashes[..]);
+        let all = groups(size);
+        for step in [1, 3, all] {
+            let (mut arrived, mut their_hashes) = (Vec::new(), Vec::new());
+            let mut theirs = Outboard::new(root, size, &mut their_hashes);
+            for start in
+                (0..all).step_by(usize::try_from(step).unwrap()).collect::<Vec<_>>().iter().rev()
+            {
+                let span = *start..(start + step).min(all);
+                let mut slices = Vec::new();
+                send(&plain[..], &key(), &outboard, &[span.clone()], &mut slices).unwrap();
+                let mut count = 0;
+                let progress = |bytes| {
+                    count += bytes;
+                    Ok(())
+                };
+                let spans = [span.clone()];
+                let mut from = Cursor::new(&slices);
+                receive(&mut from, &key(), &mut theirs, &spans, &mut arrived, progress).unwrap();
+                assert_eq!(from.position(), slices.len() as u64, "nothing is left over");
+                assert_eq!(count, (span.end * GROUP).min(size) - span.start * GROUP);
+            }
+            assert_eq!(arrived, plain, "{size} by {step}");
+            // So that it can be passed on.
+            let theirs = Outboard::new(root, size, &their_hashes[..]);
+            assert_eq!(verified(&arrived[..], &key(), &theirs).unwrap(), [0..all]);
+        }
+    }
+}
+
+#[test]
+fn the_cipher_is_aes_256_in_counter_mode_from_any_group() {
+    let key = hex::decode("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
+    let key = Key::from_bytes(key.unwrap().try_into().unwrap());
+    let mut zeros = [0; 3 * GROUP as usize];
+    key.apply(0, &mut zeros).unwrap();
+    let mut later = [0; GROUP as usize];
+    key.apply(GROUP, &mut later).unwrap();
+    assert_eq!(zeros[GROUP as usize..2 * GROUP as usize], later);
+    // `openssl enc -aes-256-ctr` of zeros, with the counter block 0.
+    assert_eq!(hex::encode(&zeros[..16]), "e568f68194cf76d6174d4cc04310a854");
+    assert_eq!(hex::encode(&later[..16]), "2210445c7a5c71088aa34a8325fc8b35");
+}
+
+#[test]
+fn false_slices_are_refused_at_the_group_and_what_came_before_stays() {
+    let (size, plain) = (200_000, plain(200_000));
+    let (root, hashes) = hashed(&plain);
+    let outboard = Outboard::new(root, size, &hashes[..]);
+    let mut slices = Vec::new();
+    send(&plain[..], &key(), &outboard, &[0..groups(size)], &mut slices).unwrap();
+    for at in (0..slices.len()).step_by(997) {
+        let mut bent = slices.clone();
+        bent[at] ^= 1;
+        let (mut arrived, mut their_hashes) = (Vec::new(), Vec::new());
+        let mut theirs = Outboard::new(root, size, &mut their_hashes);
+        let spans = [0..groups(size)];
+        let received = receive(&bent[..], &key(), &mut theirs, &spans, &mut arrived, |_| Ok(()));
+        assert!(matches!(received, Err(Broken::False)), "{at}");
+        assert_eq!(arrived[..], plain[..arrived.len()], "{at}");
+        assert!(arrived.len() <= at);
+        let cut = receive(&slices[..at], &key(), &mut theirs, &spans, &mut arrived, |_| Ok(()));
+        assert!(matches!(cut, Err(Broken::Remote(_))), "{at}");
+    }
+}
+
+#[test]
+fn a_size_that_is_not_the_content_s_is_found_out() {
+    let plain = plain(100_000);
+    let (root, hashes) = hashed(&plain);
+    let outboard = Outboard::new(root, 100_000, &hashes[..]);
+    let mut slices = Vec::new();
+    send(&plain[..], &key(), &outboard, &[0..groups(100_000)], &mut slices).unwrap();
+    for size in [0, 1, 99_999, 100_001, 1 << 40] {
+        let (mut arrived, mut their_hashes) = (vec![0; 200_000], vec![0; 200_000]);
+        let mut theirs = Outboard::new(root, size, &mut their_hashes[..]);
+        let spans = [0..groups(size)];
+        let mut arrived = &mut arrived[..];
+        let received = receive(&slices[..], &key(), &mut theirs, &spans, &mut arrived, |_| Ok(()));
+        assert!(received.is_err(), "{size}");
+    }
+}
+
+#[test]
+fn a_source_that_changed_or_shrank_is_said_and_nothing_false_is_sent() {
+    let (size, mut plain) = (100_000, plain(100_000));
+    let (root, hashes) = hashed(&plain);
+    let outboard = Outboard::new(root, size, &hashes[..]);
+    plain[50_000] ^= 1;
+    let mut slices = Vec::new();
+    let all = [0..groups(size)];
+    let sent = send(&plain[..], &key(), &outboard, &all, &mut slices);
+    assert!(matches!(sent, Err(Broken::Changed)));
+    assert!(slices.len() < 50_000);
+    assert_eq!(verified(&plain[..], &key(), &outboard).unwrap(), [0..3, 4..7]);
+    let shorter = send(&plain[..40_000], &key(), &outboard, &all, &mut Vec::new());
+    assert!(matches!(shorter, Err(Broken::Changed)));
+    assert_eq!(verified(&plain[..40_000], &key(), &outboard).unwrap(), [0..2]);
+}
+
+mod picker {
+    use super::*;
+
+    fn take(picker: &mut Picker, holder: Holder) -> u64 {
+        let spans = picker.next(holder);
+        for group in spans.iter().cloned().flatten() {
+            picker.arrived(group);
+        }
+        spans.iter().map(|span| span.end - span.start).sum()
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_asked_once_in_order() {
+        let size = 10 * PIECE * GROUP + 5;
+        let mut picker = Picker::new(size, &[3..70, 200..201]);
+        picker.join(1, 1, None);
+        let mut asked = Vec::new();
+        loop {
+            let spans = picker.next(1);
+            if spans.is_empty() {
+                break;
+            }
+            for group in spans.iter().cloned().flatten() {
+                picker.arrived(group);
+            }
+            asked.extend(spans);
+        }
+        assert_eq!(picker.left(), 0);
+        let groups: Vec<u64> = asked.into_iter().flatten().collect();
+        let missing = (0..641).filter(|group| !(3..70).contains(group) && *group != 200);
+        assert_eq!(groups, missing.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn two_who_have_everything_are_asked_for_different_pieces_and_at_the_end_for_the_same() {
+        let mut picker = Picker::new(8 * PIECE * GROUP, &[]);
+        picker.join(1, 1, None);
+        picker.join(2, 2, None);
+        assert_eq!(picker.next(1), [0..4 * PIECE]);
+        assert_eq!(picker.next(2), [4 * PIECE..8 * PIECE]);
+        for group in 0..4 * PIECE {
+            picker.arrived(group);
+        }
+        // Nothing else is left than what the other was asked for.
+        assert_eq!(picker.next(1), [4 * PIECE..5 * PIECE]);
+        picker.leave(2);
+        assert_eq!(picker.next(1), [4 * PIECE..8 * PIECE]);
+    }
+
+    #[test]
+    fn what_the_fewest_have_comes_first_and_nobody_is_asked_for_what_he_lacks() {
+        let mut picker = Picker::new(8 * PIECE * GROUP, &[]);
+        picker.join(1, 1, None);
+        picker.join(2, 2, Some(vec![0..6 * PIECE]));
+        picker.join(3, 3, Some(vec![0..2 * PIECE, 3 * PIECE..3 * PIECE + 1]));
+        let spans = picker.next(1);
+        assert!(spans.contains(&(6 * PIECE..8 * PIECE)) || spans[1..] == [6 * PIECE..8 * PIECE]);
+        assert_eq!(picker.next(3), [0..2 * PIECE]);
+        for group in 0..2 * PIECE {
+            picker.arrived(group);
+        }
+        assert_eq!(picker.next(3), []);
+        let mut left = picker.left();
+        while left > 0 {
+            let taken = take(&mut picker, 1).max(take(&mut picker, 2));
+            assert!(taken > 0);
+            left = picker.left();
+        }
+    }
+
+    #[test]
+    fn an_empty_blob_has_one_group() {
+        let mut picker = Picker::new(0, &[]);
+        picker.join(1, 1, None);
+        assert_eq!(take(&mut picker, 1), 1);
+        assert_eq!((picker.left(), picker.next(1).len()), (0, 0));
+    }
+}

@@ -1,0 +1,181 @@
+//! Files on disks: where one that comes is gathered, and how it gets its name.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rand::RngExt;
+use rustix::{
+    fs::{CWD, OFlags, RenameFlags},
+    io::Errno,
+};
+
+/// How many names beside the wanted one are tried.
+const MAX_NAMES: u32 = 10_000;
+
+/// Where a file that is to have this path is gathered before it is whole: in the same directory,
+/// hidden, under a name that nobody can foresee.
+pub fn temporary(target: &Path) -> PathBuf {
+    let random: u64 = rand::rng().random();
+    target.with_file_name(format!(".entrenous-{random:016x}.part"))
+}
+
+/// The whole path that a file of this name is to have: in a directory, if `to` is one or ends with
+/// a slash, else `to` itself. The directory is made if there is none.
+pub fn target(to: &Path, name: &str) -> io::Result<PathBuf> {
+    let is_directory = to.is_dir() || to.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let target = if is_directory { to.join(name) } else { to.to_owned() };
+    std::fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
+    Ok(target)
+}
+
+/// Makes a file that was not there, for this user alone.
+pub fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Opens a file that was made by [`create`]: a plain one, not by way of a link.
+pub fn open_again(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// Opens a plain file to send it. Of a pipe or a device nothing is read, and none is waited for.
+pub fn open_source(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"))
+}
+
+/// Bytes that are free for this user where this path is.
+pub fn free(directory: &Path) -> io::Result<u64> {
+    let free = rustix::fs::statvfs(directory)?;
+    Ok(free.f_bavail.saturating_mul(free.f_frsize))
+}
+
+/// Gives a file that is whole, and on the disk, its path; if that is taken the next one:
+/// `name (2).txt`. Never replaces anything, and moves nothing but the file that it is given.
+/// Returns where it is.
+pub fn name(file: &File, path: &Path, target: &Path) -> io::Result<PathBuf> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let directory = target.parent().unwrap_or(Path::new("/"));
+    let (ours, there) = (file.metadata()?, path.symlink_metadata()?);
+    if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+        return Err(io::Error::other("another file has taken its place"));
+    }
+    for number in 1..=MAX_NAMES {
+        let target = directory.join(numbered(&name, number));
+        match rename(path, &target) {
+            Ok(()) => {
+                File::open(directory)?.sync_all()?;
+                return Ok(target);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Unless there is something of this name.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // A file system that does not know how: a second name fails if it is taken.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::hard_link(from, to)?;
+            std::fs::remove_file(from)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `name.txt`, `name (2).txt`, `name (3).txt` …
+fn numbered(name: &str, number: u32) -> String {
+    if number == 1 {
+        return name.to_owned();
+    }
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => format!("{stem} ({number}).{extension}"),
+        _ => format!("{name} ({number})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    fn part(directory: &Path) -> (File, PathBuf) {
+        let path = temporary(&directory.join("a.txt"));
+        let file = create(&path).unwrap();
+        fs::write(&path, "new").unwrap();
+        (file, path)
+    }
+
+    #[test]
+    fn a_name_that_is_taken_by_whatever_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        fs::write(directory.join("a.txt"), "old").unwrap();
+        symlink("/nonexistent/elsewhere", directory.join("a (2).txt")).unwrap();
+        fs::create_dir(directory.join("a (3).txt")).unwrap();
+        rustix::fs::mknodat(
+            CWD,
+            directory.join("a (4).txt"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        let (file, path) = part(directory);
+        let there = name(&file, &path, &directory.join("a.txt")).unwrap();
+        assert_eq!(there, directory.join("a (5).txt"));
+        assert_eq!(fs::read_to_string(there).unwrap(), "new");
+        assert_eq!(fs::read_to_string(directory.join("a.txt")).unwrap(), "old");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_link_put_in_the_place_of_what_was_gathered_is_not_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        let victim = directory.join("victim");
+        fs::write(&victim, "old").unwrap();
+        let (file, path) = part(directory);
+        fs::remove_file(&path).unwrap();
+        symlink(&victim, &path).unwrap();
+        assert!(name(&file, &path, &directory.join("a.txt")).is_err());
+        assert!(!directory.join("a.txt").exists());
+        assert!(open_again(&path).is_err());
+        assert_eq!(fs::read_to_string(victim).unwrap(), "old");
+    }
+
+    #[test]
+    fn names_are_numbered_before_their_extension() {
+        for (name, second) in [("a.txt", "a (2).txt"), ("a.tar.gz", "a.tar (2).gz"), ("a", "a (2)")]
+        {
+            assert_eq!(numbered(name, 1), name);
+            assert_eq!(numbered(name, 2), second);
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_sent_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(CWD, &pipe, kind, mode, 0).unwrap();
+        assert!(open_source(&pipe).is_err());
+        assert!(open_source(Path::new("/dev/zero")).is_err());
+        assert!(open_source(directory.path()).is_err());
+    }
+}

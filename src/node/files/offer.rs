@@ -1,0 +1,70 @@
+//! Offering a file: its content is hashed where it lies.
+
+use std::{io, path::Path};
+
+use super::disk;
+use crate::{
+    blob::{self, Key, MAX_BYTES},
+    conversation::File,
+    node::{
+        api::{Failure, FailureKind},
+        failure,
+    },
+    text,
+};
+
+/// Hashes the content of a file, under a fresh key. The hashes are written to `hashes`.
+///
+/// # Errors
+/// A sentence about the path.
+pub fn offer(path: &Path, hashes: &Path) -> Result<File, Failure> {
+    let unreadable = |error: io::Error| {
+        let text = format!("{} cannot be sent: {error}.", text::line(&path.to_string_lossy()));
+        failure(FailureKind::FileUnreadable, text)
+    };
+    let content = disk::open_source(path).map_err(unreadable)?;
+    let size = content.metadata().map_err(unreadable)?.len();
+    if size > MAX_BYTES {
+        return Err(failure(FailureKind::FileTooLarge, "A file of more than 1 TiB can't be sent."));
+    }
+    let key = Key::generate(&mut rand::rng());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let written = disk::create(hashes).and_then(|mut hashes| {
+        let root = blob::outboard(&content, size, &key, &mut hashes)?;
+        hashes.sync_all()?;
+        Ok(root)
+    });
+    let root = written.map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull => failure(
+            FailureKind::DiskFull,
+            "The disk is full: the file could not be offered. Make room, and send it again.",
+        ),
+        _ => unreadable(error),
+    })?;
+    let name = text::file_name(&name);
+    Ok(File { media_type: media_type(&name).to_owned(), name, size, root, key, manifest: 0 })
+}
+
+/// What a name's extension says (IANA's registry of media types); empty if nothing.
+fn media_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match extension.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "svg" => "image/svg+xml",
+        "txt" | "log" => "text/plain",
+        "md" => "text/markdown",
+        "pdf" => "application/pdf",
+        "zip" => "application/zip",
+        "gz" | "tgz" => "application/gzip",
+        "mp3" => "audio/mpeg",
+        "ogg" | "opus" => "audio/ogg",
+        "flac" => "audio/flac",
+        "wav" => "audio/vnd.wave",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        _ => "",
+    }
+}

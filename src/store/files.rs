@@ -1,0 +1,162 @@
+//! What is known here of files that entries offer.
+
+use std::path::PathBuf;
+
+use rusqlite::OptionalExtension as _;
+
+use super::{Core, Result, StoreError, WrittenEntry, log::SqlLog};
+use crate::{
+    conversation::{Body, ConversationId, EntryId, File, Kind, Log as _},
+    identity::Identity,
+    node::api::{FileState, UnixMillis},
+};
+
+/// A file that an entry offers, and what is known of it here.
+#[derive(Debug, Clone)]
+pub struct KeptFile {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Which entry.
+    pub entry: EntryId,
+    /// Who offers it.
+    pub author: Identity,
+    /// What is offered.
+    pub file: File,
+    /// How far it is here.
+    pub place: Place,
+}
+
+/// How far a file is here, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// How far.
+    pub state: FileState,
+    /// Where its content lies, or is gathered; empty if nowhere.
+    pub path: PathBuf,
+    /// Of one that is not here: the path that it is to have.
+    pub target: PathBuf,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { state: FileState::Offered, path: PathBuf::new(), target: PathBuf::new() }
+    }
+}
+
+fn number(state: FileState) -> i64 {
+    match state {
+        FileState::Offered => 0,
+        FileState::Fetching => 1,
+        FileState::Stopped => 2,
+        FileState::Here => 3,
+        FileState::Gone => 4,
+    }
+}
+
+fn state(number: i64) -> FileState {
+    match number {
+        1 => FileState::Fetching,
+        2 => FileState::Stopped,
+        3 => FileState::Here,
+        4 => FileState::Gone,
+        _ => FileState::Offered,
+    }
+}
+
+impl Core {
+    pub(super) fn write_file(
+        &mut self,
+        conversation: &ConversationId,
+        file: File,
+        path: &str,
+        now: UnixMillis,
+    ) -> Result<WrittenEntry> {
+        let mut written = self.write(conversation, Body::File(Box::new(file)), now)?;
+        let id = written.entry.id;
+        let place = (number(FileState::Here), path, "");
+        self.put_place(conversation, &id, place)?;
+        written.shown = self.logs.open(conversation)?.view(&id)?;
+        Ok(written)
+    }
+
+    pub(super) fn file(
+        &mut self,
+        conversation: &ConversationId,
+        entry: &EntryId,
+    ) -> Result<KeptFile> {
+        let log = self.logs.open(conversation)?;
+        let stored = log.entry(conversation, entry)?.ok_or(StoreError::UnknownEntry)?;
+        let body = stored.wire.body.as_deref().filter(|_| stored.placed.kind == Kind::File);
+        let body = body.and_then(|body| Body::decode(Kind::File, None, body).ok());
+        let Some(Body::File(file)) = body else { return Err(StoreError::NoFile) };
+        Ok(KeptFile {
+            conversation: *conversation,
+            entry: *entry,
+            author: stored.placed.feed.author,
+            file: *file,
+            place: log.place(entry)?,
+        })
+    }
+
+    pub(super) fn set_place(
+        &mut self,
+        conversation: &ConversationId,
+        entry: &EntryId,
+        place: &Place,
+    ) -> Result<()> {
+        self.file(conversation, entry)?;
+        let (path, target) = (utf8(&place.path)?, utf8(&place.target)?);
+        self.put_place(conversation, entry, (number(place.state), path, target))
+    }
+
+    fn put_place(
+        &self,
+        conversation: &ConversationId,
+        entry: &EntryId,
+        (state, path, target): (i64, &str, &str),
+    ) -> Result<()> {
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO file (entry, conversation, state, path, target)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET
+                     state = excluded.state, path = excluded.path, target = excluded.target",
+            )?
+            .execute((entry.0, conversation.0, state, path, target))?;
+        Ok(())
+    }
+
+    pub(super) fn fetching(&mut self) -> Result<Vec<KeptFile>> {
+        let ids: Vec<(ConversationId, EntryId)> = self
+            .connection()
+            .prepare_cached("SELECT conversation, entry FROM file WHERE state = 1")?
+            .query_map([], |row| Ok((ConversationId(row.get(0)?), EntryId(row.get(1)?))))?
+            .collect::<rusqlite::Result<_>>()?;
+        let files = ids.iter().map(|(conversation, entry)| self.file(conversation, entry));
+        // One whose entry was deleted is not fetched any more.
+        let known = files.filter(|file| !matches!(file, Err(StoreError::NoFile)));
+        known.collect()
+    }
+}
+
+fn utf8(path: &std::path::Path) -> Result<&str> {
+    path.to_str().ok_or(StoreError::InvalidInput("The path is not UTF-8."))
+}
+
+impl SqlLog<'_> {
+    /// How far a file is here.
+    pub(super) fn place(&self, entry: &EntryId) -> Result<Place> {
+        let place = self
+            .connection
+            .prepare_cached("SELECT state, path, target FROM file WHERE entry = ?1")?
+            .query_row([entry.0], |row| {
+                Ok(Place {
+                    state: state(row.get(0)?),
+                    path: row.get::<_, String>(1)?.into(),
+                    target: row.get::<_, String>(2)?.into(),
+                })
+            })
+            .optional()?;
+        Ok(place.unwrap_or_default())
+    }
+}

@@ -1,0 +1,10 @@
+//! Files between two real programs over loopback: whole or not at all.
+
+// A test that cannot go on has failed; `json!({})` is handed over as it is made.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
+
+#[path = "support/support.rs"]
+mod support;
+
+#[path = "files/transfer.rs"]
+mod transfer;
