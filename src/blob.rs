@@ -25,8 +25,8 @@ use bao_tree::{BaoTree, BlockSize, ChunkNum, ChunkRanges};
 
 pub use self::{
     key::{Ciphertext, Key},
-    picker::{Holder, PIECE, PIECES, Picker},
-    slices::{Broken, Outboard, outboard, receive, send, verified},
+    picker::{Holder, PIECE, PIECES, Picker, by_piece},
+    slices::{Broken, Outboard, outboard, receive, send, slices_bytes, verified},
 };
 pub use bao_tree::{
     blake3::Hash as Root,

@@ -229,6 +229,7 @@ impl Net {
         let Some(standing) = self.standing.get_mut(&id) else { return };
         standing.who = Who::Known;
         self.swarm.behaviour_mut().links.take_files(id, standing.peer);
+        self.sockets.trust(standing.peer);
         let target = Target::Peer(standing.peer);
         // QUIC dials from the port it listens on, so where it came from it can be dialed; of a
         // TCP address that is true only if this side dialed it.
@@ -288,6 +289,7 @@ impl Net {
             other.targets.dedup();
             return opened;
         }
+        self.sockets.forget(&peer);
         let now = Instant::now();
         for target in &targets {
             match who {

@@ -12,6 +12,25 @@ pub const PIECE: u64 = 64;
 /// that a slow holder keeps little from the others.
 pub const PIECES: usize = 4;
 
+/// These groups, piece by piece: each is sent, received and verified by itself.
+pub fn by_piece(spans: &[Span]) -> Vec<Vec<Span>> {
+    let mut pieces: Vec<Vec<Span>> = Vec::new();
+    let mut last = None;
+    for span in spans {
+        let mut start = span.start;
+        while start < span.end {
+            let piece = start / PIECE;
+            let end = span.end.min((piece + 1) * PIECE);
+            match pieces.last_mut() {
+                Some(spans) if last == Some(piece) => spans.push(start..end),
+                _ => pieces.push(Vec::from([start..end])),
+            }
+            (last, start) = (Some(piece), end);
+        }
+    }
+    pieces
+}
+
 /// A stream by which somebody is asked: one person may be asked for several things at once.
 pub type Holder = u64;
 

@@ -2,10 +2,13 @@
 
 use std::io::{self, Read, Write};
 
-use bao_tree::io::{
-    BaoContentItem, DecodeError, EncodeError,
-    outboard::PreOrderOutboard,
-    sync::{DecodeResponseIter, OutboardMut as _, encode_ranges_validated},
+use bao_tree::{
+    io::{
+        BaoContentItem, DecodeError, EncodeError,
+        outboard::PreOrderOutboard,
+        sync::{DecodeResponseIter, OutboardMut as _, encode_ranges_validated},
+    },
+    iter::BaoChunk,
 };
 
 use super::{Ciphertext, GROUP, Key, ReadAt, Root, Span, WriteAt, chunks, tree};
@@ -53,6 +56,16 @@ pub fn outboard(
     let mut outboard = Outboard::new(Root::from([0; 32]), size, hashes);
     let reader = Sequential { from: ciphertext, offset: 0, size };
     bao_tree::io::sync::outboard(reader, tree(size), &mut outboard.0)
+}
+
+/// The bytes of these groups of a blob of this size, with the hashes above them.
+pub fn slices_bytes(size: u64, spans: &[Span]) -> u64 {
+    let (tree, chunks) = (tree(size), chunks(spans));
+    let parts = tree.ranges_pre_order_chunks_iter_ref(&chunks, 0).map(|part| match part {
+        BaoChunk::Parent { .. } => 64,
+        BaoChunk::Leaf { size, .. } => size as u64,
+    });
+    parts.sum()
 }
 
 /// Sends these groups, in their order, each after the hashes above it. Nothing false is sent.

@@ -56,6 +56,7 @@ fn what_is_sent_arrives_whatever_its_size_and_in_whatever_parts() {
                 let mut from = Cursor::new(&slices);
                 receive(&mut from, &key(), &mut theirs, &spans, &mut arrived, progress).unwrap();
                 assert_eq!(from.position(), slices.len() as u64, "nothing is left over");
+                assert_eq!(slices_bytes(size, &spans), slices.len() as u64);
                 assert_eq!(count, (span.end * GROUP).min(size) - span.start * GROUP);
             }
             assert_eq!(arrived, plain, "{size} by {step}");
@@ -204,6 +205,14 @@ mod picker {
             assert!(taken > 0);
             left = picker.left();
         }
+    }
+
+    #[test]
+    fn spans_fall_into_pieces() {
+        let spans = [3..4, 60..130, 140..141, 192..256];
+        let pieces = [vec![3..4, 60..64], vec![64..128], vec![128..130, 140..141], vec![192..256]];
+        assert_eq!(by_piece(&spans), pieces);
+        assert_eq!(by_piece(&[]), Vec::<Vec<Span>>::new());
     }
 
     #[test]

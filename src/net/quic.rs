@@ -14,7 +14,7 @@ mod socket;
 mod tls;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     pin::Pin,
@@ -63,12 +63,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// Streams that the other side may have open on a connection. A link needs one.
 pub const MAX_STREAMS: u32 = 16;
 
-/// What the other side may send on one stream before it is read: bounds what a stranger can make
-/// us hold, and still allows 50 MB/s at 10 ms.
-const STREAM_WINDOW: u32 = 512 * 1024;
+/// What the other side may send on one stream before it is read: 80 MB/s at 50 ms.
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// The same for all streams of a connection.
+/// The same for all streams of a connection: bounds what a stranger can make us hold.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// The same once it is known who is there ([`Sockets::trust`]): files come on several streams.
+const TRUSTED_WINDOW: u32 = 12 * 1024 * 1024;
+
+/// What is sent and not acknowledged yet, on all streams of a connection: as much as may be
+/// received.
+const SEND_WINDOW: u64 = TRUSTED_WINDOW as u64;
 
 /// Handshakes that others began and that nobody has taken yet; beyond it they are refused.
 const MAX_INCOMING: usize = 64;
@@ -125,6 +131,7 @@ pub struct Sockets(Arc<Mutex<Shared>>);
 #[derive(Default)]
 struct Shared {
     listening: HashMap<ListenerId, Arc<UdpSocket>>,
+    trusted: HashSet<PeerId>,
     adopted: HashMap<SocketAddr, UdpSocket>,
 }
 
@@ -139,6 +146,20 @@ impl Sockets {
         let mut all: Vec<_> = self.with(|shared| shared.listening.values().cloned().collect());
         all.sort_by_key(|socket| socket.local_addr().ok());
         all
+    }
+
+    /// This peer may send more before it is read, from when the next stream is opened on.
+    pub fn trust(&self, peer: PeerId) {
+        self.with(|shared| shared.trusted.insert(peer));
+    }
+
+    /// There is no connection with this peer any more.
+    pub fn forget(&self, peer: &PeerId) {
+        self.with(|shared| shared.trusted.remove(peer));
+    }
+
+    fn is_trusted(&self, peer: &PeerId) -> bool {
+        self.with(|shared| shared.trusted.contains(peer))
     }
 
     /// The next dial to this address leaves from this socket. Of too many, any one is closed.
@@ -192,6 +213,7 @@ impl Transport {
             .max_idle_timeout(Some(quinn::VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
             .allow_spin(false)
             .stream_receive_window(STREAM_WINDOW.into())
+            .send_window(SEND_WINDOW)
             .receive_window(CONNECTION_WINDOW.into());
         let transport = Arc::new(transport);
         let mut client = ClientConfig::new(Arc::new(client));
@@ -293,7 +315,7 @@ impl libp2p::core::Transport for Transport {
         let endpoint = self.endpoint_for(remote).map_err(Error::Io)?;
         let connecting =
             endpoint.connect_with(self.client.clone(), remote, SERVER_NAME).map_err(Error::Dial)?;
-        Ok(shake_hands(connecting))
+        Ok(shake_hands(connecting, self.sockets.clone()))
     }
 
     fn poll(
@@ -309,7 +331,7 @@ impl libp2p::core::Transport for Transport {
 }
 
 /// Waits for the handshake, and learns who the other side is.
-fn shake_hands(connecting: quinn::Connecting) -> Connecting {
+fn shake_hands(connecting: quinn::Connecting, sockets: Sockets) -> Connecting {
     async move {
         let connection =
             timeout(HANDSHAKE_TIMEOUT, connecting).await.map_err(|_| Error::TimedOut)??;
@@ -317,7 +339,7 @@ fn shake_hands(connecting: quinn::Connecting) -> Connecting {
             .peer_identity()
             .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
         let peer = tls::peer_id(chain.as_deref().map_or(&[], Vec::as_slice))?;
-        Ok((peer, Muxer::new(connection)))
+        Ok((peer, Muxer::new(connection, peer, sockets)))
     }
     .boxed()
 }
@@ -423,7 +445,9 @@ impl Listener {
         Some(match incoming.accept() {
             Ok(connecting) => TransportEvent::Incoming {
                 listener_id,
-                upgrade: shake_hands(connecting).inspect(|_| drop(held)).boxed(),
+                upgrade: shake_hands(connecting, self.sockets.clone())
+                    .inspect(|_| drop(held))
+                    .boxed(),
                 local_addr: multiaddress(self.local),
                 send_back_addr,
             },

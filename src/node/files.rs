@@ -27,12 +27,10 @@ use tokio::{
     sync::{Semaphore, mpsc},
     task::spawn_blocking,
 };
-use tokio_util::sync::CancellationToken;
 
 use self::{
     fetch::{End, Fetch},
     serve::Serving,
-    stream::Waiting,
 };
 use super::{
     api::{Answer, EntryKind, EntryView, Event, Failure, FailureKind, FileState, Offered},
@@ -70,9 +68,9 @@ const MAX_FETCHES: usize = 4;
 /// Streams by which one file is fetched from one contact: while one asks, the others receive.
 const STREAMS: usize = 3;
 
-/// Streams on which files are sent at the same time, to everybody together. Each takes a thread
-/// and 256 KiB.
-const MAX_SERVED: usize = 64;
+/// Streams on which files are sent at the same time, to everybody together. Each holds two pieces,
+/// 2 MiB.
+const MAX_SERVED: usize = 16;
 
 /// Events of threads that may wait for the node.
 const FILE_EVENTS: usize = 256;
@@ -465,11 +463,10 @@ impl Node {
         };
         self.files.next_holder += 1;
         let (fetch, holder) = (Arc::clone(fetch), self.files.next_holder);
-        let stream = Waiting::new(stream, fetch.stop.clone());
-        let person = person(link);
-        self.files.begin(move || {
-            let end = fetch.work(holder, person, stream);
-            Happened::Worked { entry, link, end }
+        let (person, happened) = (person(link), self.files.happened.clone());
+        tokio::spawn(async move {
+            let end = fetch.work(holder, person, stream).await;
+            let _ = happened.send(Happened::Worked { entry, link, end }).await;
         });
     }
 
@@ -483,7 +480,6 @@ impl Node {
             blobs: self.files.blobs.clone(),
         };
         let happened = self.files.happened.clone();
-        let stream = Waiting::new(stream, CancellationToken::new());
         tokio::spawn(async move {
             let gone = serving.serve(stream).await;
             drop(permit);

@@ -7,14 +7,23 @@ use std::{
 };
 
 use futures::{AsyncRead, AsyncWrite, FutureExt, future::BoxFuture};
-use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
+use libp2p::{
+    PeerId,
+    core::muxing::{StreamMuxer, StreamMuxerEvent},
+};
 use quinn::{ConnectionError, RecvStream, SendStream};
+
+use super::{Sockets, TRUSTED_WINDOW};
 
 type Opening = BoxFuture<'static, Result<(SendStream, RecvStream), ConnectionError>>;
 
 /// See the module's documentation. Nothing is asked of the connection but by its owner's polling.
 pub struct Muxer {
     connection: quinn::Connection,
+    peer: PeerId,
+    sockets: Sockets,
+    /// Whether the peer may send more than a stranger.
+    trusted: bool,
     inbound: Option<Opening>,
     outbound: Option<Opening>,
     closing: Option<BoxFuture<'static, ConnectionError>>,
@@ -22,8 +31,16 @@ pub struct Muxer {
 
 impl Muxer {
     /// A connection whose handshake is done.
-    pub fn new(connection: quinn::Connection) -> Self {
-        Self { connection, inbound: None, outbound: None, closing: None }
+    pub fn new(connection: quinn::Connection, peer: PeerId, sockets: Sockets) -> Self {
+        let (inbound, outbound, closing) = (None, None, None);
+        Self { connection, peer, sockets, trusted: false, inbound, outbound, closing }
+    }
+
+    fn opened(&mut self) {
+        if !self.trusted && self.sockets.is_trusted(&self.peer) {
+            self.trusted = true;
+            self.connection.set_receive_window(TRUSTED_WINDOW.into());
+        }
     }
 }
 
@@ -40,6 +57,7 @@ impl StreamMuxer for Muxer {
             self.inbound.get_or_insert_with(|| async move { connection.accept_bi().await }.boxed());
         let opened = ready!(inbound.poll_unpin(context));
         self.inbound = None;
+        self.opened();
         Poll::Ready(opened.map(Stream::new))
     }
 
@@ -52,6 +70,7 @@ impl StreamMuxer for Muxer {
             self.outbound.get_or_insert_with(|| async move { connection.open_bi().await }.boxed());
         let opened = ready!(outbound.poll_unpin(context));
         self.outbound = None;
+        self.opened();
         Poll::Ready(opened.map(Stream::new))
     }
 

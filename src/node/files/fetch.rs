@@ -1,21 +1,23 @@
-//! One file that is being fetched, and the threads that do it: each on a stream of its own, so
-//! that one asks while another receives.
+//! One file that is being fetched, and the tasks that do it: each on a stream of its own, so that
+//! one asks while another receives. Disks are waited for on threads of their own.
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Write},
+    io,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
+use libp2p::Stream;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::{disk, stream::Waiting};
+use super::{disk, stream::Timed};
 use crate::{
-    blob::{self, Broken, GROUP, Holder, Outboard, Picker},
+    blob::{self, Broken, GROUP, Holder, Outboard, Picker, Span},
     node::{
         api::{Failure, FailureKind},
         failure,
@@ -24,14 +26,14 @@ use crate::{
     sync::{FileRefusal, FileRequest, file_request::GRANTED},
 };
 
-/// What is read from a stream at a time.
-const READ: usize = 256 * 1024;
+/// What has come is brought to the disk whenever so many bytes more are there.
+const FLUSH: u64 = 32 * 1024 * 1024;
 
 /// See the module's documentation.
 pub struct Fetch {
     /// What is fetched, and to where.
     pub kept: KeptFile,
-    /// Ends all its threads.
+    /// Ends all its tasks.
     pub stop: CancellationToken,
     part: File,
     hashes: File,
@@ -39,7 +41,7 @@ pub struct Fetch {
     done: AtomicU64,
 }
 
-/// How a thread ended.
+/// How a task ended.
 #[derive(Debug)]
 pub enum End {
     /// There was nothing left to ask.
@@ -104,18 +106,17 @@ impl Fetch {
 
     /// Asks on this stream, until there is nothing to ask for. `person` is the same for all
     /// streams to one of those who have it.
-    pub fn work(&self, worker: Holder, person: u64, stream: Waiting) -> End {
+    pub async fn work(self: Arc<Self>, worker: Holder, person: u64, stream: Stream) -> End {
         self.picker().join(worker, person, None);
-        let end = self.ask(worker, BufReader::with_capacity(READ, stream));
+        let end = self.ask(worker, Timed::new(stream, self.stop.clone())).await;
         self.picker().leave(worker);
         end.unwrap_or_else(End::Broken)
     }
 
-    fn ask(&self, worker: Holder, mut stream: BufReader<Waiting>) -> Result<End, Broken> {
+    async fn ask(self: &Arc<Self>, worker: Holder, mut stream: Timed) -> Result<End, Broken> {
         let KeptFile { conversation, entry, file, .. } = &self.kept;
-        let mut part = self.part.try_clone().map_err(Broken::Local)?;
-        let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
-        let mut outboard = Outboard::new(file.root, file.size, hashes);
+        // Memory is used again: fresh pages cost as much as what is done with them.
+        let mut spare = Vec::new();
         loop {
             let spans = self.picker().next(worker);
             if spans.is_empty() {
@@ -123,32 +124,53 @@ impl Fetch {
             }
             let request = FileRequest { conversation: *conversation, entry: *entry, spans };
             let mut answer = [0];
-            let sent = stream.get_mut().write_all(&request.encode());
-            sent.and_then(|()| stream.get_mut().flush())
-                .and_then(|()| stream.read_exact(&mut answer))
-                .map_err(Broken::Remote)?;
+            stream.write(&request.encode()).await.map_err(Broken::Remote)?;
+            stream.read(&mut answer).await.map_err(Broken::Remote)?;
             if answer[0] != GRANTED {
                 return Ok(End::Refused(FileRefusal::from_number(answer[0])));
             }
-            let mut groups = request.spans.iter().cloned().flatten();
-            blob::receive(
-                &mut stream,
-                &file.key,
-                &mut outboard,
-                &request.spans,
-                &mut part,
-                |bytes| {
-                    let new = groups.next().is_some_and(|group| self.picker().arrived(group));
-                    if new {
-                        self.done.fetch_add(bytes, Relaxed);
-                    }
-                    if self.stop.is_cancelled() {
-                        return Err(io::ErrorKind::ConnectionAborted.into());
-                    }
-                    Ok(())
-                },
-            )?;
+            // While one piece is verified and written, the next is received.
+            let mut before: Option<JoinHandle<Result<Vec<u8>, Broken>>> = None;
+            for piece in blob::by_piece(&request.spans) {
+                let length = blob::slices_bytes(file.size, &piece);
+                let mut slices = std::mem::take(&mut spare);
+                slices.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+                stream.read(&mut slices).await.map_err(Broken::Remote)?;
+                if let Some(before) = before {
+                    spare = finished(before).await?;
+                }
+                let fetch = Arc::clone(self);
+                before = Some(spawn_blocking(move || {
+                    fetch.keep(&slices, &piece)?;
+                    Ok(slices)
+                }));
+            }
+            if let Some(before) = before {
+                spare = finished(before).await?;
+            }
         }
+    }
+
+    /// Verifies a piece and writes it.
+    fn keep(&self, slices: &[u8], piece: &[Span]) -> Result<(), Broken> {
+        let file = &self.kept.file;
+        let mut part = self.part.try_clone().map_err(Broken::Local)?;
+        let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
+        let mut outboard = Outboard::new(file.root, file.size, hashes);
+        let mut groups = piece.iter().cloned().flatten();
+        let before = self.done();
+        blob::receive(slices, &file.key, &mut outboard, piece, &mut part, |bytes| {
+            let new = groups.next().is_some_and(|group| self.picker().arrived(group));
+            if new {
+                self.done.fetch_add(bytes, Relaxed);
+            }
+            Ok(())
+        })?;
+        if before / FLUSH != self.done() / FLUSH {
+            // So that little is left to wait for at the end.
+            part.sync_data().map_err(Broken::Local)?;
+        }
+        Ok(())
     }
 
     /// Puts what is whole where it belongs. Returns the path.
@@ -168,6 +190,11 @@ impl Fetch {
     fn picker(&self) -> MutexGuard<'_, Picker> {
         self.picker.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What became of a piece.
+async fn finished<T>(task: JoinHandle<Result<T, Broken>>) -> Result<T, Broken> {
+    task.await.map_err(|error| Broken::Local(error.into()))?
 }
 
 /// Forgets what has come of a file.

@@ -1,16 +1,14 @@
 //! Sending what another asks for.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, Read, Write},
-    path::PathBuf,
-};
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
-use tokio::{runtime::Handle, task::spawn_blocking};
+use libp2p::Stream;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
-use super::{disk, stream::Waiting};
+use super::{disk, stream::Timed};
 use crate::{
-    blob::{self, Broken, Outboard},
+    blob::{self, Broken, Outboard, Span},
     conversation::{ConversationId, EntryId},
     node::api::FileState,
     store::{KeptFile, Store},
@@ -19,9 +17,6 @@ use crate::{
         file_request::{GRANTED, MAX_FILE_REQUEST_BYTES},
     },
 };
-
-/// What is written to a stream at a time.
-const WRITE: usize = 256 * 1024;
 
 /// What somebody may ask for, and where it is found.
 pub struct Serving {
@@ -43,79 +38,103 @@ struct Source {
 impl Serving {
     /// Answers requests on this stream until it ends. Returns the file that was asked for and has
     /// changed or vanished, if there was one.
-    pub async fn serve(self, stream: Waiting) -> Option<(ConversationId, EntryId)> {
-        let runtime = Handle::current();
-        spawn_blocking(move || self.answer(&runtime, stream)).await.ok().flatten()
-    }
-
-    fn answer(&self, runtime: &Handle, mut stream: Waiting) -> Option<(ConversationId, EntryId)> {
-        let mut source: Option<Source> = None;
-        while let Ok(request) = read_request(&mut stream) {
+    pub async fn serve(self, stream: Stream) -> Option<(ConversationId, EntryId)> {
+        let mut stream = Timed::new(stream, CancellationToken::new());
+        let mut source: Option<Arc<Source>> = None;
+        // Memory is used again: fresh pages cost as much as what is done with them.
+        let mut spare = [Vec::new(), Vec::new()];
+        while let Ok(request) = read_request(&mut stream).await {
             let entry = request.entry;
             if source.as_ref().is_none_or(|source| source.kept.entry != entry) {
                 source = None;
-                match self.open(runtime, &request) {
-                    Ok(opened) => source = Some(opened),
+                match self.open(&request).await {
+                    Ok(opened) => source = Some(Arc::new(opened)),
                     Err(refusal) => {
-                        stream.write_all(&[refusal.number()]).ok()?;
-                        stream.flush().ok()?;
+                        stream.write(&[refusal.number()]).await.ok()?;
                         if refusal == FileRefusal::Gone {
                             return Some((self.conversation, entry));
                         }
-                        continue;
                     }
                 }
             }
-            if let Some(source) = &source {
-                match source.send(&request, &mut stream) {
-                    Ok(()) => {}
-                    Err(Broken::Changed | Broken::Local(_)) => {
-                        return Some((self.conversation, entry));
-                    }
-                    Err(_) => return None,
-                }
+            let Some(source) = &source else { continue };
+            match send(source, &request, &mut stream, &mut spare).await {
+                Ok(()) => {}
+                Err(Broken::Changed | Broken::Local(_)) => return Some((self.conversation, entry)),
+                Err(_) => return None,
             }
         }
         None
     }
 
-    fn open(&self, runtime: &Handle, request: &FileRequest) -> Result<Source, FileRefusal> {
+    async fn open(&self, request: &FileRequest) -> Result<Source, FileRefusal> {
         if request.conversation != self.conversation {
             return Err(FileRefusal::Unknown);
         }
-        let kept = runtime.block_on(self.store.file(request.conversation, request.entry));
+        let kept = self.store.file(request.conversation, request.entry).await;
         let kept = kept.map_err(|_| FileRefusal::Unknown)?;
         match kept.place.state {
             FileState::Here => {}
             FileState::Gone => return Err(FileRefusal::Gone),
             _ => return Err(FileRefusal::Unknown),
         }
-        let content = disk::open_source(&kept.place.path).map_err(|_| FileRefusal::Gone)?;
-        let hashes = disk::open_again(&super::hashes(&self.blobs, request.entry));
-        let hashes = hashes.map_err(|_| FileRefusal::Gone)?;
-        Ok(Source { kept, content, hashes })
+        let hashes = super::hashes(&self.blobs, request.entry);
+        let opened = spawn_blocking(move || {
+            let content = disk::open_source(&kept.place.path)?;
+            let hashes = disk::open_again(&hashes)?;
+            Ok::<_, io::Error>(Source { kept, content, hashes })
+        });
+        opened.await.ok().and_then(Result::ok).ok_or(FileRefusal::Gone)
     }
 }
 
 impl Source {
-    fn send(&self, request: &FileRequest, stream: &mut Waiting) -> Result<(), Broken> {
+    /// A piece with its hashes.
+    fn slices(&self, piece: &[Span], mut slices: Vec<u8>) -> Result<Vec<u8>, Broken> {
         let file = &self.kept.file;
         let outboard = Outboard::new(file.root, file.size, &self.hashes);
-        let mut writer = BufWriter::with_capacity(WRITE, stream);
-        writer.write_all(&[GRANTED]).map_err(Broken::Remote)?;
-        blob::send(&self.content, &file.key, &outboard, &request.spans, &mut writer)?;
-        writer.flush().map_err(Broken::Remote)
+        slices.clear();
+        blob::send(&self.content, &file.key, &outboard, piece, &mut slices)?;
+        Ok(slices)
     }
 }
 
-fn read_request(stream: &mut Waiting) -> io::Result<FileRequest> {
+/// While one piece is sent, the next is read.
+async fn send(
+    source: &Arc<Source>,
+    request: &FileRequest,
+    stream: &mut Timed,
+    spare: &mut [Vec<u8>; 2],
+) -> Result<(), Broken> {
+    let read = |piece: Vec<Span>, spare| {
+        let source = Arc::clone(source);
+        spawn_blocking(move || source.slices(&piece, spare))
+    };
+    let groups = blob::groups(source.kept.file.size);
+    if request.spans.last().is_none_or(|last| last.end > groups) {
+        return Err(Broken::False);
+    }
+    let mut pieces = blob::by_piece(&request.spans).into_iter();
+    let mut next = pieces.next().map(|piece| read(piece, std::mem::take(&mut spare[0])));
+    stream.write(&[GRANTED]).await.map_err(Broken::Remote)?;
+    while let Some(ready) = next {
+        next = pieces.next().map(|piece| read(piece, std::mem::take(&mut spare[1])));
+        let slices = ready.await.map_err(|error| Broken::Local(error.into()))??;
+        stream.write(&slices).await.map_err(Broken::Remote)?;
+        spare[1] = slices;
+    }
+    spare[0] = std::mem::take(&mut spare[1]);
+    Ok(())
+}
+
+async fn read_request(stream: &mut Timed) -> io::Result<FileRequest> {
     let mut length = [0; 2];
-    stream.read_exact(&mut length)?;
+    stream.read(&mut length).await?;
     let length = usize::from(u16::from_be_bytes(length));
     if length > MAX_FILE_REQUEST_BYTES {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes)?;
+    stream.read(&mut bytes).await?;
     FileRequest::decode(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

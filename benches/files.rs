@@ -1,0 +1,102 @@
+//! How fast a file goes from `sendFile` to the other's disk, verified and named, between two real
+//! programs over loopback; and bare bytes through a stream of libp2p-quic, in turn and in one run,
+//! so that they are comparable. Prints megabytes (10^6 bytes) a second of each round, the medians,
+//! the ratio, and the most memory that each program had.
+//!
+//! `cargo bench --bench files -- [MIB]`, 256 unless given.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a bench that fails is to stop"
+)]
+
+#[path = "support/streams.rs"]
+mod streams;
+#[path = "../tests/support/support.rs"]
+mod support;
+
+use std::{fs, io::Write, path::Path, time::Instant};
+
+use serde_json::json;
+
+use support::{
+    load::{most_resident, processor_time},
+    profile::{Profile, conversation_with, id, pair},
+};
+
+const ROUNDS: usize = 5;
+
+/// A file of so many MiB without a pattern.
+fn make(path: &Path, mib: usize) {
+    let mut file = fs::File::create(path).unwrap();
+    let mut stream = blake3::Hasher::new().finalize_xof();
+    let mut piece = vec![0; 1 << 20];
+    for _ in 0..mib {
+        stream.fill(&mut piece);
+        file.write_all(&piece).unwrap();
+    }
+    file.sync_all().unwrap();
+}
+
+fn hash(path: &Path) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(path).unwrap()).unwrap();
+    hasher.finalize()
+}
+
+fn main() {
+    // `cargo test` runs benches too; only `cargo bench` passes this.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let mib = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(256_usize);
+    let bytes = mib * 1024 * 1024;
+    let from = tempfile::tempdir().unwrap();
+    let path = from.path().join("content.bin");
+    make(&path, mib);
+    let content = hash(&path);
+    let (one, two) = Profile::loopback_pair();
+    let (a, b) = (one.start(), two.start());
+    pair(&a, &b);
+    let conversation = conversation_with(&a, &id(&b));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (mut rates, mut hashing) = ([Vec::new(), Vec::new()], Vec::new());
+    let before = [&a, &b].map(|process| processor_time(process.pid()));
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        let offered = a.call("sendFile", json!({ "conversation": conversation, "path": path }));
+        hashing.push(bytes as f64 / began.elapsed().as_secs_f64() / 1e6);
+        b.event("fileOffered", |event| event["entry"] == offered["entry"]);
+        b.call("getFile", json!({ "conversation": conversation, "entry": offered["entry"] }));
+        let done = b.event("fileDone", |event| event["entry"] == offered["entry"]);
+        rates[0].push(bytes as f64 / began.elapsed().as_secs_f64() / 1e6);
+        let arrived = Path::new(done["path"].as_str().unwrap());
+        assert_eq!(hash(arrived), content);
+        fs::remove_file(arrived).unwrap();
+        let raw = streams::through(streams::theirs(), streams::theirs(), bytes);
+        rates[1].push(runtime.block_on(raw));
+    }
+    println!("{mib} MiB from `sendFile` to the other's disk, MB/s:");
+    let median = |rates: &mut Vec<f64>| {
+        let all: Vec<_> = rates.iter().map(|rate| format!("{rate:.0}")).collect();
+        println!("  {}", all.join(" "));
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    };
+    let [file, raw] = rates.each_mut().map(median);
+    println!("  {:.0} of it the hashing", median(&mut hashing));
+    println!("a file {file:.0}, libp2p-quic's stream {raw:.0}, ratio {:.2}", file / raw);
+    let spent = [&a, &b].map(|process| processor_time(process.pid()));
+    let [sender, receiver] = [0, 1].map(|who| {
+        let spent: std::time::Duration = spent[who] - before[who];
+        spent.as_secs_f64() * 1e9 / (bytes * ROUNDS) as f64
+    });
+    println!("processor: {sender:.2} ns a byte at the sender, {receiver:.2} at the receiver");
+    let memory = [&a, &b].map(|process| most_resident(process.pid()) / (1 << 20));
+    println!("most memory: {} MiB at the sender, {} MiB at the receiver", memory[0], memory[1]);
+}
