@@ -223,14 +223,14 @@ pub fn complete(line: &str, contacts: &[&str], conversations: &[&str]) -> Comple
     }
 }
 
-/// The most similar of some names, if one is similar at all: at most two letters typed wrong,
-/// left out, added or swapped.
+/// The most similar of some names, if one is similar at all: at most two letters, and less than
+/// half of them, typed wrong, left out, added or swapped.
 pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed: Vec<char> = typed.to_lowercase().chars().take(32).collect();
     names
         .filter(|name| name.len() > 1)
         .map(|name| (distance(&typed, &name.chars().collect::<Vec<_>>()), name))
-        .filter(|&(distance, name)| distance <= 2 && distance < name.len())
+        .filter(|&(distance, name)| distance <= 2 && 2 * distance < name.len())
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, name)| name)
 }
@@ -304,7 +304,9 @@ mod tests {
         };
         assert!(wrong("/invtie").contains("did you mean /invite?"));
         assert!(wrong("/qiut").contains("did you mean /quit?"));
+        assert!(wrong("/serach").contains("did you mean /search?"));
         assert!(wrong("/xyzzy").contains("/help"));
+        assert!(wrong("/foo").contains("/help lists"), "not /who");
         assert!(wrong("/").contains("/help"));
         assert!(wrong("/ invite").contains("/help"));
         assert!(wrong("/quit now").contains("nothing after it"));

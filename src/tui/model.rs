@@ -127,6 +127,8 @@ pub struct Notice {
     pub tone: Tone,
     /// When it goes.
     pub until: UnixMillis,
+    /// The line that it is about, if it is about what is typed: it goes with that.
+    pub about: Option<String>,
 }
 
 /// Whether a sentence is good news.
@@ -332,7 +334,26 @@ impl Model {
         let text = text.into();
         let reading = 60 * text.chars().count() as UnixMillis;
         let least = if tone == Tone::Bad { 8_000 } else { 4_000 };
-        self.notice = Some(Notice { text, tone, until: self.now + least + reading });
+        self.notice = Some(Notice { text, tone, until: self.now + least + reading, about: None });
+    }
+
+    /// Shows a sentence about what is typed: when that changes, it goes.
+    pub(super) fn notify_of_line(&mut self, tone: Tone, text: impl Into<String>) {
+        self.notify(tone, text);
+        let line = self.composer().text();
+        if let Some(notice) = &mut self.notice {
+            notice.about = Some(line);
+        }
+    }
+
+    /// Takes away a sentence about what is not typed any more.
+    pub(super) fn forget_notice_of_line(&mut self) {
+        let Some(about) = self.notice.as_ref().and_then(|notice| notice.about.as_ref()) else {
+            return;
+        };
+        if *about != self.composer().text() {
+            self.notice = None;
+        }
     }
 
     pub(super) fn contact(&self, id: Identity) -> Option<&Contact> {

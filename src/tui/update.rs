@@ -47,6 +47,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }),
         }),
     }
+    model.forget_notice_of_line();
     model.name_title();
     std::mem::take(&mut model.effects)
 }

@@ -153,7 +153,7 @@ impl Model {
                 self.history.push(&text);
                 self.command(verb, &argument);
             }
-            Input::Wrong(sentence) => self.notify(Tone::Bad, sentence),
+            Input::Wrong(sentence) => self.notify_of_line(Tone::Bad, sentence),
         }
     }
 
@@ -192,7 +192,7 @@ impl Model {
             Completion::Line(line) => self.composer_mut().set(&line),
             Completion::Several(line, words) => {
                 self.composer_mut().set(&line);
-                self.notify(Tone::Info, words.join("  "));
+                self.notify_of_line(Tone::Info, words.join("  "));
             }
         }
     }

@@ -332,4 +332,21 @@ fn tab_completes_and_lists() {
     stage.type_in("/re");
     stage.key("tab");
     assert!(stage.notice().contains("rename") && stage.notice().contains("react"));
+    stage.key("end");
+    assert!(stage.notice().contains("rename"), "the line is the same");
+    stage.type_in("x");
+    assert_eq!(stage.notice(), "", "what could be typed is not what is typed");
+}
+
+#[test]
+fn a_sentence_about_the_line_goes_with_it() {
+    let mut stage = Stage::open(vec![]);
+    stage.enter("/xyzzy");
+    assert!(stage.notice().contains("no command"));
+    stage.key("backspace");
+    assert_eq!(stage.notice(), "");
+    stage.key("ctrl-u");
+    stage.enter("/invite soon");
+    stage.type_in("/i");
+    assert!(stage.notice().contains("number of days"), "this one is about what was run");
 }
