@@ -21,8 +21,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// What was found.
+#[derive(Clone)]
 struct Findings {
     scope: Scope,
+    mdns: bool,
+    /// Whether there is a DHT to ask.
+    asks: bool,
     listen: Vec<String>,
     /// Of our own DHT and of the public one.
     nodes: [u32; 2],
@@ -51,9 +55,13 @@ pub async fn run(config: &Config) -> Result<String, String> {
             net.stranger(link.id);
         }
     }
+    let mut listen = net.listen_addresses();
+    listen.sort();
     let report = report(&Findings {
         scope: config.scope,
-        listen: net.listen_addresses(),
+        mdns: config.mdns,
+        asks,
+        listen,
         nodes: nodes(&net),
         external: net.external(),
         mapping: net.mapping(),
@@ -68,31 +76,48 @@ fn nodes(net: &Net) -> [u32; 2] {
 }
 
 fn report(findings: &Findings) -> String {
-    let Findings { scope, listen, nodes, external, mapping, mapped } = findings;
+    let Findings { scope, mdns, asks, listen, nodes, external, mapping, mapped } = findings;
+    let listening = if listen.is_empty() {
+        "Listening nowhere: this computer is on no network.".to_owned()
+    } else {
+        format!("Listening on:\n  {}", listen.join("\n  "))
+    };
+    let nearby = match mdns {
+        true => "friends are found there by mDNS",
+        false => "friends are found there by no address but those given by --bootstrap (--no-mdns)",
+    };
     match scope {
         Scope::Offline => {
             return "This program is told to stay offline: nobody can be reached.\n".to_owned();
         }
         Scope::LanOnly => {
             return format!(
-                "Listening on:\n  {}\n\nOnly the local network is used (--lan-only): friends are \
-                 found there by mDNS, and nobody else is.\n",
-                listen.join("\n  ")
+                "{listening}\n\nOnly the local network is used (--lan-only): {nearby}, and nobody \
+                 else is.\n"
             );
         }
         Scope::Everywhere => {}
     }
-    let seen: Vec<_> = external.iter().map(ToString::to_string).collect();
-    let seen = if seen.is_empty() { "nobody says".to_owned() } else { seen.join(", ") };
     let [own, public] = nodes;
-    let dht = if own + public == 0 {
-        "No node of a DHT answers: friends beyond the local network can't be found. Is there a \
-         connection to the Internet? Is the public DHT turned off, and no node given by \
-         --bootstrap?"
-            .to_owned()
-    } else {
-        format!("Nodes that answer: {own} of our own DHT, {public} of the public one.")
-    };
+    if own + public == 0 {
+        let why = if *asks {
+            "No node of a DHT answers: friends beyond the local network can't be found. Is there \
+             a connection to the Internet?"
+        } else {
+            "The public DHT is turned off and no node is given by --bootstrap: friends beyond the \
+             local network can't be found."
+        };
+        // Where nothing answers, a router that does not says nothing.
+        let router = if mapped.state == State::None { String::new() } else { router(*mapped) };
+        return format!("{listening}\n\n{why}\n{router}");
+    }
+    let mut report = format!(
+        "{listening}\n\nNodes that answer: {own} of our own DHT, {public} of the public one.\n"
+    );
+    if !external.is_empty() {
+        let seen: Vec<_> = external.iter().map(ToString::to_string).collect();
+        report += &format!("Seen from outside as: {}.\n", seen.join(", "));
+    }
     let nat = match mapping {
         Mapping::Unknown => {
             "How the NAT works is not known: that takes two nodes of the DHT at different \
@@ -105,20 +130,21 @@ fn report(findings: &Findings) -> String {
         Mapping::Independent => {
             "The NAT keeps one port for all destinations: a way can be opened to nearly everybody."
         }
+        // What a router maps makes up for it: the sentence after this one says so.
+        Mapping::Dependent { .. } if mapped.udp.is_some() => {
+            "The NAT takes another port for each destination (it is symmetric)."
+        }
         Mapping::Dependent { .. } => {
             "The NAT takes another port for each destination (it is symmetric): a way can be \
              opened to everybody but those behind a NAT of the same kind, or without UDP."
         }
+        Mapping::Blocked if mapped.tcp.is_some() => "No UDP gets out.",
         Mapping::Blocked => {
             "No UDP gets out: a way can be opened by TCP alone, and not to those behind a \
              symmetric NAT. UDP should be allowed in this network."
         }
     };
-    format!(
-        "Listening on:\n  {}\n\n{dht}\nSeen from outside as: {seen}.\n{nat}\n{}",
-        listen.join("\n  "),
-        router(*mapped)
-    )
+    report + nat + "\n" + &router(*mapped)
 }
 
 /// A sentence on its line about port mapping, if there is something to say.
@@ -152,6 +178,8 @@ mod tests {
     fn each_finding_has_its_sentence() {
         let findings = |scope, nodes, mapping| Findings {
             scope,
+            mdns: true,
+            asks: true,
             listen: vec!["/ip4/10.0.0.1/udp/4001/quic-v1".to_owned()],
             nodes: [nodes, 0],
             external: vec!["203.0.113.5:4001".parse().unwrap()],
@@ -170,6 +198,40 @@ mod tests {
         ] {
             let report = report(&findings(scope, nodes, mapping));
             assert!(report.contains(words), "{report}");
+        }
+    }
+
+    #[test]
+    fn findings_do_not_contradict_each_other() {
+        let findings = Findings {
+            scope: Scope::Everywhere,
+            mdns: true,
+            asks: true,
+            listen: Vec::new(),
+            nodes: [0, 0],
+            external: Vec::new(),
+            mapping: Mapping::Unknown,
+            mapped: Mapped::default(),
+        };
+        let says = |findings: &Findings| report(findings);
+        let nobody = says(&findings);
+        assert!(nobody.contains("on no network") && nobody.contains("Is there a connection"));
+        assert!(!nobody.contains("Seen from outside") && !nobody.contains("NAT"), "{nobody}");
+        let mapped = Mapped { state: State::None, ..Mapped::default() };
+        assert_eq!(says(&Findings { mapped, ..findings.clone() }), nobody, "no advice either");
+        let turned_off = says(&Findings { asks: false, ..findings.clone() });
+        assert!(turned_off.contains("is turned off") && !turned_off.contains('?'), "{turned_off}");
+        let lan = Findings { scope: Scope::LanOnly, ..findings.clone() };
+        assert!(says(&lan).contains("by mDNS"));
+        assert!(says(&Findings { mdns: false, ..lan }).contains("--no-mdns"));
+
+        let outside = "203.0.113.5:4001".parse().ok();
+        let mapped = Mapped { state: State::Maps(Protocol::Upnp), udp: outside, tcp: outside };
+        for mapping in [Mapping::Dependent { step: 0 }, Mapping::Blocked] {
+            let report = says(&Findings { nodes: [2, 0], mapping, mapped, ..findings.clone() });
+            assert!(report.contains("everybody can reach"), "{report}");
+            assert!(!report.contains("everybody but") && !report.contains("not to those"));
+            assert!(!report.contains("Seen from outside"), "{report}");
         }
     }
 
