@@ -251,7 +251,7 @@ impl Net {
         let id = *blake3::hash(secret.as_bytes()).as_bytes();
         let mapped = self.mapped();
         let is_mapped = mapped.udp.or(mapped.tcp).is_some();
-        let search = self.seeks.all.get(&id).map(Seek::search);
+        let search = self.seeks.all.get(&id).map(|seek| seek.search(self.seeks.run));
         search.map(|search| Search { is_mapped: search.is_mapped || is_mapped, ..search })
     }
 

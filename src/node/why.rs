@@ -91,29 +91,37 @@ fn advice(facts: &Facts<'_>) -> String {
              there a connection to the Internet? A node's address can be given by --bootstrap."
         );
     }
-    let Some(Search { their: Some(their), failure, is_mapped, is_under_way, .. }) = search else {
+    let Some(Search { their: Some(their), knows_us, failure, is_mapped, is_under_way, .. }) =
+        search
+    else {
         return format!(
             "{name} has left no word where you two look for each other: entrenous is probably \
              not running there, or has no connection. It is looked for from time to time."
         );
     };
+    // A word lies there for hours after whoever left it has gone.
+    let there = if *knows_us {
+        format!("{name} is there")
+    } else {
+        format!("{name} left word, but perhaps entrenous has ended there since")
+    };
+    let mapping = "UPnP, NAT-PMP or PCP is turned on in one of the two routers";
+    let behind = if *router == State::BehindAnother {
+        "; yours stands behind another NAT, where that does not help"
+    } else {
+        ""
+    };
     match failure {
-        _ if *is_under_way => format!("{name} is there, and a way through is being opened."),
-        None => format!("{name} is there, and is about to be connected to."),
+        _ if *is_under_way => format!("{there}. A way through is being opened."),
+        None => format!("{there}. A connection is about to be tried."),
         Some(PunchFailure::BothUnforeseeable | PunchFailure::Blocked) if *is_mapped => format!(
-            "{name} is there, and is being connected to at a port that a router maps. If that \
-             takes longer than a minute, the router does not do what it says."
+            "{there}. A port that a router maps is dialed. If that takes longer than a minute, \
+             entrenous has ended there, or the router does not do what it says."
         ),
         Some(PunchFailure::BothUnforeseeable) => format!(
             "Your network and that of {name} both use another port for each connection, so \
              neither of you can be reached from outside. It works when one of you uses another \
-             network (a phone's hotspot is often one of the same kind), or when UPnP, NAT-PMP or \
-             PCP is turned on in one of the two routers{}.",
-            if *router == State::BehindAnother {
-                "; yours stands behind another NAT, where that does not help"
-            } else {
-                ""
-            }
+             network (a phone's hotspot is often one of the same kind), or when {mapping}{behind}."
         ),
         Some(PunchFailure::Blocked) => {
             let whose = match (own, their) {
@@ -121,14 +129,19 @@ fn advice(facts: &Facts<'_>) -> String {
                 (Mapping::Blocked, _) => "Your network lets".to_owned(),
                 _ => format!("The network of {name} lets"),
             };
-            format!(
-                "{whose} no UDP out, and by TCP there is no way in on either side. It works when \
-                 UDP is allowed there, or when one of you uses another network."
-            )
+            if *knows_us {
+                format!(
+                    "{whose} no UDP out, and by TCP there is no way in on either side. It works \
+                     when UDP is allowed there, when one of you uses another network, or when \
+                     {mapping}{behind}."
+                )
+            } else {
+                format!("{there}. {whose} no UDP out: a way by TCP takes an answer of theirs.")
+            }
         }
         Some(PunchFailure::TimedOut) => format!(
-            "{name} was there, but no packet came through. A firewall may be in the way, or \
-             entrenous ended there. It is tried again from time to time."
+            "{name} left word, but no packet came through. Perhaps entrenous has ended there, or \
+             a firewall is in the way. It is tried again from time to time."
         ),
     }
 }
@@ -140,6 +153,7 @@ mod tests {
     fn search(failure: Option<PunchFailure>, their: Mapping) -> Search {
         Search {
             their: Some(their),
+            knows_us: true,
             failure,
             is_mapped: false,
             is_under_way: false,
@@ -166,10 +180,12 @@ mod tests {
         let both = search(Some(PunchFailure::BothUnforeseeable), symmetric);
         let mapped = Search { is_mapped: true, ..both.clone() };
         let blocked = search(Some(PunchFailure::Blocked), Mapping::Blocked);
+        let unanswered = Search { knows_us: false, ..blocked.clone() };
         let silent = search(Some(PunchFailure::TimedOut), Mapping::Independent);
         let mut trying = search(None, Mapping::Independent);
         let soon = trying.clone();
         trying.is_under_way = true;
+        let stale = Search { knows_us: false, ..trying.clone() };
         let online = |path| Facts { state: ContactState::Online, path: Some(path), ..facts(None) };
         for (facts, words) in [
             (facts(Some(&both)), "another port for each connection"),
@@ -178,12 +194,17 @@ mod tests {
                 Facts { router: State::BehindAnother, ..facts(Some(&both)) },
                 "yours stands behind another NAT",
             ),
-            (facts(Some(&mapped)), "at a port that a router maps"),
+            (facts(Some(&mapped)), "A port that a router maps is dialed"),
             (online(Path::Mapped), "at a port that a router maps"),
             (facts(Some(&blocked)), "The network of Ann lets no UDP out"),
             (Facts { own: Mapping::Blocked, ..facts(Some(&blocked)) }, "Both networks let no UDP"),
+            (facts(Some(&blocked)), "no way in on either side"),
+            (facts(Some(&blocked)), "UPnP"),
+            (facts(Some(&unanswered)), "takes an answer of theirs"),
             (facts(Some(&silent)), "no packet came through"),
             (facts(Some(&trying)), "being opened"),
+            (facts(Some(&trying)), "Ann is there."),
+            (facts(Some(&stale)), "perhaps entrenous has ended there"),
             (facts(Some(&soon)), "about to be"),
             (facts(None), "left no word"),
             (Facts { dht_nodes: 0, ..facts(None) }, "No node of the DHT"),

@@ -37,6 +37,8 @@ pub struct Sought {
 pub struct Search {
     /// How their NAT maps, if they have left word lately.
     pub their: Option<Mapping>,
+    /// Whether their word names this run: they were there since it began.
+    pub knows_us: bool,
     /// Why there is no way through, if that is known.
     pub failure: Option<Failure>,
     /// Whether the router of one of the two lets the other in.
@@ -96,7 +98,9 @@ impl Seek {
         }
     }
 
-    pub fn search(&self) -> Search {
+    /// How it goes for this run of ours.
+    pub fn search(&self, run: u64) -> Search {
+        let knows_us = self.their.as_ref().is_some_and(|their| their.seen == run);
         let mut attempts = Vec::new();
         let mut attempt = |path: &str, address: String, at, outcome: &str| {
             if at > 0 {
@@ -113,7 +117,8 @@ impl Seek {
             _ if self.punch.is_under_way() => "under way",
             Some(Failure::BothUnforeseeable) => "impossible: neither port can be foreseen",
             Some(Failure::Blocked) if self.tcp.is_some() => "no UDP: trying TCP",
-            Some(Failure::Blocked) => "impossible: no UDP, and no way in by TCP",
+            Some(Failure::Blocked) if knows_us => "impossible: no UDP, and no way in by TCP",
+            Some(Failure::Blocked) => "no UDP: TCP waits for their answer",
             Some(Failure::TimedOut) => "nothing came through",
             None => "a way is open",
         };
@@ -122,6 +127,7 @@ impl Seek {
         attempt("punch", to.join(", "), self.last_punch, outcome);
         Search {
             their: self.their.as_ref().map(|their| their.mapping),
+            knows_us,
             failure: self.failure.filter(|_| self.tcp.is_none()),
             is_mapped: self
                 .their
