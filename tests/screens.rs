@@ -474,6 +474,12 @@ fn windows() {
         stage.press(KeyCode::Enter);
     };
     snapshot("network", prepare, true);
+    let prepare = |stage: &mut Stage| {
+        stage.type_in("/whoami");
+        stage.press(KeyCode::Enter);
+        stage.press(KeyCode::PageDown);
+    };
+    snapshot("whoami", prepare, true);
 }
 
 #[test]

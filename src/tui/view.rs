@@ -16,7 +16,7 @@ mod status;
 mod timeline;
 mod windows;
 
-pub(super) use windows::help_rows;
+pub(super) use windows::{help_rows, page_rows};
 
 /// Draws the whole screen.
 pub fn view(model: &Model, frame: &mut Frame<'_>) {

@@ -76,6 +76,8 @@ pub enum Window {
     Details {
         /// Which.
         entry: EntryId,
+        /// The first row shown.
+        row: usize,
     },
     /// Choosing a reaction.
     React {
@@ -87,13 +89,18 @@ pub enum Window {
         chosen: usize,
     },
     /// The state of the network.
-    Network,
+    Network {
+        /// The first row shown.
+        row: usize,
+    },
     /// Something to read.
     Text {
         /// The heading.
         title: String,
         /// The text.
         text: String,
+        /// The first row shown.
+        row: usize,
     },
     /// A question.
     Confirm {

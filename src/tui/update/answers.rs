@@ -101,14 +101,25 @@ impl Model {
                 if !why.attempts.is_empty() {
                     text.push_str("\n\nWhat was tried last:\n");
                 }
-                // A window has room for some; the last ones tell most.
-                for attempt in why.attempts.iter().rev().take(6).rev() {
+                // Some addresses are tried again and again. A window has room for some, and the last
+                // tell most.
+                let mut told: Vec<&Attempt> = Vec::new();
+                for attempt in why.attempts.iter().rev() {
+                    let is_same = |other: &&Attempt| {
+                        (&other.path, &other.address, &other.outcome)
+                            == (&attempt.path, &attempt.address, &attempt.outcome)
+                    };
+                    if told.len() < 6 && !told.iter().any(is_same) {
+                        told.push(attempt);
+                    }
+                }
+                for attempt in told.into_iter().rev() {
                     let Attempt { path, address, at, outcome } = attempt;
                     let to = if address.is_empty() { String::new() } else { format!(" {address}") };
                     let ago = when::ago(*at, self.now);
                     text.extend(["\n", path, &to, ", ", &ago, ": ", outcome]);
                 }
-                self.window = Some(Window::Text { title: format!("Why: {name}"), text });
+                self.window = Some(Window::Text { title: format!("Why: {name}"), text, row: 0 });
             }
             (Pending::Search { query }, answer) => {
                 if let Some(Window::Search { found, chosen, .. }) = &mut self.window {

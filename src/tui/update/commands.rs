@@ -66,12 +66,12 @@ impl Model {
             Verb::React => self.react_command(argument),
             Verb::Details => {
                 if let Some(entry) = self.target_or_say(|_| true, "There is no message yet.") {
-                    self.window = Some(Window::Details { entry });
+                    self.window = Some(Window::Details { entry, row: 0 });
                 }
             }
             Verb::Search => self.open_search(argument),
             Verb::Network => {
-                self.window = Some(Window::Network);
+                self.window = Some(Window::Network { row: 0 });
                 self.ask(Command::Network, Pending::Network);
             }
             Verb::Why => {
@@ -100,6 +100,7 @@ impl Model {
                  found by somebody new, give them an invite: /invite.\n\n{key}",
                 me.id
             ),
+            row: 0,
         });
     }
 

@@ -161,7 +161,7 @@ impl Model {
             Action::Edit => self.edit_entry(entry),
             Action::Delete => self.ask_delete(entry),
             Action::React => self.open_react(entry),
-            Action::Details => self.window = Some(Window::Details { entry }),
+            Action::Details => self.window = Some(Window::Details { entry, row: 0 }),
             Action::Search => self.open_search(""),
             Action::Help => self.window = Some(Window::Help { row: 0 }),
             Action::Back => self.stop_selecting(),

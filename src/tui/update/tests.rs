@@ -8,9 +8,9 @@ use crate::{
     conversation::{ConversationId, EntryId},
     identity::Identity,
     node::api::{
-        Answer, Contact, ContactState, Conversation, ConversationKind, EntryKind, EntryState,
-        EntryView, Hit, Me, Network, NewInvite, OpenInvite, Passphrase, Reaction, Request,
-        SafetyNumber, Written,
+        Answer, Attempt, Contact, ContactState, Conversation, ConversationKind, EntryKind,
+        EntryState, EntryView, Hit, Me, Network, NewInvite, OpenInvite, Passphrase, Reaction,
+        Request, SafetyNumber, Why, Written,
     },
     text::MAX_TEXT_BYTES,
     tui::{

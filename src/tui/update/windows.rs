@@ -8,7 +8,7 @@ use crate::{
         field::Field,
         keymap::Action,
         model::{Effect, Model, Pending, Tone},
-        view::help_rows,
+        view::{help_rows, page_rows},
         window::{Confirmed, EMOJI, Window},
     },
 };
@@ -128,6 +128,7 @@ impl Model {
             _ => {}
         }
         let Some(mut window) = self.window.take() else { return };
+        let page = page_rows(self, &window);
         match (&mut window, action) {
             (Window::Confirm { then, .. }, Action::Yes) => {
                 let then = *then;
@@ -165,10 +166,14 @@ impl Model {
             | (
                 Window::Text { .. }
                 | Window::Details { .. }
-                | Window::Network
+                | Window::Network { .. }
                 | Window::Invite { .. },
                 Action::Accept,
             ) => return,
+            (
+                Window::Text { row, .. } | Window::Details { row, .. } | Window::Network { row },
+                action,
+            ) => *row = Self::list_step(action, *row, page),
             _ => {
                 self.window = Some(window);
                 self.field_window_action(action);

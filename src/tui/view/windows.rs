@@ -17,6 +17,8 @@ mod about;
 mod invite;
 mod search;
 
+pub use about::page_rows;
+
 /// The widest that the help gets.
 const HELP_WIDTH: u16 = 100;
 
@@ -52,11 +54,12 @@ pub fn draw(model: &Model, window: &Window, buffer: &mut Buffer) -> Option<Posit
         Window::Contact { id, safety } => {
             about::contact(model, *id, safety.as_ref(), screen, buffer);
         }
-        Window::Details { entry } => about::details(model, *entry, screen, buffer),
         Window::React { field, chosen, .. } => {
             return about::react(model, field, *chosen, screen, buffer);
         }
-        Window::Network => about::network(model, screen, buffer),
+        Window::Details { row, .. } | Window::Network { row } | Window::Text { row, .. } => {
+            about::page(model, window, *row, screen, buffer);
+        }
         Window::Rename { id, field } => {
             let area = draw::centred(screen, 56, 6);
             let title = format!("Call {} by another name", model.name_of(*id));
@@ -67,26 +70,22 @@ pub fn draw(model: &Model, window: &Window, buffer: &mut Buffer) -> Option<Posit
             draw::put(buffer, inner, 0, 3, hint, theme.dim());
             return cursor;
         }
-        Window::Text { title, text } => {
-            text_box(model, title, text, "Esc close", screen, buffer);
-        }
-        Window::Confirm { question, .. } => {
-            text_box(model, "Are you sure?", question, "y yes · n no", screen, buffer);
-        }
+        Window::Confirm { question, .. } => confirm(model, question, screen, buffer),
     }
     None
 }
 
-/// A box just large enough for a text, and a hint on its last row.
-fn text_box(model: &Model, title: &str, text: &str, hint: &str, screen: Rect, buffer: &mut Buffer) {
+/// A box just large enough for a question, and the keys on its last row.
+fn confirm(model: &Model, question: &str, screen: Rect, buffer: &mut Buffer) {
+    let theme = model.theme;
     let width = 72.min(screen.width - 2);
-    let rows = wrap::rows(text, usize::from(width) - 4).len();
+    let rows = wrap::rows(question, usize::from(width) - 4).len();
     let height = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(4);
     let area = draw::centred(screen, width, height);
-    let inner = draw::boxed(buffer, area, title, model.theme);
-    draw::paragraph(buffer, inner, 0, 0, text, model.theme.text());
+    let inner = draw::boxed(buffer, area, "Are you sure?", theme);
+    draw::paragraph(buffer, inner, 0, 0, question, theme.text());
     let last = usize::from(inner.height).saturating_sub(1);
-    draw::put(buffer, inner, 0, last, &wrap::fit(hint, inner.width.into()), model.theme.dim());
+    draw::put(buffer, inner, 0, last, &wrap::fit("y yes · n no", inner.width.into()), theme.dim());
 }
 
 fn help_screen(model: &Model, row: usize, screen: Rect, buffer: &mut Buffer) {

@@ -350,3 +350,54 @@ fn a_sentence_about_the_line_goes_with_it() {
     stage.type_in("/i");
     assert!(stage.notice().contains("number of days"), "this one is about what was run");
 }
+
+#[test]
+fn what_does_not_fit_a_window_for_reading_can_be_scrolled_to() {
+    let mut stage = Stage::open(vec![entry(1, BOB)]);
+    stage.tell(Msg::Resize(40, 10));
+    let listen: Vec<String> = (1..=9).map(|n| format!("/ip4/192.0.2.{n}/tcp/4001")).collect();
+    for command in ["/whoami", "/network", "/details"] {
+        stage.enter(command);
+        if command == "/network" {
+            let listen = listen.clone();
+            stage.answer(Answer::Network(Box::new(Network { listen, ..Network::default() })));
+        }
+        let row = |stage: &Stage| match stage.model.window {
+            Some(
+                Window::Text { row, .. } | Window::Network { row } | Window::Details { row, .. },
+            ) => row,
+            _ => panic!("{command}"),
+        };
+        stage.key("down");
+        assert_eq!(row(&stage), 1, "{command}");
+        for _ in 0..5 {
+            stage.key("pagedown");
+        }
+        let last = row(&stage);
+        stage.key("up");
+        assert_eq!(row(&stage), last - 1, "{command}: it went no further than its last row");
+        stage.tell(Msg::Resize(80, 40));
+        stage.key("down");
+        assert_eq!(row(&stage), 0, "{command}: all of it is there");
+        stage.tell(Msg::Resize(40, 10));
+        stage.key("esc");
+    }
+}
+
+#[test]
+fn what_was_tried_again_and_again_is_told_once() {
+    let mut stage = Stage::open(vec![]);
+    stage.enter("/why");
+    let attempt = |path: &str, at, outcome: &str| Attempt {
+        path: path.into(),
+        address: "a".into(),
+        at,
+        outcome: outcome.into(),
+    };
+    let mut attempts = vec![attempt("punch", NOW - 9_000, "impossible")];
+    attempts.extend((1..9).map(|n| attempt("dial", NOW - 9_000 + n, "no answer")));
+    let advice = "Nobody is there.".to_owned();
+    stage.answer(Answer::Why(Box::new(Why { state: ContactState::Offline, attempts, advice })));
+    let Some(Window::Text { text, .. }) = &stage.model.window else { panic!("no window") };
+    assert_eq!((text.matches("punch").count(), text.matches("dial").count()), (1, 1), "{text}");
+}

@@ -16,7 +16,7 @@ use crate::{
             conversation::path_words, draw, list::presence, status::network_words, timeline::state,
         },
         when,
-        window::EMOJI,
+        window::{EMOJI, Window},
         wrap,
     },
 };
@@ -29,7 +29,6 @@ fn fact(
     y: usize,
     buffer: &mut Buffer,
 ) -> usize {
-    const LABEL: usize = 11;
     draw::put(buffer, area, 0, y, label, model.theme.dim());
     let left = u16::try_from(LABEL).unwrap_or(0);
     let beside = Rect::new(area.x + left, area.y, area.width.saturating_sub(left), area.height);
@@ -93,35 +92,109 @@ pub fn contact(
     footer(model, inner, &hint, buffer);
 }
 
-pub fn details(model: &Model, entry: EntryId, screen: Rect, buffer: &mut Buffer) {
+/// Columns of a label.
+const LABEL: usize = 11;
+
+/// What a window for reading holds.
+struct Page {
+    title: String,
+    /// The widest that it gets.
+    width: u16,
+    /// Labels, and what they stand for; a text stands below an empty one.
+    facts: Vec<(String, String)>,
+    /// Whether there are labels at all.
+    is_labelled: bool,
+}
+
+impl Page {
+    /// Of a window for reading.
+    fn of(model: &Model, window: &Window) -> Option<Self> {
+        let (title, width, facts) = match window {
+            Window::Text { title, text, .. } => {
+                let facts = vec![(String::new(), text.clone())];
+                return Some(Self { title: title.clone(), width: 72, facts, is_labelled: false });
+            }
+            Window::Details { entry, .. } => ("About this message", 66, details(model, *entry)),
+            Window::Network { .. } => ("Network", 76, network(model)),
+            _ => return None,
+        };
+        Some(Self { title: title.to_owned(), width, facts, is_labelled: true })
+    }
+
+    /// Its box's width on a screen this wide.
+    fn width(&self, screen: u16) -> u16 {
+        let margin = if self.is_labelled { 0 } else { 2 };
+        self.width.min(screen.saturating_sub(margin))
+    }
+
+    /// Its rows in a box this wide.
+    fn rows(&self, width: u16) -> Vec<(&str, &str)> {
+        let column = if self.is_labelled { LABEL } else { 0 };
+        let cells = usize::from(width).saturating_sub(4 + column);
+        let mut rows = Vec::new();
+        for (label, value) in &self.facts {
+            let mut label = label.as_str();
+            for part in wrap::rows(value, cells) {
+                rows.push((label, value.get(part).unwrap_or_default()));
+                label = "";
+            }
+        }
+        rows
+    }
+}
+
+/// How many rows a window for reading can begin with.
+pub fn page_rows(model: &Model, window: &Window) -> usize {
+    let Some(page) = Page::of(model, window) else { return 0 };
+    let (width, height) = model.size;
+    // The border, and the keys.
+    let shown = usize::from(height).saturating_sub(3);
+    (page.rows(page.width(width)).len() + 1).saturating_sub(shown)
+}
+
+/// Draws a window for reading, from this row.
+pub fn page(model: &Model, window: &Window, row: usize, screen: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let area = draw::centred(screen, 66.min(screen.width), 12.min(screen.height));
-    let inner = draw::boxed(buffer, area, "About this message", theme);
+    let Some(page) = Page::of(model, window) else { return };
+    let width = page.width(screen.width);
+    let rows = page.rows(width);
+    let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(4);
+    let inner = draw::boxed(buffer, draw::centred(screen, width, height), &page.title, theme);
+    let shown = usize::from(inner.height).saturating_sub(1);
+    let most = rows.len().saturating_sub(shown);
+    let column = if page.is_labelled { LABEL } else { 0 };
+    for (y, (label, value)) in rows.iter().skip(row.min(most)).take(shown).enumerate() {
+        draw::put(buffer, inner, 0, y, &wrap::truncate(label, column), theme.dim());
+        draw::put(buffer, inner, column, y, value, theme.text());
+    }
+    footer(model, inner, if most > 0 { "↑ ↓ scroll · Esc close" } else { "Esc close" }, buffer);
+}
+
+fn details(model: &Model, entry: EntryId) -> Vec<(String, String)> {
     let Some(view) = model.timeline().and_then(|timeline| timeline.entry(entry)) else {
-        draw::put(buffer, inner, 0, 0, "it is not loaded any more", theme.dim());
-        return;
+        return vec![(String::new(), "it is not loaded any more".to_owned())];
     };
     let is_own = view.author == model.my_id();
-    let mut y = fact(model, ("by", &model.name_of(view.author)), inner, 0, buffer);
     let time = when::full(view.sent_at, &model.zone);
     let clock = if is_own { "your" } else { "their" };
-    y = fact(model, ("written", &format!("{time}, by {clock} clock")), inner, y, buffer);
     let words = if is_own { state(view.state).1 } else { "received: on this disk" };
-    y = fact(model, ("state", words), inner, y, buffer);
+    let mut facts = vec![
+        ("by".to_owned(), model.name_of(view.author)),
+        ("written".to_owned(), format!("{time}, by {clock} clock")),
+        ("state".to_owned(), words.to_owned()),
+    ];
     let changes = match (view.deleted, view.edited) {
         (true, _) => Some("deleted by its author"),
         (_, true) => Some("edited by its author"),
         _ => None,
     };
-    if let Some(changes) = changes {
-        y = fact(model, ("changes", changes), inner, y, buffer);
-    }
+    facts.extend(changes.map(|changes| ("changes".to_owned(), changes.to_owned())));
     for reaction in &view.reactions {
         let names: Vec<String> = reaction.by.iter().map(|&by| model.name_of(by)).collect();
-        y = fact(model, (&reaction.emoji, &names.join(", ")), inner, y, buffer);
+        facts.push((reaction.emoji.clone(), names.join(", ")));
     }
-    fact(model, ("entry", &entry.to_string()), inner, y, buffer);
-    footer(model, inner, "Esc close", buffer);
+    facts.push(("entry".to_owned(), entry.to_string()));
+    facts
 }
 
 pub fn react(
@@ -147,25 +220,27 @@ pub fn react(
     cursor
 }
 
-pub fn network(model: &Model, screen: Rect, buffer: &mut Buffer) {
-    let theme = model.theme;
-    let area = draw::centred(screen, 76.min(screen.width), 20.min(screen.height));
-    let inner = draw::boxed(buffer, area, "Network", theme);
-    let mut y = fact(model, ("state", &network_words(model.network.as_ref())), inner, 0, buffer);
+fn network(model: &Model) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    let mut fact = |label: &str, value: String| facts.push((label.to_owned(), value));
+    fact("state", network_words(model.network.as_ref()));
     if let Some(network) = &model.network {
-        let bytes = format!("{} bytes in, {} bytes out", network.bytes_in, network.bytes_out);
-        y = fact(model, ("traffic", &bytes), inner, y, buffer);
+        fact("traffic", format!("{} bytes in, {} bytes out", network.bytes_in, network.bytes_out));
         if network.scope == Scope::Everywhere {
-            let dht = match (network.dht.own, network.dht.public) {
-                (0, 0) => "no node answers: friends elsewhere can't be found".to_owned(),
-                (own, public) => format!("connected to {own} nodes of our own, {public} public"),
-            };
-            y = fact(model, ("DHT", &dht), inner, y, buffer);
+            fact(
+                "DHT",
+                match (network.dht.own, network.dht.public) {
+                    (0, 0) => "no node answers: friends elsewhere can't be found".to_owned(),
+                    (own, public) => {
+                        format!("nodes that answer: {own} of our own, {public} public")
+                    }
+                },
+            );
             let nat = match network.nat.mapping.as_str() {
                 "unknown" => "not known yet",
                 mapping => mapping,
             };
-            y = fact(model, ("NAT", nat), inner, y, buffer);
+            fact("NAT", nat.to_owned());
             let router = match network.nat.port_mapping.as_str() {
                 "unknown" | "not asked" => None,
                 "none" => Some("maps no ports; with UPnP turned on it would".to_owned()),
@@ -173,21 +248,20 @@ pub fn network(model: &Model, screen: Rect, buffer: &mut Buffer) {
                 protocol => Some(format!("maps ports, by {protocol}")),
             };
             if let Some(router) = router {
-                y = fact(model, ("router", &router), inner, y, buffer);
+                fact("router", router);
             }
             for address in &network.external {
-                y = fact(model, ("seen as", address), inner, y, buffer);
+                fact("seen as", address.clone());
             }
             for address in &network.mapped {
-                y = fact(model, ("mapped at", address), inner, y, buffer);
+                fact("mapped at", address.clone());
             }
         }
-        y = fact(model, ("key", &network.peer_id), inner, y, buffer);
-        draw::put(buffer, inner, 11, y, "made for this start; it says nothing of you", theme.dim());
-        y += 1;
+        fact("key", network.peer_id.clone());
+        fact("", "made for this start; it says nothing of you".to_owned());
         for address in &network.listen {
-            y = fact(model, ("listening", address), inner, y, buffer);
+            fact("listening", address.clone());
         }
     }
-    footer(model, inner, "Esc close", buffer);
+    facts
 }
