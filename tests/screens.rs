@@ -353,6 +353,12 @@ fn welcome() {
         stage.press(KeyCode::Enter);
     };
     snapshot("welcome", prepare, false);
+    let prepare = |stage: &mut Stage| {
+        stage.tell(Msg::Node(Event::ProfileNeeded));
+        stage.type_in("Ann");
+        stage.press(KeyCode::Enter);
+    };
+    snapshot("welcome-passphrase", prepare, false);
 }
 
 #[test]
@@ -371,6 +377,22 @@ fn nobody_yet() {
         stage.open();
     };
     snapshot("nobody-yet", prepare, false);
+}
+
+#[test]
+fn at_the_smallest_size_nothing_is_missing_at_the_first_start() {
+    let mut stage = Stage::new((40, 10), ThemeName::Mono);
+    stage.is_empty = true;
+    stage.tell(Msg::Node(Event::ProfileNeeded));
+    let picture = stage.draw();
+    assert!(picture.contains("Welcome") && picture.contains("any time."), "{picture}");
+    stage.type_in("Ann");
+    stage.press(KeyCode::Enter);
+    let picture = stage.draw();
+    assert!(picture.contains("Without one") && picture.contains("recovered."), "{picture}");
+    stage.open();
+    let picture = stage.draw();
+    assert!(["F1  ", "F2  ", "F3  "].iter().all(|key| picture.contains(key)), "{picture}");
 }
 
 #[test]

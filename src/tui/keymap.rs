@@ -149,6 +149,7 @@ pub enum Action {
     Close,
     Accept,
     NextField,
+    PreviousField,
     ShowText,
     ListInvites,
     Revoke,

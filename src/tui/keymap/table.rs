@@ -75,7 +75,8 @@ pub const BINDINGS: &[Binding] = &[
 
     row(Window, A::Close, "close", &["esc", "ctrl-c"], "close the window"),
     row(Window, A::Accept, "accept", &["enter"], "accept"),
-    row(Window, A::NextField, "next-field", &["tab", "shift-tab"], "next field; in a search, here or everywhere"),
+    row(Window, A::NextField, "next-field", &["tab"], "next field; in a search, here or everywhere"),
+    row(Window, A::PreviousField, "previous-field", &["shift-tab"], "previous field; in a search, here or everywhere"),
     row(Window, A::Up, "up", &["up", "ctrl-p"], "up"),
     row(Window, A::Down, "down", &["down", "ctrl-n"], "down"),
     row(Window, A::PageUp, "page-up", &["pageup"], "a page up"),

@@ -33,7 +33,7 @@ impl Model {
             Verb::Open => self.open_named(argument),
             Verb::Contact => {
                 if let Some(id) = self.named_contact(argument) {
-                    self.open_contact(Some(id));
+                    self.open_contact(id);
                 }
             }
             Verb::Verify | Verb::Unverify => {
@@ -183,7 +183,9 @@ impl Model {
             self.contacts.iter().find(is_it).map(|contact| contact.id)
         };
         if found.is_none() {
-            let sentence = if name.is_empty() {
+            let sentence = if name.is_empty() && self.open.is_some() {
+                "Whoever this conversation was with is no contact any more.".to_owned()
+            } else if name.is_empty() {
                 "No conversation is open: name the contact, or /open a conversation first."
                     .to_owned()
             } else {

@@ -3,7 +3,7 @@
 use crate::{
     text::MAX_TEXT_BYTES,
     tui::{
-        commands::{self, Completion, Input},
+        commands::{self, Completion, Input, Verb},
         composer::{MAX_COMPOSER_BYTES, Purpose},
         keymap::{Action, Key, Mode},
         model::{Effect, Model, Phase, Tone},
@@ -45,9 +45,7 @@ impl Model {
     fn letter(&mut self, mode: Mode, letter: char) {
         let text = letter.encode_utf8(&mut [0; 4]).to_owned();
         if !matches!(self.phase, Phase::Open) {
-            if let Some(field) = self.start_field() {
-                field.insert(&text);
-            }
+            self.start_typed(&text);
         } else if mode == Mode::Compose {
             self.composer_mut().insert(letter);
         } else if let Some(field) = self.window.as_mut().and_then(Window::field) {
@@ -59,9 +57,7 @@ impl Model {
     /// The terminal pasted a text: it goes where the cursor is, and never does anything else.
     pub(super) fn paste(&mut self, text: &str) {
         if !matches!(self.phase, Phase::Open) {
-            if let Some(field) = self.start_field() {
-                field.insert(text.trim_end_matches(['\r', '\n']));
-            }
+            self.start_typed(text.trim_end_matches(['\r', '\n']));
             return;
         }
         if let Some(window) = &mut self.window {
@@ -114,7 +110,7 @@ impl Model {
             Action::Search => self.open_search(""),
             Action::Invite => self.new_invite(None),
             Action::AddInvite => self.add_invite(""),
-            Action::Contact => self.open_contact(self.current_contact().map(|contact| contact.id)),
+            Action::Contact => self.command(Verb::Contact, ""),
             Action::Help => self.window = Some(Window::Help { row: 0 }),
             action => _ = self.composer_mut().edit(action),
         }

@@ -16,6 +16,19 @@ fn passphrase(field: &Field) -> Passphrase {
     Passphrase(Zeroizing::new(field.text().to_owned()))
 }
 
+impl Form<3> {
+    /// Whether a name is typed; if not, it is asked for.
+    fn has_name(&mut self) -> bool {
+        let [name, ..] = &self.fields;
+        if name.text().trim().is_empty() {
+            self.error = Some("Type a name: your friends need one to call you by.".to_owned());
+            self.focus = 0;
+            return false;
+        }
+        true
+    }
+}
+
 impl Model {
     /// The directory holds no profile.
     pub(super) fn begin_welcome(&mut self) {
@@ -40,11 +53,13 @@ impl Model {
             (Phase::Welcome(form), Action::NextField | Action::Down) => {
                 form.focus = (form.focus + 1) % form.fields.len();
             }
-            (Phase::Welcome(form), Action::Up) => {
+            (Phase::Welcome(form), Action::PreviousField | Action::Up) => {
                 form.focus = (form.focus + form.fields.len() - 1) % form.fields.len();
             }
             (Phase::Welcome(form), Action::Accept) if form.focus + 1 < form.fields.len() => {
-                form.focus += 1;
+                if form.focus > 0 || form.has_name() {
+                    form.focus += 1;
+                }
             }
             (Phase::Welcome(_), Action::Accept) => self.create(),
             (Phase::Unlock(_), Action::Accept) => self.unlock(),
@@ -53,6 +68,17 @@ impl Model {
                     field.edit(action);
                 }
             }
+        }
+    }
+
+    /// A text was typed or pasted: into the field, and what was wrong before is taken away.
+    pub(super) fn start_typed(&mut self, text: &str) {
+        let Some(field) = self.start_field() else { return };
+        field.insert(text);
+        match &mut self.phase {
+            Phase::Welcome(form) => form.error = None,
+            Phase::Unlock(form) => form.error = None,
+            _ => {}
         }
     }
 
@@ -67,7 +93,7 @@ impl Model {
 
     fn create(&mut self) {
         let Phase::Welcome(form) = &mut self.phase else { return };
-        if form.is_busy {
+        if form.is_busy || !form.has_name() {
             return;
         }
         let [name, first, second] = &form.fields;

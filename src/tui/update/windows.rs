@@ -63,11 +63,7 @@ impl Model {
         self.field_changed();
     }
 
-    pub(super) fn open_contact(&mut self, id: Option<Identity>) {
-        let Some(id) = id else {
-            self.notify(Tone::Info, "No conversation is open.");
-            return;
-        };
+    pub(super) fn open_contact(&mut self, id: Identity) {
         self.window = Some(Window::Contact { id, safety: None });
         self.ask(Command::SafetyNumber { contact: id }, Pending::SafetyNumber);
     }
@@ -218,7 +214,10 @@ impl Model {
                 let count = found.as_ref().map_or(0, |(_, hits)| hits.len());
                 *chosen = Self::list_step(action, *chosen, count);
             }
-            (Some(Window::Search { within, found, .. }), Action::NextField) => {
+            (
+                Some(Window::Search { within, found, .. }),
+                Action::NextField | Action::PreviousField,
+            ) => {
                 *within = if within.is_none() { here } else { None };
                 *found = None;
                 self.search();
@@ -234,9 +233,10 @@ impl Model {
                 Some(Window::React { field, chosen, .. }),
                 Action::CharForward | Action::Down | Action::NextField,
             ) if field.text().is_empty() => *chosen = (*chosen + 1) % EMOJI.len(),
-            (Some(Window::React { field, chosen, .. }), Action::CharBack | Action::Up)
-                if field.text().is_empty() =>
-            {
+            (
+                Some(Window::React { field, chosen, .. }),
+                Action::CharBack | Action::Up | Action::PreviousField,
+            ) if field.text().is_empty() => {
                 *chosen = (*chosen + EMOJI.len() - 1) % EMOJI.len();
             }
             (Some(window), action) => {

@@ -66,6 +66,9 @@ pub fn draw(model: &Model, areas: &Areas, buffer: &mut Buffer) -> Option<Positio
     let widget = composer.widget();
     if composer.is_empty() {
         let hint = match model.current() {
+            Some(conversation) if model.partner(conversation).is_none() => {
+                format!("{} is no contact any more · / for commands", conversation.name)
+            }
             Some(conversation) => format!("Write to {} · / for commands", conversation.name),
             None => "/ for commands".to_owned(),
         };

@@ -89,19 +89,26 @@ pub fn empty(model: &Model, area: Rect, buffer: &mut Buffer) {
     if is_waiting && !model.pending.is_empty() {
         return;
     }
-    let mut y = usize::from(area.height / 4);
+    // In a low window the keys matter more than the space between.
+    let gap = usize::from(area.height > 8);
+    let mut y = gap * usize::from(area.height / 4);
     let text = "To talk, one of you makes an invite and the other enters it.";
-    y = draw::paragraph(buffer, inner, 0, y, text, theme.text()) + 1;
+    y = draw::paragraph(buffer, inner, 0, y, text, theme.text()) + gap;
     for (key, text) in [("F2", "invite a friend"), ("F3", "enter a friend's invite")] {
         draw::put(buffer, inner, 0, y, key, theme.key());
         draw::put(buffer, inner, 4, y, text, theme.text());
         y += 1;
     }
-    draw::put(buffer, inner, 0, y + 1, "F1", theme.key());
-    draw::put(buffer, inner, 4, y + 1, "all commands and keys", theme.dim());
+    y += gap;
+    draw::put(buffer, inner, 0, y, "F1", theme.key());
+    draw::put(buffer, inner, 4, y, "all commands and keys", theme.dim());
     if !model.has_passphrase {
         let text = "This profile has no passphrase: whoever can read this computer's disk as you \
                     can, can read your messages.";
-        draw::paragraph(buffer, inner, 0, y + 3, text, theme.dim());
+        // Half of it would say something else.
+        let rows = wrap::rows(text, inner.width.into()).len();
+        if y + 2 + rows <= usize::from(area.height) {
+            draw::paragraph(buffer, inner, 0, y + 2, text, theme.dim());
+        }
     }
 }

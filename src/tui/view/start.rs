@@ -45,6 +45,9 @@ pub fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
     }
 }
 
+/// So few rows that the welcome holds no more than what the field is about.
+const LOW: u16 = 14;
+
 fn heading(model: &Model, area: Rect, buffer: &mut Buffer) -> usize {
     let y = if area.height > 16 { 2 } else { 0 };
     draw::put(buffer, area, 0, y, "entrenous", model.theme.title());
@@ -54,10 +57,14 @@ fn heading(model: &Model, area: Rect, buffer: &mut Buffer) -> usize {
 
 fn welcome(model: &Model, form: &Form<3>, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     let theme = model.theme;
-    let mut y = heading(model, area, buffer);
+    let is_low = area.height < LOW;
+    let mut y = if area.height > 10 { heading(model, area, buffer) } else { 0 };
     let gap = usize::from(area.height > 16);
-    let text = "Welcome. Your name is what your friends will see; it can be changed at any time.";
-    y = draw::paragraph(buffer, area, 0, y, text, theme.text()) + gap;
+    let welcome =
+        "Welcome. Your name is what your friends will see; it can be changed at any time.";
+    if !is_low {
+        y = draw::paragraph(buffer, area, 0, y, welcome, theme.text()) + gap;
+    }
     let labels = ["Your name", "Passphrase", "Once more"];
     let mut cursor = None;
     for (number, (label, field)) in labels.iter().zip(&form.fields).enumerate() {
@@ -75,6 +82,7 @@ fn welcome(model: &Model, form: &Form<3>, area: Rect, buffer: &mut Buffer) -> Op
     let text = "The passphrase encrypts your messages on this disk. Without one (leave it empty), \
                 whoever can read this computer's disk as you can, can read your messages. It \
                 cannot be recovered.";
+    let text = if is_low && form.focus == 0 { welcome } else { text };
     y = draw::paragraph(buffer, area, 0, y, text, theme.dim()) + gap;
     footer(model, area, y, form.error.as_deref(), form.is_busy, "making your profile…", buffer);
     hint(model, area, "Tab next field · Enter go on · Esc leave", buffer);

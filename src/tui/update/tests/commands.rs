@@ -401,3 +401,19 @@ fn what_was_tried_again_and_again_is_told_once() {
     let Some(Window::Text { text, .. }) = &stage.model.window else { panic!("no window") };
     assert_eq!((text.matches("punch").count(), text.matches("dial").count()), (1, 1), "{text}");
 }
+
+#[test]
+fn of_a_removed_contact_nothing_can_be_asked() {
+    let mut stage = Stage::open(vec![]);
+    stage.model.contacts.retain(|contact| contact.id != BOB);
+    let sentence = "Whoever this conversation was with is no contact any more.";
+    for command in ["/why", "/contact", "/rename X", "/verify"] {
+        stage.enter(command);
+        stage.nothing();
+        assert_eq!(stage.notice(), sentence, "{command}");
+    }
+    stage.model.notice = None;
+    stage.key("f4");
+    stage.nothing();
+    assert_eq!(stage.notice(), sentence);
+}

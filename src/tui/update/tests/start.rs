@@ -28,13 +28,44 @@ fn a_profile_is_made() {
 fn without_a_passphrase_none_is_sent() {
     let mut stage = Stage::new();
     stage.event(Event::ProfileNeeded);
-    for line in ["", "", ""] {
+    for line in ["Ann", "", ""] {
         stage.enter(line);
     }
     assert!(matches!(
         stage.command(),
-        Command::CreateProfile { name, passphrase: None } if name.is_empty()
+        Command::CreateProfile { name, passphrase: None } if name == "Ann"
     ));
+}
+
+#[test]
+fn a_name_is_asked_for() {
+    let mut stage = Stage::new();
+    stage.event(Event::ProfileNeeded);
+    let form = |stage: &Stage| {
+        let Phase::Welcome(form) = &stage.model.phase else { panic!() };
+        (form.focus, form.error.is_some())
+    };
+    stage.enter(" ");
+    assert_eq!(form(&stage), (0, true));
+    stage.type_in("x");
+    assert_eq!(form(&stage), (0, false), "what was wrong is gone");
+    stage.key("backspace");
+    stage.key("tab");
+    stage.key("tab");
+    stage.key("enter");
+    stage.nothing();
+    assert_eq!(form(&stage), (0, true));
+}
+
+#[test]
+fn shift_tab_goes_back() {
+    let mut stage = Stage::new();
+    stage.event(Event::ProfileNeeded);
+    stage.key("tab");
+    stage.tell(Msg::Key(KeyEvent::new(KeyCode::BackTab, KeyModifiers::SHIFT)));
+    stage.enter("Ann");
+    let Phase::Welcome(form) = &stage.model.phase else { panic!() };
+    assert_eq!((form.fields[0].text(), form.focus), ("Ann", 1));
 }
 
 #[test]
@@ -68,7 +99,7 @@ fn a_name_that_is_too_long_is_said_before_it_is_sent() {
 fn a_profile_that_could_not_be_made_says_why() {
     let mut stage = Stage::new();
     stage.event(Event::ProfileNeeded);
-    for line in ["", "", ""] {
+    for line in ["Ann", "", ""] {
         stage.enter(line);
     }
     stage.fail("The disk is full.");
