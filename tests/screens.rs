@@ -393,6 +393,9 @@ fn at_the_smallest_size_nothing_is_missing_at_the_first_start() {
     stage.open();
     let picture = stage.draw();
     assert!(["F1  ", "F2  ", "F3  "].iter().all(|key| picture.contains(key)), "{picture}");
+    stage.press(KeyCode::F(2));
+    let picture = stage.draw();
+    assert!(picture.contains("becomes your contact."), "{picture}");
 }
 
 #[test]

@@ -135,10 +135,17 @@ impl Model {
     fn send(&mut self) {
         let composer = self.composer_mut();
         let text = composer.text();
+        let is_edit = matches!(composer.purpose, Purpose::Edit(_));
         if text.trim().is_empty() {
+            if is_edit {
+                let sentence = "Nothing is left of it. To delete the message: Esc, then /delete.";
+                self.notify_of_line(Tone::Bad, sentence);
+            }
             return;
         }
-        if let Purpose::Edit(_) = composer.purpose {
+        // What was wrong before is not wrong with this.
+        self.notice.take_if(|notice| notice.tone == Tone::Bad);
+        if is_edit {
             return self.send_text(text);
         }
         match commands::parse(&text) {

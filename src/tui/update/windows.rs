@@ -7,7 +7,7 @@ use crate::{
     tui::{
         field::Field,
         keymap::Action,
-        model::{Effect, Model, Pending, Tone},
+        model::{Effect, Model, Pending},
         view::{help_rows, page_rows},
         window::{Confirmed, EMOJI, Window},
     },
@@ -197,7 +197,8 @@ impl Model {
             }
             (Some(Window::Switch { chosen, .. }), Action::Accept) => match fitting.get(*chosen) {
                 Some(&id) => self.open(id),
-                None => self.notify(Tone::Bad, "No conversation has such a name."),
+                // The window says so.
+                None => {}
             },
             (Some(Window::Switch { chosen, .. }), action) if Self::direction(action).is_some() => {
                 *chosen = Self::list_step(action, *chosen, fitting.len());

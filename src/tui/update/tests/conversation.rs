@@ -400,3 +400,25 @@ fn selecting_ends_below_the_last() {
     stage.tell(Msg::Paste("text".into()));
     assert_eq!((stage.model.mode(), stage.composed().as_str()), (Mode::Compose, "text"));
 }
+
+#[test]
+fn an_edit_that_leaves_nothing_is_not_sent_and_said() {
+    let mut stage = Stage::open(vec![entry(1, ME)]);
+    stage.enter("/edit");
+    stage.key("ctrl-u");
+    stage.key("enter");
+    stage.nothing();
+    assert!(stage.notice().contains("/delete"));
+    stage.type_in("x");
+    assert_eq!(stage.notice(), "");
+}
+
+#[test]
+fn what_was_wrong_before_goes_with_the_next_message() {
+    let mut stage = Stage::open(vec![entry(1, BOB)]);
+    stage.enter("/invite soon");
+    assert!(!stage.notice().is_empty());
+    stage.enter("hello");
+    assert!(matches!(stage.command(), Command::SendText { .. }));
+    assert_eq!(stage.notice(), "");
+}

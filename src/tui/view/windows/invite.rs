@@ -39,9 +39,10 @@ pub fn new(
     let fits = qr_rows > 0 && height > qr_rows && width >= side + 28;
     let mut y = 0;
     if as_text || !fits {
+        let gap = usize::from(height >= 12);
         draw::put(buffer, screen, 0, y, "Your invite", theme.title());
-        y = draw::paragraph(buffer, screen, 0, y + 2, &invite.invite, theme.key());
-        draw::paragraph(buffer, screen, 0, y + 1, &about, theme.text());
+        y = draw::paragraph(buffer, screen, 0, y + 1 + gap, &invite.invite, theme.key());
+        draw::paragraph(buffer, screen, 0, y + gap, &about, theme.text());
     } else {
         let area = Rect::new(0, 0, screen.width, screen.height);
         for (row, line) in rows.iter().flatten().enumerate() {
