@@ -82,18 +82,20 @@ fn report(findings: &Findings) -> String {
     } else {
         format!("Listening on:\n  {}", listen.join("\n  "))
     };
-    let nearby = match mdns {
-        true => "friends are found there by mDNS",
-        false => "friends are found there by no address but those given by --bootstrap (--no-mdns)",
-    };
     match scope {
         Scope::Offline => {
             return "This program is told to stay offline: nobody can be reached.\n".to_owned();
         }
+        Scope::LanOnly if *mdns => {
+            return format!(
+                "{listening}\n\nOnly the local network is used (--lan-only): friends are found \
+                 there by mDNS, and nobody else is.\n"
+            );
+        }
         Scope::LanOnly => {
             return format!(
-                "{listening}\n\nOnly the local network is used (--lan-only): {nearby}, and nobody \
-                 else is.\n"
+                "{listening}\n\nOnly the local network is used (--lan-only), and nobody is looked \
+                 for there (--no-mdns): only addresses given by --bootstrap are dialed.\n"
             );
         }
         Scope::Everywhere => {}
@@ -116,7 +118,7 @@ fn report(findings: &Findings) -> String {
     );
     if !external.is_empty() {
         let seen: Vec<_> = external.iter().map(ToString::to_string).collect();
-        report += &format!("Seen from outside as: {}.\n", seen.join(", "));
+        report.extend(["Seen from outside as: ", &seen.join(", "), ".\n"]);
     }
     let nat = match mapping {
         Mapping::Unknown => {

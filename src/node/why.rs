@@ -136,7 +136,9 @@ fn advice(facts: &Facts<'_>) -> String {
                      {mapping}{behind}."
                 )
             } else {
-                format!("{there}. {whose} no UDP out: a way by TCP takes an answer of theirs.")
+                format!(
+                    "{there}. {whose} no UDP out: a way by TCP is opened as soon as they answer."
+                )
             }
         }
         Some(PunchFailure::TimedOut) => format!(
@@ -200,7 +202,7 @@ mod tests {
             (Facts { own: Mapping::Blocked, ..facts(Some(&blocked)) }, "Both networks let no UDP"),
             (facts(Some(&blocked)), "no way in on either side"),
             (facts(Some(&blocked)), "UPnP"),
-            (facts(Some(&unanswered)), "takes an answer of theirs"),
+            (facts(Some(&unanswered)), "as soon as they answer"),
             (facts(Some(&silent)), "no packet came through"),
             (facts(Some(&trying)), "being opened"),
             (facts(Some(&trying)), "Ann is there."),

@@ -3,7 +3,8 @@
 use crate::{
     conversation::{ConversationId, EntryId},
     node::api::{
-        Answer, Attempt, Command, EntryKind, EntryState, EntryView, Failure, Reaction, Written,
+        Answer, Attempt, Command, EntryKind, EntryState, EntryView, Failure, Reaction, UnixMillis,
+        Why, Written,
     },
     tui::{
         composer::Purpose,
@@ -16,6 +17,31 @@ use crate::{
 
 fn is_short(page: &[EntryView], asked: u32) -> bool {
     u32::try_from(page.len()).is_ok_and(|got| got < asked)
+}
+
+/// The advice, and what was tried last: what was tried again and again is told once.
+fn why_text(why: &Why, now: UnixMillis) -> String {
+    // A window has room for some; the last ones tell most.
+    const MOST: usize = 6;
+    let mut told: Vec<&Attempt> = Vec::new();
+    for attempt in why.attempts.iter().rev() {
+        let is_same = |other: &&Attempt| {
+            (&other.path, &other.address, &other.outcome)
+                == (&attempt.path, &attempt.address, &attempt.outcome)
+        };
+        if told.len() < MOST && !told.iter().any(is_same) {
+            told.push(attempt);
+        }
+    }
+    let mut text = why.advice.clone();
+    if !told.is_empty() {
+        text.push_str("\n\nWhat was tried last:\n");
+    }
+    for Attempt { path, address, at, outcome } in told.into_iter().rev() {
+        let to = if address.is_empty() { String::new() } else { format!(" {address}") };
+        text.extend(["\n", path, &to, ", ", &when::ago(*at, now), ": ", outcome]);
+    }
+    text
 }
 
 impl Model {
@@ -97,28 +123,7 @@ impl Model {
                 }
             }
             (Pending::Why { name }, Answer::Why(why)) => {
-                let mut text = why.advice;
-                if !why.attempts.is_empty() {
-                    text.push_str("\n\nWhat was tried last:\n");
-                }
-                // Some addresses are tried again and again. A window has room for some, and the last
-                // tell most.
-                let mut told: Vec<&Attempt> = Vec::new();
-                for attempt in why.attempts.iter().rev() {
-                    let is_same = |other: &&Attempt| {
-                        (&other.path, &other.address, &other.outcome)
-                            == (&attempt.path, &attempt.address, &attempt.outcome)
-                    };
-                    if told.len() < 6 && !told.iter().any(is_same) {
-                        told.push(attempt);
-                    }
-                }
-                for attempt in told.into_iter().rev() {
-                    let Attempt { path, address, at, outcome } = attempt;
-                    let to = if address.is_empty() { String::new() } else { format!(" {address}") };
-                    let ago = when::ago(*at, self.now);
-                    text.extend(["\n", path, &to, ", ", &ago, ": ", outcome]);
-                }
+                let text = why_text(&why, self.now);
                 self.window = Some(Window::Text { title: format!("Why: {name}"), text, row: 0 });
             }
             (Pending::Search { query }, answer) => {

@@ -195,11 +195,12 @@ impl Model {
                 self.window = None;
                 self.rename(id, &name);
             }
-            (Some(Window::Switch { chosen, .. }), Action::Accept) => match fitting.get(*chosen) {
-                Some(&id) => self.open(id),
-                // The window says so.
-                None => {}
-            },
+            (Some(Window::Switch { chosen, .. }), Action::Accept) => {
+                // If nothing fits, the window says so.
+                if let Some(&id) = fitting.get(*chosen) {
+                    self.open(id);
+                }
+            }
             (Some(Window::Switch { chosen, .. }), action) if Self::direction(action).is_some() => {
                 *chosen = Self::list_step(action, *chosen, fitting.len());
             }
