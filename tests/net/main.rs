@@ -61,6 +61,7 @@ const TESTS: &[support::trials::Test] = &[
     ("nat::far_apart_symmetric_and_port_restricted", nat::far_apart_symmetric_and_port_restricted),
     ("nat::far_apart_udp_blocked_and_none", nat::far_apart_udp_blocked_and_none),
     ("nat::two_symmetric_are_told_why", nat::two_symmetric_are_told_why),
+    ("nat::who_has_ended_is_not_said_to_be_there", nat::who_has_ended_is_not_said_to_be_there),
     ("nat::nothing_is_between", nat::nothing_is_between),
     ("nat::many_offline_cost_little", nat::many_offline_cost_little),
     ("nat::who_was_lost_is_found_again", nat::who_was_lost_is_found_again),

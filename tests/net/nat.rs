@@ -177,6 +177,23 @@ pub fn two_symmetric_are_told_why() {
     at_most("told", began.elapsed(), Duration::from_secs(20), Duration::from_secs(25));
 }
 
+/// The word of somebody who has ended lies in the DHT for hours: it is no sign of life.
+pub fn who_has_ended_is_not_said_to_be_there() {
+    let world = World::new(Nat::PortRestricted, Nat::PortRestricted);
+    let [a, b] = world.start();
+    pair(&a, &b);
+    let other = id(&b);
+    a.shutdown();
+    b.shutdown();
+    let a = world.people[0].start();
+    wait_for("the old word is found", || {
+        let why = a.call("why", json!({ "contact": other }));
+        let advice = why["advice"].as_str().unwrap();
+        assert!(!advice.contains("is there."), "{advice}");
+        advice.contains("perhaps entrenous has ended there")
+    });
+}
+
 /// Once connected, two need nothing in between: the DHT ends, no byte of the chat ever passed it,
 /// and the routers, which forget after 30 s, do not forget.
 pub fn nothing_is_between() {
