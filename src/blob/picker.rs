@@ -23,7 +23,8 @@ pub fn by_piece(spans: &[Span]) -> Vec<Vec<Span>> {
             let end = span.end.min((piece + 1) * PIECE);
             match pieces.last_mut() {
                 Some(spans) if last == Some(piece) => spans.push(start..end),
-                _ => pieces.push(Vec::from([start..end])),
+                #[expect(clippy::single_range_in_vec_init, reason = "one span is meant")]
+                _ => pieces.push(vec![start..end]),
             }
             (last, start) = (Some(piece), end);
         }

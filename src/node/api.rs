@@ -589,8 +589,8 @@ pub struct Offered {
     pub size: u64,
     /// The entry's time.
     pub sent_at: UnixMillis,
-    /// The file, as contacts see it.
-    pub file: FileView,
+    /// The file, as it is shown.
+    pub file: Box<FileView>,
 }
 
 /// An entry as a person sees it.
@@ -610,7 +610,7 @@ pub struct EntryView {
     pub text: Option<String>,
     /// The file that is offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<FileView>,
+    pub file: Option<Box<FileView>>,
     /// The entry this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<EntryId>,

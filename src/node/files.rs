@@ -9,8 +9,10 @@
 //! Content never passes through the node's loop: threads of their own read and write it, on
 //! streams beside the session's, so that a message never waits behind a file.
 
+mod content;
 mod disk;
 mod fetch;
+mod folder;
 mod offer;
 mod serve;
 mod stream;
@@ -210,7 +212,15 @@ impl Node {
         self.when(write, move |node, result| {
             let written = result.map_err(Failure::from).and_then(|written| {
                 let to = hashes(&blobs, written.entry.id);
-                std::fs::rename(&new, to).map_err(|error| fetch::unwritable(&error))?;
+                let list = content::list_of(&new);
+                let moved = std::fs::rename(&new, &to).and_then(|()| {
+                    if list.exists() {
+                        std::fs::rename(list, content::list_of(&to))
+                    } else {
+                        Ok(())
+                    }
+                });
+                moved.map_err(|error| fetch::unwritable(&error))?;
                 Ok(written)
             });
             match written {
@@ -230,7 +240,8 @@ impl Node {
                     node.push_live();
                 }
                 Err(error) => {
-                    let _ = std::fs::remove_file(&new);
+                    // It is made anew when it is sent again.
+                    let _ = fetch::forget_hashes(&new);
                     node.answer(request, Err(error));
                 }
             }
@@ -393,10 +404,11 @@ impl Node {
         self.tell(Event::FileFailed { conversation, entry, kind, text });
     }
 
-    /// An entry came. Small files of those who are verified are fetched unasked.
+    /// An entry came. Small files of those who are verified are fetched unasked, folders never.
     pub(super) fn file_offered(&mut self, conversation: ConversationId, message: EntryView) {
         let small = message.file.as_ref().is_some_and(|file| {
-            file.state == FileState::Offered && file.size <= self.files.config.auto_accept
+            let offered = file.state == FileState::Offered && !file.folder;
+            offered && file.size <= self.files.config.auto_accept
         });
         let (author, entry) = (message.author, message.entry);
         let verified = self.people.get(&author).is_some_and(|person| person.contact.verified);
@@ -510,7 +522,7 @@ impl Node {
             Happened::Hashed { request, conversation, path, hashes, result } => match result {
                 Ok(file) => self.write_file(request, conversation, path, hashes, file),
                 Err(failure) => {
-                    let _ = std::fs::remove_file(hashes);
+                    let _ = fetch::forget_hashes(&hashes);
                     self.answer(request, Err(failure));
                 }
             },
@@ -595,8 +607,11 @@ impl Node {
             return false;
         }
         if !std::mem::replace(&mut fetching.finishing, true) {
-            let fetch = Arc::clone(fetch);
-            self.files.begin(move || Happened::Finished { entry, result: fetch.finish() });
+            let (fetch, blobs) = (Arc::clone(fetch), self.files.blobs.clone());
+            self.files.begin(move || Happened::Finished {
+                entry,
+                result: fetch.finish(&hashes(&blobs, entry)),
+            });
         }
         true
     }

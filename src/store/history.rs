@@ -116,10 +116,10 @@ impl SqlLog<'_> {
         })
     }
 
-    fn file_view(&self, entry: &EntryId, file: &File) -> Result<FileView> {
+    fn file_view(&self, entry: &EntryId, file: &File) -> Result<Box<FileView>> {
         let place = self.place(entry)?;
         let here = place.state == FileState::Here;
-        Ok(FileView {
+        Ok(Box::new(FileView {
             name: file.name.clone(),
             size: file.size,
             media_type: file.media_type.clone(),
@@ -127,7 +127,7 @@ impl SqlLog<'_> {
             folder: file.manifest > 0,
             state: place.state,
             path: here.then(|| place.path.to_string_lossy().into_owned()),
-        })
+        }))
     }
 
     /// How many items by others stand after the read mark.

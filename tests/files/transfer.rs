@@ -66,3 +66,66 @@ fn of_any_size_it_arrives_as_it_was() {
     let downloads = two.profiles.1.dir().join("downloads");
     assert_eq!(fs::read_dir(downloads).unwrap().count(), 6, "nothing else is left there");
 }
+
+/// All files below a directory, by their paths in it.
+fn tree(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned();
+                files.push((name, fs::read(path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_folder_arrives_as_it_was_and_an_empty_one_too() {
+    let two = Two::online();
+    let from = tempfile::tempdir().unwrap();
+    let folder = from.path().join("album");
+    fs::create_dir_all(folder.join("deep/er/empty")).unwrap();
+    for (name, size) in [("a", 0), ("deep/b", 1), ("deep/er/c", 40_000), ("z", 16 * 1024)] {
+        fs::write(folder.join(name), content(size)).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
+    let arrived = two.get(&two.offer(&folder));
+    let arrived = Path::new(&arrived);
+    assert!(arrived.ends_with("downloads/album"));
+    assert!(arrived.join("deep/er/empty").is_dir());
+    fs::remove_file(folder.join("link")).unwrap();
+    assert_eq!(tree(arrived), tree(&folder));
+
+    let empty = from.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let arrived = two.get(&two.offer(&empty));
+    assert_eq!(fs::read_dir(arrived).unwrap().count(), 0);
+    let downloads = two.profiles.1.dir().join("downloads");
+    assert_eq!(fs::read_dir(downloads).unwrap().count(), 2, "nothing else is left there");
+}
+
+#[test]
+fn a_folder_of_many_small_files() {
+    let count = crate::support::measured_or(10_000, 500);
+    let two = Two::online();
+    let from = tempfile::tempdir().unwrap();
+    let folder = from.path().join("many");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..count {
+        fs::write(folder.join(number.to_string()), content(4096)).unwrap();
+    }
+    let began = std::time::Instant::now();
+    let arrived = two.get(&two.offer(&folder));
+    crate::support::figure(
+        &format!("a folder of {count} files"),
+        format!("{:.2} s", began.elapsed().as_secs_f64()),
+    );
+    assert_eq!(tree(Path::new(&arrived)), tree(&folder));
+}

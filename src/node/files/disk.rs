@@ -14,7 +14,7 @@ use rustix::{
 };
 
 /// How many names beside the wanted one are tried.
-const MAX_NAMES: u32 = 10_000;
+pub const MAX_NAMES: u32 = 10_000;
 
 /// Where a file that is to have this path is gathered before it is whole: in the same directory,
 /// hidden, under a name that nobody can foresee.
@@ -52,6 +52,13 @@ pub fn open_source(path: &Path) -> io::Result<File> {
         return Ok(file);
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"))
+}
+
+/// Opens a plain file within a folder, not by way of a link.
+pub fn open_inside(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 /// Bytes that are free for this user where this path is.
@@ -98,7 +105,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// `name.txt`, `name (2).txt`, `name (3).txt` …
-fn numbered(name: &str, number: u32) -> String {
+pub fn numbered(name: &str, number: u32) -> String {
     if number == 1 {
         return name.to_owned();
     }

@@ -2,8 +2,8 @@
 //! one asks while another receives. Disks are waited for on threads of their own.
 
 use std::{
-    fs::File,
-    io,
+    fs::{self, File},
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,7 +15,7 @@ use libp2p::Stream;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::{disk, stream::Timed};
+use super::{content, disk, folder, stream::Timed};
 use crate::{
     blob::{self, Broken, GROUP, Holder, Outboard, Picker, Span},
     node::{
@@ -79,7 +79,9 @@ impl Fetch {
         let here = blob::verified(&part, &key, &Outboard::new(root, size, &hashes))?;
         let groups: u64 = here.iter().map(|span| span.end - span.start).sum();
         let done = (groups * GROUP).min(size);
-        let needed = (size - done).saturating_add(blob::outboard_bytes(size));
+        // A folder is laid out beside what came.
+        let twice = if kept.file.manifest > 0 { size } else { 0 };
+        let needed = (size - done).saturating_add(blob::outboard_bytes(size)).saturating_add(twice);
         if needed > disk::free(path.parent().unwrap_or(Path::new("/")))? {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -177,14 +179,41 @@ impl Fetch {
     ///
     /// # Errors
     /// A sentence; what came is still where it was gathered.
-    pub fn finish(&self) -> Result<PathBuf, Failure> {
+    pub fn finish(&self, hashes: &Path) -> Result<PathBuf, Failure> {
         let place = &self.kept.place;
-        let named = self
-            .part
-            .sync_all()
-            .and_then(|()| self.hashes.sync_all())
-            .and_then(|()| disk::name(&self.part, &place.path, &place.target));
+        let synced = self.hashes.sync_all();
+        let named = synced.and_then(|()| match self.kept.file.manifest {
+            0 => {
+                self.part.sync_all()?;
+                disk::name(&self.part, &place.path, &place.target)
+            }
+            bytes => self.lay_out(bytes, hashes),
+        });
         named.map_err(|error| unwritable(&error))
+    }
+
+    /// Makes a folder of what came.
+    fn lay_out(&self, list_bytes: u64, hashes: &Path) -> io::Result<PathBuf> {
+        let KeptFile { file, place, .. } = &self.kept;
+        let mut content = self.part.try_clone()?;
+        content.rewind()?;
+        let mut list = vec![0; usize::try_from(list_bytes).map_err(io::Error::other)?];
+        content.read_exact(&mut list)?;
+        let items = folder::decode(&list, file.size - list_bytes);
+        let items = items.ok_or_else(|| io::Error::other("its list of files is damaged"))?;
+        let directory = place.path.with_extension("folder");
+        if directory.symlink_metadata().is_ok() {
+            // Of an end in the midst of this.
+            fs::remove_dir_all(&directory)?;
+        }
+        let laid = folder::lay_out(&mut content, &items, &directory)?;
+        let path = disk::name(&File::open(&directory)?, &directory, &place.target)?;
+        if laid == items {
+            // It can be passed on.
+            fs::write(content::list_of(hashes), list)?;
+        }
+        remove(&place.path)?;
+        Ok(path)
     }
 
     fn picker(&self) -> MutexGuard<'_, Picker> {
@@ -200,11 +229,21 @@ async fn finished<T>(task: JoinHandle<Result<T, Broken>>) -> Result<T, Broken> {
 /// Forgets what has come of a file.
 pub fn forget(part: &Path, hashes: &Path) -> io::Result<()> {
     remove(part)?;
-    remove(hashes)
+    match fs::remove_dir_all(part.with_extension("folder")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    forget_hashes(hashes)
+}
+
+/// Forgets the hashes of a file, and the list of a folder.
+pub fn forget_hashes(hashes: &Path) -> io::Result<()> {
+    remove(hashes)?;
+    remove(&content::list_of(hashes))
 }
 
 fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }

@@ -1,8 +1,12 @@
 //! Offering a file: its content is hashed where it lies.
 
-use std::{io, path::Path};
+use std::{fs, io, path::Path};
 
-use super::disk;
+use super::{
+    content::{self, Content},
+    disk,
+    folder::{self, Folder},
+};
 use crate::{
     blob::{self, Key, MAX_BYTES},
     conversation::File,
@@ -13,7 +17,7 @@ use crate::{
     text,
 };
 
-/// Hashes the content of a file, under a fresh key. The hashes are written to `hashes`.
+/// Hashes the content of a file or folder, under a fresh key. The hashes are written to `hashes`.
 ///
 /// # Errors
 /// A sentence about the path.
@@ -22,8 +26,21 @@ pub fn offer(path: &Path, hashes: &Path) -> Result<File, Failure> {
         let text = format!("{} cannot be sent: {error}.", text::line(&path.to_string_lossy()));
         failure(FailureKind::FileUnreadable, text)
     };
-    let content = disk::open_source(path).map_err(unreadable)?;
-    let size = content.metadata().map_err(unreadable)?.len();
+    let is_folder = path.metadata().map_err(unreadable)?.is_dir();
+    let (content, size, manifest) = if is_folder {
+        let items = folder::list(path);
+        let listed = items.and_then(|items| Ok((folder::encode(&items)?, items)));
+        let (list, items) = listed.map_err(|error| unreadable(io::Error::other(error)))?;
+        let manifest = list.len() as u64;
+        fs::write(content::list_of(hashes), &list).map_err(unreadable)?;
+        let folder = Folder::new(path, list, &items);
+        let size = folder.size();
+        (Content::Folder(folder), size, manifest)
+    } else {
+        let file = disk::open_source(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        (Content::File(file), size, 0)
+    };
     if size > MAX_BYTES {
         return Err(failure(FailureKind::FileTooLarge, "A file of more than 1 TiB can't be sent."));
     }
@@ -42,7 +59,8 @@ pub fn offer(path: &Path, hashes: &Path) -> Result<File, Failure> {
         _ => unreadable(error),
     })?;
     let name = text::file_name(&name);
-    Ok(File { media_type: media_type(&name).to_owned(), name, size, root, key, manifest: 0 })
+    let media_type = if is_folder { "inode/directory" } else { media_type(&name) }.to_owned();
+    Ok(File { name, size, media_type, root, key, manifest })
 }
 
 /// What a name's extension says (IANA's registry of media types); empty if nothing.

@@ -6,7 +6,7 @@ use libp2p::Stream;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::{disk, stream::Timed};
+use super::{content::Content, disk, stream::Timed};
 use crate::{
     blob::{self, Broken, Outboard, Span},
     conversation::{ConversationId, EntryId},
@@ -31,7 +31,7 @@ pub struct Serving {
 /// A file that is being sent.
 struct Source {
     kept: KeptFile,
-    content: File,
+    content: Content,
     hashes: File,
 }
 
@@ -80,7 +80,7 @@ impl Serving {
         }
         let hashes = super::hashes(&self.blobs, request.entry);
         let opened = spawn_blocking(move || {
-            let content = disk::open_source(&kept.place.path)?;
+            let content = Content::open(&kept.file, &kept.place.path, &hashes)?;
             let hashes = disk::open_again(&hashes)?;
             Ok::<_, io::Error>(Source { kept, content, hashes })
         });
