@@ -93,8 +93,7 @@ fn main() {
     println!("a file {file:.0}, libp2p-quic's stream {raw:.0}, ratio {:.2}", file / raw);
     let spent = [&a, &b].map(|process| processor_time(process.pid()));
     let [sender, receiver] = [0, 1].map(|who| {
-        let spent: std::time::Duration = spent[who] - before[who];
-        spent.as_secs_f64() * 1e9 / (bytes * ROUNDS) as f64
+        (spent[who].as_secs_f64() - before[who].as_secs_f64()) * 1e9 / (bytes * ROUNDS) as f64
     });
     println!("processor: {sender:.2} ns a byte at the sender, {receiver:.2} at the receiver");
     let memory = [&a, &b].map(|process| most_resident(process.pid()) / (1 << 20));

@@ -44,6 +44,7 @@ fn message(number: u64) -> EntryView {
         author: if number % 4 < 2 { ME } else { Identity([2; 32]) },
         sent_at: NOW - 100_000_000_000 + number * 90_000,
         kind: EntryKind::Text,
+        file: None,
         text: Some(text),
         reply_to: number.is_multiple_of(3).then(|| id(number.saturating_sub(7))),
         edited: false,

@@ -40,6 +40,7 @@ fn entry(number: u8, author: Identity, minutes_ago: u64, text: &str) -> EntryVie
         author,
         sent_at: NOW - minutes_ago * MINUTE,
         kind: EntryKind::Text,
+        file: None,
         text: Some(text.to_owned()),
         reply_to: None,
         edited: false,

@@ -151,6 +151,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "one span is meant")]
     fn what_is_over_a_limit_or_out_of_order_is_none() {
         for spans in [
             vec![],

@@ -1,19 +1,22 @@
 //! The sections "Entries" and "Sync" of the protocol's page say what the code does.
 
 use super::{
-    Holding, Leaf, Message,
+    FileRequest, Holding, Leaf, Message,
+    file_request::{MAX_FILE_REQUEST_BYTES, MAX_GROUPS, MAX_SPANS},
     message::{
         MAX_CONVERSATIONS, MAX_ENTRIES, MAX_LACKING, MAX_LEAVES, MAX_LOCATED, MAX_MESSAGE_BYTES,
         MAX_VERSION_BYTES,
     },
 };
 use crate::{
+    blob::{self, Key, MAX_BYTES, Outboard},
     conversation::{
-        Body, ConversationId, FeedId, MAX_BODY_BYTES, MAX_DEPS, MAX_HEADER_BYTES,
-        MAX_SMALL_BODY_BYTES, MarkKey, MemoryLog, accept::MAX_BRANCHES_PER_MEMBER, write,
+        Body, ConversationId, EntryId, FeedId, File, MAX_BODY_BYTES, MAX_DEPS, MAX_HEADER_BYTES,
+        MAX_MANIFEST_BYTES, MAX_SMALL_BODY_BYTES, MarkKey, MemoryLog,
+        accept::MAX_BRANCHES_PER_MEMBER, write,
     },
     identity::Identity,
-    text::{MAX_EMOJI_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
+    text::{MAX_EMOJI_BYTES, MAX_FILE_NAME_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
 };
 
 const PAGE: &str = include_str!("../protocol.md");
@@ -42,9 +45,41 @@ fn the_limits_are_on_the_page() {
         ("MAX_LOCATED", MAX_LOCATED),
         ("MAX_NAME_BYTES", MAX_NAME_BYTES),
         ("MAX_VERSION_BYTES", MAX_VERSION_BYTES),
+        ("MAX_FILE_REQUEST_BYTES", MAX_FILE_REQUEST_BYTES),
+        ("MAX_SPANS", MAX_SPANS),
+        ("MAX_FILE_NAME_BYTES", MAX_FILE_NAME_BYTES),
     ] {
         on_page(&format!("| `{name}` | {value} |"));
     }
+    for (name, value) in [
+        ("MAX_GROUPS", MAX_GROUPS),
+        ("MAX_BYTES", MAX_BYTES),
+        ("MAX_MANIFEST_BYTES", MAX_MANIFEST_BYTES),
+    ] {
+        on_page(&format!("| `{name}` | {value} |"));
+    }
+}
+
+#[test]
+fn the_vectors_of_files_are_on_the_page() {
+    let (content, key) = (vec![b'x'; 40_000], Key::from_bytes([6; 32]));
+    let mut hashes = Vec::new();
+    let root = blob::outboard(&content[..], 40_000, &key, &mut hashes).unwrap();
+    let (name, media_type) = ("x.txt".to_owned(), "text/plain".to_owned());
+    let file = File { name, size: 40_000, media_type, root, key: key.clone(), manifest: 0 };
+    let body = Body::File(Box::new(file)).encode();
+    on_page(&format!("file's root = {root}"));
+    on_page(&format!("file body = {}", hex::encode(&body)));
+    let conversation = ConversationId([7; 32]);
+    let entry = EntryId([8; 32]);
+    let spans = vec![0..1, 2..3];
+    let request = FileRequest { conversation, entry, spans: spans.clone() };
+    on_page(&format!("request = {}", hex::encode(request.encode())));
+    let mut slices = Vec::new();
+    let outboard = Outboard::new(root, 40_000, &hashes[..]);
+    blob::send(&content[..], &key, &outboard, &spans, &mut slices).unwrap();
+    let hash = blake3::hash(&slices);
+    on_page(&format!("slices = {} bytes, BLAKE3 {hash}", slices.len()));
 }
 
 #[test]

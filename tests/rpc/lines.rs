@@ -81,9 +81,6 @@ fn blank_lines_and_windows_line_ends_are_fine() {
 fn later_and_unknown_methods_are_not_found() {
     let (_profile, process) = program();
     for method in [
-        "sendFile",
-        "getFile",
-        "cancelFile",
         "createGroup",
         "addMember",
         "removeMember",
