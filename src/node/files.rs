@@ -29,10 +29,12 @@ use tokio::{
     sync::{Semaphore, mpsc},
     task::spawn_blocking,
 };
+use tokio_util::sync::CancellationToken;
 
 use self::{
     fetch::{End, Fetch},
     serve::Serving,
+    stream::Timed,
 };
 use super::{
     api::{Answer, EntryKind, EntryView, Event, Failure, FailureKind, FileState, Offered},
@@ -129,6 +131,21 @@ struct Fetching {
     broken: (u32, u64),
     /// When, and how much had come, at the last looks.
     before: VecDeque<(Instant, u64)>,
+}
+
+impl Fetching {
+    /// How far it has come.
+    fn progress(&self, entry: EntryId, bytes_per_second: u64) -> Event {
+        let holders = self.streams.values().filter(|streams| **streams > 0).count();
+        Event::FileProgress {
+            conversation: self.kept.conversation,
+            entry,
+            done: self.fetch.as_ref().map_or(0, |fetch| fetch.done()),
+            total: self.kept.file.size,
+            bytes_per_second,
+            holders: u32::try_from(holders).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 /// Where the hashes of a file lie.
@@ -476,6 +493,7 @@ impl Node {
         self.files.next_holder += 1;
         let (fetch, holder) = (Arc::clone(fetch), self.files.next_holder);
         let (person, happened) = (person(link), self.files.happened.clone());
+        let stream = Timed::new(stream, fetch.stop.clone(), Arc::clone(&self.counters));
         tokio::spawn(async move {
             let end = fetch.work(holder, person, stream).await;
             let _ = happened.send(Happened::Worked { entry, link, end }).await;
@@ -492,6 +510,7 @@ impl Node {
             blobs: self.files.blobs.clone(),
         };
         let happened = self.files.happened.clone();
+        let stream = Timed::new(stream, CancellationToken::new(), Arc::clone(&self.counters));
         tokio::spawn(async move {
             let gone = serving.serve(stream).await;
             drop(permit);
@@ -539,6 +558,9 @@ impl Node {
             Ok(fetch) => {
                 let conversation = fetching.kept.conversation;
                 fetching.fetch = Some(Arc::from(fetch));
+                // At once: so much is here, though nobody may be there to ask.
+                let progress = fetching.progress(entry, 0);
+                self.tell(progress);
                 if self.finish_if_whole(entry) {
                     return;
                 }
@@ -665,15 +687,7 @@ impl Node {
             let millis = before.map_or(0, |(since, _)| (at - since).as_millis());
             let came = before.map_or(0, |(_, before)| done.saturating_sub(before));
             let rate = u128::from(came * 1000).checked_div(millis).unwrap_or(0);
-            let holders = fetching.streams.values().filter(|streams| **streams > 0).count();
-            events.push(Event::FileProgress {
-                conversation: fetching.kept.conversation,
-                entry: *entry,
-                done,
-                total: fetching.kept.file.size,
-                bytes_per_second: u64::try_from(rate).unwrap_or(u64::MAX),
-                holders: u32::try_from(holders).unwrap_or(u32::MAX),
-            });
+            events.push(fetching.progress(*entry, u64::try_from(rate).unwrap_or(u64::MAX)));
         }
         for event in events {
             self.tell(event);

@@ -11,7 +11,6 @@ use std::{
     },
 };
 
-use libp2p::Stream;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -108,9 +107,9 @@ impl Fetch {
 
     /// Asks on this stream, until there is nothing to ask for. `person` is the same for all
     /// streams to one of those who have it.
-    pub async fn work(self: Arc<Self>, worker: Holder, person: u64, stream: Stream) -> End {
+    pub async fn work(self: Arc<Self>, worker: Holder, person: u64, stream: Timed) -> End {
         self.picker().join(worker, person, None);
-        let end = self.ask(worker, Timed::new(stream, self.stop.clone())).await;
+        let end = self.ask(worker, stream).await;
         self.picker().leave(worker);
         end.unwrap_or_else(End::Broken)
     }

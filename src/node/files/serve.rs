@@ -2,9 +2,7 @@
 
 use std::{fs::File, io, path::PathBuf, sync::Arc};
 
-use libp2p::Stream;
 use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
 
 use super::{content::Content, disk, stream::Timed};
 use crate::{
@@ -38,8 +36,7 @@ struct Source {
 impl Serving {
     /// Answers requests on this stream until it ends. Returns the file that was asked for and has
     /// changed or vanished, if there was one.
-    pub async fn serve(self, stream: Stream) -> Option<(ConversationId, EntryId)> {
-        let mut stream = Timed::new(stream, CancellationToken::new());
+    pub async fn serve(self, mut stream: Timed) -> Option<(ConversationId, EntryId)> {
         let mut source: Option<Arc<Source>> = None;
         // Memory is used again: fresh pages cost as much as what is done with them.
         let mut spare = [Vec::new(), Vec::new()];
