@@ -6,5 +6,7 @@
 #[path = "support/support.rs"]
 mod support;
 
+#[path = "files/broken.rs"]
+mod broken;
 #[path = "files/transfer.rs"]
 mod transfer;

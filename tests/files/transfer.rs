@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
+pub use crate::support::fetch::content;
 use crate::support::{
     process::Process,
     profile::{Profile, conversation_with, id, pair},
@@ -42,13 +43,6 @@ impl Two {
         let done = self.b.event("fileDone", |event| event["entry"] == *entry);
         done["path"].as_str().unwrap().to_owned()
     }
-}
-
-/// Bytes without a pattern, the same each time.
-pub fn content(size: usize) -> Vec<u8> {
-    let mut content = vec![0; size];
-    blake3::Hasher::new().update(&size.to_be_bytes()).finalize_xof().fill(&mut content);
-    content
 }
 
 #[test]

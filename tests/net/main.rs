@@ -14,6 +14,7 @@ mod support;
 mod crash;
 mod cut;
 mod dht;
+mod files;
 mod flood;
 mod idle;
 mod mapped;
@@ -39,6 +40,7 @@ const TESTS: &[support::trials::Test] = &[
     ("throughput::echo", throughput::echo),
     ("crash::kill_at_random_moments", crash::kill_at_random_moments),
     ("cut::link_is_cut_again_and_again", cut::link_is_cut_again_and_again),
+    ("files::a_link_that_is_cut_is_gone_on_from", files::a_link_that_is_cut_is_gone_on_from),
     ("idle::costs_little", idle::costs_little),
     ("idle::with_many_contacts", idle::with_many_contacts),
     ("wire::capture_shows_nothing", wire::capture_shows_nothing),

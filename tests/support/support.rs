@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod dht_nodes;
+pub mod fetch;
 pub mod flood;
 pub mod lab;
 pub mod load;
