@@ -490,11 +490,23 @@ impl Store {
         self.call(move |core| core.set_place(&conversation, &entry, &place)).await
     }
 
+    /// Forgets how far a file is here. Returns that, if there was something to forget.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownConversation`].
+    pub async fn forget_file(
+        &self,
+        conversation: ConversationId,
+        entry: EntryId,
+    ) -> Result<Option<Place>> {
+        self.call(move |core| core.forget_file(&conversation, &entry)).await
+    }
+
     /// The files that were being fetched when the program ended.
     ///
     /// # Errors
     /// Only those of every method.
-    pub async fn fetching(&self) -> Result<Vec<KeptFile>> {
+    pub async fn fetching(&self) -> Result<Vec<(ConversationId, EntryId)>> {
         self.call(Core::fetching).await
     }
 }

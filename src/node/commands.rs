@@ -4,8 +4,8 @@ use std::future::Future;
 
 use super::{
     api::{
-        Answer, Command, Contact, Dht, Event, Failure, FailureKind, Nat, Network, NewInvite,
-        OpenInvite, Request, SafetyNumber, Written,
+        Answer, Command, Contact, Dht, Failure, FailureKind, Nat, Network, NewInvite, OpenInvite,
+        Request, SafetyNumber, Written,
     },
     failure, now,
     run::Node,
@@ -192,7 +192,7 @@ impl Node {
                 let written = Written { entry: entry.id, sent_at: entry.header.time };
                 node.answer(number, Ok(Answer::Written(written)));
                 if let Some(message) = changed {
-                    node.tell(Event::EntryChanged { conversation, message });
+                    node.entry_changed(conversation, message);
                 }
                 node.push_written(conversation, entry);
             }

@@ -13,6 +13,7 @@ mod content;
 mod disk;
 mod fetch;
 mod folder;
+mod forget;
 mod offer;
 mod serve;
 mod stream;
@@ -194,8 +195,13 @@ impl Files {
 impl Node {
     /// Goes on with what was being fetched.
     pub(super) async fn resume_files(&mut self) -> Result<(), Failure> {
-        for kept in self.store.fetching().await? {
-            self.fetch(kept);
+        for (conversation, entry) in self.store.fetching().await? {
+            match self.store.file(conversation, entry).await {
+                Ok(kept) => self.fetch(kept),
+                // The program ended before it could be forgotten.
+                Err(StoreError::NoFile) => self.file_deleted(conversation, entry),
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
@@ -423,15 +429,16 @@ impl Node {
 
     /// An entry came. Small files of those who are verified are fetched unasked, folders never.
     pub(super) fn file_offered(&mut self, conversation: ConversationId, message: EntryView) {
+        let most = self.files.config.auto_accept;
         let small = message.file.as_ref().is_some_and(|file| {
             let offered = file.state == FileState::Offered && !file.folder;
-            offered && file.size <= self.files.config.auto_accept
+            offered && most > 0 && file.size <= most
         });
         let (author, entry) = (message.author, message.entry);
         let verified = self.people.get(&author).is_some_and(|person| person.contact.verified);
         let size = message.file.as_ref().map_or(0, |file| file.size);
         self.tell(Event::FileOffered { conversation, message });
-        let most = self.files.config.auto_accept.saturating_mul(MAX_UNASKED);
+        let most = most.saturating_mul(MAX_UNASKED);
         let unasked = self.files.unasked.entry(author).or_default();
         if !small || !verified || *unasked + size > most {
             return;
@@ -503,7 +510,10 @@ impl Node {
     /// A contact asks for files.
     pub(super) fn asked(&mut self, link: LinkId, stream: Stream) {
         let Some(who) = self.standing_with(link) else { return };
-        let Ok(permit) = Arc::clone(&self.files.served).try_acquire_owned() else { return };
+        let Ok(permit) = Arc::clone(&self.files.served).try_acquire_owned() else {
+            tokio::spawn(serve::refuse(stream));
+            return;
+        };
         let serving = Serving {
             conversation: ConversationId::direct(&self.me().id, &who),
             store: self.store.clone(),
@@ -553,7 +563,17 @@ impl Node {
     }
 
     fn prepared(&mut self, entry: EntryId, result: Result<Box<Fetch>, Failure>) {
-        let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
+        let fetching = self.files.fetching.get_mut(&entry);
+        let fetching = match (fetching, &result) {
+            (Some(fetching), Ok(fetch)) if fetching.kept.place != fetch.kept.place => None,
+            (fetching, _) => fetching,
+        };
+        let Some(fetching) = fetching else {
+            if let Ok(fetch) = result {
+                self.prepared_in_vain(*fetch);
+            }
+            return;
+        };
         match result {
             Ok(fetch) => {
                 let conversation = fetching.kept.conversation;
@@ -592,8 +612,8 @@ impl Node {
                 self.file_failed(entry, gone());
             }
             End::Broken(crate::blob::Broken::False) => {
-                let text = "What was sent is not this file; nothing of it was kept. Somebody's \
-                            program is broken, or lies.";
+                let text = "Something else was sent than what was offered; nothing of that was kept. \
+                            The program of whoever offered it is broken, or lies.";
                 self.file_failed(entry, failure(FailureKind::FileGone, text));
             }
             End::Broken(crate::blob::Broken::Local(error)) => {

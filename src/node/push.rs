@@ -173,7 +173,7 @@ impl Node {
             }
         }
         for message in received.changed {
-            self.tell(Event::EntryChanged { conversation, message });
+            self.entry_changed(conversation, message);
         }
         for (entry, state) in received.states {
             self.tell(Event::EntryState { conversation, entry, state });

@@ -126,16 +126,26 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn fetching(&mut self) -> Result<Vec<KeptFile>> {
-        let ids: Vec<(ConversationId, EntryId)> = self
+    pub(super) fn forget_file(
+        &mut self,
+        conversation: &ConversationId,
+        entry: &EntryId,
+    ) -> Result<Option<Place>> {
+        let place = self.logs.open(conversation)?.place(entry)?;
+        let forgotten = self
+            .connection()
+            .prepare_cached("DELETE FROM file WHERE entry = ?1")?
+            .execute([entry.0])?;
+        Ok((forgotten > 0).then_some(place))
+    }
+
+    pub(super) fn fetching(&mut self) -> Result<Vec<(ConversationId, EntryId)>> {
+        let ids = self
             .connection()
             .prepare_cached("SELECT conversation, entry FROM file WHERE state = 1")?
             .query_map([], |row| Ok((ConversationId(row.get(0)?), EntryId(row.get(1)?))))?
             .collect::<rusqlite::Result<_>>()?;
-        let files = ids.iter().map(|(conversation, entry)| self.file(conversation, entry));
-        // One whose entry was deleted is not fetched any more.
-        let known = files.filter(|file| !matches!(file, Err(StoreError::NoFile)));
-        known.collect()
+        Ok(ids)
     }
 }
 

@@ -29,7 +29,11 @@ pub fn target(to: &Path, name: &str) -> io::Result<PathBuf> {
     let is_directory = to.is_dir() || to.as_os_str().as_encoded_bytes().ends_with(b"/");
     let target = if is_directory { to.join(name) } else { to.to_owned() };
     std::fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
-    Ok(target)
+    match target.symlink_metadata() {
+        // Too long a name, for one: better said now than when all has come.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(target),
+    }
 }
 
 /// Makes a file that was not there, for this user alone.
@@ -40,18 +44,44 @@ pub fn create(path: &Path) -> io::Result<File> {
 /// Opens a file that was made by [`create`]: a plain one, not by way of a link.
 pub fn open_again(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        // What `open` says of a link, a directory, a pipe or a socket.
+        Ok(_) => Err(not_ours()),
+        Err(error) if OTHERS.contains(&Errno::from_io_error(&error)) => Err(not_ours()),
+        Err(error) => Err(error),
+    }
+}
+
+const OTHERS: [Option<Errno>; 3] = [Some(Errno::LOOP), Some(Errno::ISDIR), Some(Errno::NXIO)];
+
+/// Something else lies where a file of ours was.
+#[derive(Debug, thiserror::Error)]
+#[error("another file has taken its place")]
+struct NotOurs;
+
+fn not_ours() -> io::Error {
+    io::Error::other(NotOurs)
+}
+
+/// Whether something else lies where a file of ours was.
+pub fn is_not_ours(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<NotOurs>())
 }
 
 /// Opens a plain file to send it. Of a pipe or a device nothing is read, and none is waited for.
 pub fn open_source(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        // What `open` says of a socket.
+        Err(error) if Errno::from_io_error(&error) != Some(Errno::NXIO) => Err(error),
+        _ => {
+            let text = "neither a file nor a folder";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        }
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"))
 }
 
 /// Opens a plain file within a folder, not by way of a link.
@@ -75,7 +105,7 @@ pub fn name(file: &File, path: &Path, target: &Path) -> io::Result<PathBuf> {
     let directory = target.parent().unwrap_or(Path::new("/"));
     let (ours, there) = (file.metadata()?, path.symlink_metadata()?);
     if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
-        return Err(io::Error::other("another file has taken its place"));
+        return Err(not_ours());
     }
     for number in 1..=MAX_NAMES {
         let target = directory.join(numbered(&name, number));

@@ -66,6 +66,7 @@ impl Fetch {
         let part = match disk::open_again(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 remove(hashes)?;
+                std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
                 disk::create(&path)?
             }
             opened => opened?,
@@ -256,9 +257,21 @@ pub fn unwritable(error: &io::Error) -> Failure {
             "There is no room on the disk for this file. What came of it is kept; make room, and \
              fetch it again.",
         ),
+        io::ErrorKind::NotFound => failure(
+            FailureKind::FileUnreadable,
+            "What had come of this file has vanished from where it was gathered. Fetch it again.",
+        ),
+        _ if disk::is_not_ours(error) => failure(
+            FailureKind::FileUnreadable,
+            "Where this file was gathered lies something else, which was left alone. Cancel it, \
+             and fetch it again.",
+        ),
         _ => failure(
             FailureKind::FileUnreadable,
-            format!("The file could not be written ({error}). What came of it is kept."),
+            format!(
+                "The file could not be written ({error}). What came of it is kept; fetch it again \
+                 when that is mended, or to another place."
+            ),
         ),
     }
 }

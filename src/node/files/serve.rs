@@ -1,8 +1,10 @@
 //! Sending what another asks for.
 
-use std::{fs::File, io, path::PathBuf, sync::Arc};
+use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::task::spawn_blocking;
+use futures::AsyncWriteExt as _;
+use libp2p::Stream;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{content::Content, disk, stream::Timed};
 use crate::{
@@ -15,6 +17,9 @@ use crate::{
         file_request::{GRANTED, MAX_FILE_REQUEST_BYTES},
     },
 };
+
+/// How long a refusal may take to leave; it is a byte.
+const REFUSAL: Duration = Duration::from_secs(2);
 
 /// What somebody may ask for, and where it is found.
 pub struct Serving {
@@ -31,6 +36,16 @@ struct Source {
     kept: KeptFile,
     content: Content,
     hashes: File,
+}
+
+/// Answers that there is too much to do, whatever is asked.
+pub async fn refuse(mut stream: Stream) {
+    let answer = async {
+        stream.write_all(&[FileRefusal::Busy.number()]).await?;
+        stream.close().await
+    };
+    // Whoever does not take it will see that the stream is gone.
+    let _ = timeout(REFUSAL, answer).await;
 }
 
 impl Serving {
