@@ -8,5 +8,11 @@ mod support;
 
 #[path = "files/broken.rs"]
 mod broken;
+#[path = "files/consent.rs"]
+mod consent;
+#[path = "files/places.rs"]
+mod places;
+#[path = "files/sources.rs"]
+mod sources;
 #[path = "files/transfer.rs"]
 mod transfer;

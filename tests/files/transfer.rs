@@ -20,7 +20,11 @@ pub struct Two {
 
 impl Two {
     pub fn online() -> Self {
-        let profiles = Profile::loopback_pair();
+        Self::of(Profile::loopback_pair())
+    }
+
+    /// Of these profiles.
+    pub fn of(profiles: (Profile, Profile)) -> Self {
         let (a, b) = (profiles.0.start(), profiles.1.start());
         pair(&a, &b);
         let conversation = conversation_with(&a, &id(&b));

@@ -1,12 +1,16 @@
-//! A file over a link that is cut.
+//! Files over links that are cut, and onto disks that have no room. Here for the mounts and the
+//! cables, which need a laboratory.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
-use crate::support::{
-    fetch::{MIB, Transfer},
-    lab::{Addresses, Lab},
-    measured_or,
-    profile::Profile,
+use crate::{
+    storage::SmallDisk,
+    support::{
+        fetch::{MIB, Transfer, content, parts},
+        lab::{Addresses, Lab},
+        measured_or,
+        profile::Profile,
+    },
 };
 
 /// Shorter and longer than what a link survives.
@@ -34,4 +38,69 @@ pub fn a_link_that_is_cut_is_gone_on_from() {
         if silently { lab.silence(false) } else { lab.cable(0, true) }
     }
     transfer.ends_well("a link that is cut");
+}
+
+/// What B is told when a file will not come.
+#[track_caller]
+fn failed(transfer: &Transfer) -> (String, String) {
+    let event = transfer.b.event("fileFailed", |event| event["entry"] == transfer.entry);
+    let word = |name: &str| event[name].as_str().unwrap().to_owned();
+    (word("kind"), word("text"))
+}
+
+pub fn without_room_nothing_is_begun() {
+    let (a, b) = Profile::loopback_pair();
+    let downloads = b.dir().join("downloads");
+    let disk = SmallDisk::mount_at(&downloads, "8m");
+    let transfer = Transfer::begin([a, b], 16 * MIB);
+    let (kind, text) = failed(&transfer);
+    assert_eq!(kind, "disk_full");
+    assert!(text.contains("no room on the disk"), "{text}");
+    assert_eq!(transfer.here(), 0);
+    disk.resize("32m");
+    transfer.get();
+    transfer.ends_well("a disk with room at last");
+}
+
+pub fn a_disk_that_fills_up_keeps_what_came() {
+    let (a, b) = Profile::loopback_pair();
+    let downloads = b.dir().join("downloads");
+    let disk = SmallDisk::mount_at(&downloads, "64m");
+    let mut transfer = Transfer::begin([a, b], 48 * MIB);
+    assert!(!transfer.wait(8 * MIB));
+    let filler = disk.path().join("filler");
+    transfer.restart_sender(|sender| {
+        sender.kill();
+        // Until nothing more fits; what was being fetched takes its part.
+        assert!(fs::write(&filler, content(64 << 20)).is_err());
+    });
+    let (kind, text) = failed(&transfer);
+    assert_eq!(kind, "disk_full");
+    assert!(text.contains("What came of it is kept"), "{text}");
+    let here = transfer.here();
+    assert!((8 * MIB..48 * MIB).contains(&here), "{here}");
+    assert_eq!(transfer.shown()["file"]["state"], "stopped");
+    // Neither has it more room when it is tried again, nor is anything lost by that.
+    transfer.get();
+    assert_eq!(failed(&transfer).0, "disk_full");
+    assert_eq!(transfer.here(), here);
+    fs::remove_file(&filler).unwrap();
+    transfer.get();
+    transfer.ends_well("a disk that fills up");
+}
+
+pub fn a_read_only_disk_is_said_to_be_one() {
+    let (a, b) = Profile::loopback_pair();
+    let downloads = b.dir().join("downloads");
+    let disk = SmallDisk::mount_at(&downloads, "32m");
+    let mut transfer = Transfer::begin([a, b], 16 * MIB);
+    assert!(!transfer.wait(MIB));
+    transfer.restart_receiver_with(|| disk.options("ro"));
+    let (kind, text) = failed(&transfer);
+    assert_eq!(kind, "file_unreadable");
+    assert!(text.contains("Read-only file system") && text.contains("is kept"), "{text}");
+    assert_eq!(parts(&downloads).len(), 1);
+    disk.options("rw");
+    transfer.get();
+    transfer.ends_well("a disk that was read-only");
 }

@@ -1,5 +1,7 @@
 //! Disks that don't do what one asks. Here for the mounts, which need a laboratory.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -10,31 +12,40 @@ use crate::support::{
 };
 
 /// A small disk of its own, gone with the test.
-struct SmallDisk<'a>(&'a Profile);
+pub struct SmallDisk(PathBuf);
 
-impl<'a> SmallDisk<'a> {
-    fn mount(profile: &'a Profile, size: &str) -> Self {
-        std::fs::create_dir_all(profile.dir()).unwrap();
-        let options = format!("size={size},mode=0700");
-        sh(
-            "mount",
-            &["-t", "tmpfs", "-o", &options, "tmpfs", &profile.dir().display().to_string()],
-        );
-        Self(profile)
+impl SmallDisk {
+    fn mount(profile: &Profile, size: &str) -> Self {
+        Self::mount_at(&profile.dir(), size)
     }
 
-    fn resize(&self, size: &str) {
-        let options = format!("remount,size={size}");
-        let directory = self.0.dir().display().to_string();
+    pub fn mount_at(directory: &Path, size: &str) -> Self {
+        std::fs::create_dir_all(directory).unwrap();
+        let options = format!("size={size},mode=0700");
+        sh("mount", &["-t", "tmpfs", "-o", &options, "tmpfs", &directory.display().to_string()]);
+        Self(directory.to_owned())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn resize(&self, size: &str) {
+        self.options(&format!("size={size}"));
+    }
+
+    pub fn options(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let directory = self.0.display().to_string();
         // Its other options, read back, name users whom a user namespace does not know.
         let anew = ["--options-mode", "ignore", "-t", "tmpfs", "-o", &options, "tmpfs"];
         sh("mount", &[&anew[..], &[&directory]].concat());
     }
 }
 
-impl Drop for SmallDisk<'_> {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
-        sh("umount", &["-l", &self.0.dir().display().to_string()]);
+        sh("umount", &["-l", &self.0.display().to_string()]);
     }
 }
 

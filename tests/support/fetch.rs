@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     PATIENCE, figure,
     process::Process,
-    profile::{Profile, conversation_with, id, pair},
+    profile::{Profile, conversation_with, history, id, pair},
 };
 
 pub const MIB: u64 = 1024 * 1024;
@@ -109,6 +109,19 @@ impl Transfer {
         self.b = Process::start(&self.profiles[1], &[]);
     }
 
+    /// B's program is killed and starts again, whatever became of what had come.
+    pub fn restart_receiver_anyhow(&mut self) {
+        self.restart_receiver_with(|| {});
+    }
+
+    /// The same, and something is done while it is not there.
+    pub fn restart_receiver_with(&mut self, meanwhile: impl FnOnce()) {
+        self.b.kill();
+        (self.before, self.cuts) = (self.here(), 0);
+        meanwhile();
+        self.b = self.profiles[1].start();
+    }
+
     /// Of the bytes that B received, those that it did not keep, or had already, are at most 1 MiB
     /// for each time that it was cut off.
     #[track_caller]
@@ -135,6 +148,35 @@ impl Transfer {
             part.read_exact_at(&mut there, offset).is_ok() && there == *group
         });
         right.map(|(_, group)| group.len() as u64).sum()
+    }
+
+    pub fn params(&self) -> Value {
+        json!({ "conversation": self.conversation, "entry": self.entry })
+    }
+
+    /// B asks for it again.
+    #[track_caller]
+    pub fn get(&self) {
+        self.b.call("getFile", self.params());
+    }
+
+    /// B does not want it any more.
+    #[track_caller]
+    pub fn cancel(&self) {
+        self.b.call("cancelFile", self.params());
+    }
+
+    /// The entry as B's history shows it.
+    #[track_caller]
+    pub fn shown(&self) -> Value {
+        let shown = history(&self.b, &self.conversation);
+        shown.into_iter().find(|shown| shown["entry"] == self.entry).unwrap()
+    }
+
+    /// What hashes of files B keeps.
+    pub fn hashes(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.profiles[1].dir().join("blobs")).into_iter().flatten();
+        all.flatten().map(|entry| entry.path()).collect()
     }
 
     /// Where it is gathered.
