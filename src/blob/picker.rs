@@ -12,24 +12,28 @@ pub const PIECE: u64 = 64;
 /// that a slow holder keeps little from the others.
 pub const PIECES: usize = 4;
 
-/// These groups, piece by piece: each is sent, received and verified by itself.
-pub fn by_piece(spans: &[Span]) -> Vec<Vec<Span>> {
-    let mut pieces: Vec<Vec<Span>> = Vec::new();
+/// The groups of a block, 256 KiB: what is verified at once. What was received of one that breaks
+/// off is lost.
+const BLOCK: u64 = 16;
+
+/// These groups, block by block: each is sent, received and verified by itself.
+pub fn by_block(spans: &[Span]) -> Vec<Vec<Span>> {
+    let mut blocks: Vec<Vec<Span>> = Vec::new();
     let mut last = None;
     for span in spans {
         let mut start = span.start;
         while start < span.end {
-            let piece = start / PIECE;
-            let end = span.end.min((piece + 1) * PIECE);
-            match pieces.last_mut() {
-                Some(spans) if last == Some(piece) => spans.push(start..end),
+            let block = start / BLOCK;
+            let end = span.end.min((block + 1) * BLOCK);
+            match blocks.last_mut() {
+                Some(spans) if last == Some(block) => spans.push(start..end),
                 #[expect(clippy::single_range_in_vec_init, reason = "one span is meant")]
-                _ => pieces.push(vec![start..end]),
+                _ => blocks.push(vec![start..end]),
             }
-            (last, start) = (Some(piece), end);
+            (last, start) = (Some(block), end);
         }
     }
-    pieces
+    blocks
 }
 
 /// A stream by which somebody is asked: one person may be asked for several things at once.

@@ -211,11 +211,11 @@ mod picker {
     }
 
     #[test]
-    fn spans_fall_into_pieces() {
-        let spans = [3..4, 60..130, 140..141, 192..256];
-        let pieces = [vec![3..4, 60..64], vec![64..128], vec![128..130, 140..141], vec![192..256]];
-        assert_eq!(by_piece(&spans), pieces);
-        assert_eq!(by_piece(&[]), Vec::<Vec<Span>>::new());
+    fn spans_fall_into_blocks() {
+        let spans = [3..4, 10..35, 40..41, 64..80];
+        let blocks = [vec![3..4, 10..16], vec![16..32], vec![32..35, 40..41], vec![64..80]];
+        assert_eq!(by_block(&spans), blocks);
+        assert_eq!(by_block(&[]), Vec::<Vec<Span>>::new());
     }
 
     #[test]

@@ -70,11 +70,12 @@ const MAX_UNASKED: u64 = 32;
 /// Files that are fetched at the same time; others wait their turn.
 const MAX_FETCHES: usize = 4;
 
-/// Streams by which one file is fetched from one contact: while one asks, the others receive.
-const STREAMS: usize = 3;
+/// Streams by which one file is fetched from one contact: while one asks, the other receives. Each
+/// has two blocks in hand, which are lost if it breaks off: 1 MiB together.
+const STREAMS: usize = 2;
 
-/// Streams on which files are sent at the same time, to everybody together. Each holds two pieces,
-/// 2 MiB.
+/// Streams on which files are sent at the same time, to everybody together. Each holds two blocks,
+/// 512 KiB.
 const MAX_SERVED: usize = 16;
 
 /// Events of threads that may wait for the node.

@@ -131,10 +131,10 @@ impl Fetch {
             if answer[0] != GRANTED {
                 return Ok(End::Refused(FileRefusal::from_number(answer[0])));
             }
-            // While one piece is verified and written, the next is received.
+            // While one block is verified and written, the next is received.
             let mut before: Option<JoinHandle<Result<Vec<u8>, Broken>>> = None;
-            for piece in blob::by_piece(&request.spans) {
-                let length = blob::slices_bytes(file.size, &piece);
+            for block in blob::by_block(&request.spans) {
+                let length = blob::slices_bytes(file.size, &block);
                 let mut slices = std::mem::take(&mut spare);
                 slices.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
                 stream.read(&mut slices).await.map_err(Broken::Remote)?;
@@ -143,7 +143,7 @@ impl Fetch {
                 }
                 let fetch = Arc::clone(self);
                 before = Some(spawn_blocking(move || {
-                    fetch.keep(&slices, &piece)?;
+                    fetch.keep(&slices, &block)?;
                     Ok(slices)
                 }));
             }
@@ -153,15 +153,15 @@ impl Fetch {
         }
     }
 
-    /// Verifies a piece and writes it.
-    fn keep(&self, slices: &[u8], piece: &[Span]) -> Result<(), Broken> {
+    /// Verifies a block and writes it.
+    fn keep(&self, slices: &[u8], block: &[Span]) -> Result<(), Broken> {
         let file = &self.kept.file;
         let mut part = self.part.try_clone().map_err(Broken::Local)?;
         let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
         let mut outboard = Outboard::new(file.root, file.size, hashes);
-        let mut groups = piece.iter().cloned().flatten();
+        let mut groups = block.iter().cloned().flatten();
         let before = self.done();
-        blob::receive(slices, &file.key, &mut outboard, piece, &mut part, |bytes| {
+        blob::receive(slices, &file.key, &mut outboard, block, &mut part, |bytes| {
             let new = groups.next().is_some_and(|group| self.picker().arrived(group));
             if new {
                 self.done.fetch_add(bytes, Relaxed);
@@ -221,7 +221,7 @@ impl Fetch {
     }
 }
 
-/// What became of a piece.
+/// What became of a block.
 async fn finished<T>(task: JoinHandle<Result<T, Broken>>) -> Result<T, Broken> {
     task.await.map_err(|error| Broken::Local(error.into()))?
 }

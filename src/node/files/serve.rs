@@ -101,36 +101,36 @@ impl Serving {
 }
 
 impl Source {
-    /// A piece with its hashes.
-    fn slices(&self, piece: &[Span], mut slices: Vec<u8>) -> Result<Vec<u8>, Broken> {
+    /// A block with its hashes.
+    fn slices(&self, block: &[Span], mut slices: Vec<u8>) -> Result<Vec<u8>, Broken> {
         let file = &self.kept.file;
         let outboard = Outboard::new(file.root, file.size, &self.hashes);
         slices.clear();
-        blob::send(&self.content, &file.key, &outboard, piece, &mut slices)?;
+        blob::send(&self.content, &file.key, &outboard, block, &mut slices)?;
         Ok(slices)
     }
 }
 
-/// While one piece is sent, the next is read.
+/// While one block is sent, the next is read.
 async fn send(
     source: &Arc<Source>,
     request: &FileRequest,
     stream: &mut Timed,
     spare: &mut [Vec<u8>; 2],
 ) -> Result<(), Broken> {
-    let read = |piece: Vec<Span>, spare| {
+    let read = |block: Vec<Span>, spare| {
         let source = Arc::clone(source);
-        spawn_blocking(move || source.slices(&piece, spare))
+        spawn_blocking(move || source.slices(&block, spare))
     };
     let groups = blob::groups(source.kept.file.size);
     if request.spans.last().is_none_or(|last| last.end > groups) {
         return Err(Broken::False);
     }
-    let mut pieces = blob::by_piece(&request.spans).into_iter();
-    let mut next = pieces.next().map(|piece| read(piece, std::mem::take(&mut spare[0])));
+    let mut blocks = blob::by_block(&request.spans).into_iter();
+    let mut next = blocks.next().map(|block| read(block, std::mem::take(&mut spare[0])));
     stream.write(&[GRANTED]).await.map_err(Broken::Remote)?;
     while let Some(ready) = next {
-        next = pieces.next().map(|piece| read(piece, std::mem::take(&mut spare[1])));
+        next = blocks.next().map(|block| read(block, std::mem::take(&mut spare[1])));
         let slices = ready.await.map_err(|error| Broken::Local(error.into()))??;
         stream.write(&slices).await.map_err(Broken::Remote)?;
         spare[1] = slices;
