@@ -8,6 +8,8 @@ mod support;
 
 #[path = "files/broken.rs"]
 mod broken;
+#[path = "files/chat.rs"]
+mod chat;
 #[path = "files/consent.rs"]
 mod consent;
 #[path = "files/places.rs"]

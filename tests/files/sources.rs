@@ -29,7 +29,7 @@ fn what_is_no_file_or_can_not_be_read_is_not_offered() {
     pipe(Path::new(&at("pipe")));
     let _socket = UnixListener::bind(at("socket")).unwrap();
     fs::write(at("secret"), "text").unwrap();
-    fs::set_permissions(at("secret"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(at("secret"), fs::Permissions::from_mode(0o0)).unwrap();
     symlink(at("loop"), at("loop")).unwrap();
     symlink(at("nowhere"), at("dangling")).unwrap();
     let file = fs::File::create(at("huge")).unwrap();
@@ -69,12 +69,14 @@ fn what_is_no_file_or_can_not_be_read_is_not_offered() {
     assert_eq!(blobs, Vec::<String>::new());
 }
 
+type Change = fn(&Path);
+
 #[test]
 fn what_is_no_longer_what_was_offered_is_not_sent() {
     let two = Two::online();
     let outside = two.profiles.0.outside();
     let whole = content(100_000);
-    let change: &[(&str, fn(&Path))] = &[
+    let change: &[(&str, Change)] = &[
         ("vanished", |path| fs::remove_file(path).unwrap()),
         ("cut", |path| fs::write(path, &content(100_000)[..50_000]).unwrap()),
         ("emptied", |path| fs::write(path, "").unwrap()),
@@ -110,7 +112,7 @@ fn what_is_no_longer_what_was_offered_is_not_sent() {
         assert_eq!(failed(&two.b, &entry).0, "file_gone");
     }
     let downloads = two.profiles.1.dir().join("downloads");
-    assert!(crate::consent::names(&downloads).iter().all(|name| name.ends_with(".part")));
+    assert!(crate::consent::names(&downloads).iter().all(|name| name.starts_with(".entrenous-")));
     // What has only grown is sent as it was offered.
     let path = outside.join("grown");
     fs::write(&path, &whole).unwrap();

@@ -1,6 +1,6 @@
 //! What is sent arrives as it was, whatever its size.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -126,4 +126,36 @@ fn a_folder_of_many_small_files() {
         format!("{:.2} s", began.elapsed().as_secs_f64()),
     );
     assert_eq!(tree(Path::new(&arrived)), tree(&folder));
+}
+
+#[test]
+fn holes_stay_holes() {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    let size = crate::support::measured_or(20 << 30, 64 << 20);
+    let two = Two::online();
+    let from = tempfile::tempdir().unwrap();
+    let path = from.path().join("disk.img");
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(size).unwrap();
+    for offset in [0, size / 2 + 5000, size - 100] {
+        file.write_all_at(&content(100), offset).unwrap();
+    }
+    let entry = two.offer(&path);
+    let params = json!({ "conversation": two.conversation, "entry": entry });
+    let began = std::time::Instant::now();
+    two.b.call("getFile", params);
+    let patience = Duration::from_secs(900);
+    let done = two.b.event_within(patience, "fileDone", |event| event["entry"] == entry);
+    let path = done.1["path"].as_str().unwrap().to_owned();
+    let seconds = format!("{} bytes in {:.1} s", size, began.elapsed().as_secs_f64());
+    crate::support::figure("a file of holes", seconds);
+    let arrived = fs::File::open(path).unwrap();
+    let there = arrived.metadata().unwrap();
+    assert_eq!(there.len(), size);
+    assert!(there.blocks() * 512 < 1 << 20, "{} blocks", there.blocks());
+    for offset in [0, size / 2 + 5000, size - 100] {
+        let mut part = [0; 100];
+        arrived.read_exact_at(&mut part, offset).unwrap();
+        assert_eq!(part[..], content(100));
+    }
 }

@@ -28,9 +28,9 @@ pub fn a_link_that_is_cut_is_gone_on_from() {
         // In turn: packets vanish silently, or the cable is pulled, which the system notices.
         let silently = round.is_multiple_of(2);
         if silently {
-            lab.silence(true)
+            lab.silence(true);
         } else {
-            lab.cable(0, false)
+            lab.cable(0, false);
         }
         std::thread::sleep(Duration::from_secs(*seconds));
         transfer.was_cut();

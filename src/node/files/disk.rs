@@ -13,6 +13,8 @@ use rustix::{
     io::Errno,
 };
 
+use crate::blob::{ReadAt, WriteAt};
+
 /// How many names beside the wanted one are tried.
 pub const MAX_NAMES: u32 = 10_000;
 
@@ -67,7 +69,7 @@ fn not_ours() -> io::Error {
 
 /// Whether something else lies where a file of ours was.
 pub fn is_not_ours(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<NotOurs>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotOurs>)
 }
 
 /// Opens a plain file to send it. Of a pipe or a device nothing is read, and none is waited for.
@@ -89,6 +91,26 @@ pub fn open_inside(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// Leaves holes where nothing but zeros is written over them: a disk image of 20 GiB may have one
+/// of content.
+pub struct Sparse(pub File);
+
+impl WriteAt for Sparse {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.iter().all(|byte| *byte == 0) {
+            let mut there = vec![0; bytes.len()];
+            if self.0.read_exact_at(offset, &mut there).is_ok() && there == bytes {
+                return Ok(bytes.len());
+            }
+        }
+        self.0.write_at(offset, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes that are free for this user where this path is.

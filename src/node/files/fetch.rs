@@ -14,7 +14,12 @@ use std::{
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::{content, disk, folder, stream::Timed};
+use super::{
+    content,
+    disk::{self, Sparse},
+    folder,
+    stream::Timed,
+};
 use crate::{
     blob::{self, Broken, GROUP, Holder, Outboard, Picker, Span},
     node::{
@@ -156,7 +161,7 @@ impl Fetch {
     /// Verifies a block and writes it.
     fn keep(&self, slices: &[u8], block: &[Span]) -> Result<(), Broken> {
         let file = &self.kept.file;
-        let mut part = self.part.try_clone().map_err(Broken::Local)?;
+        let mut part = Sparse(self.part.try_clone().map_err(Broken::Local)?);
         let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
         let mut outboard = Outboard::new(file.root, file.size, hashes);
         let mut groups = block.iter().cloned().flatten();
@@ -170,7 +175,7 @@ impl Fetch {
         })?;
         if before / FLUSH != self.done() / FLUSH {
             // So that little is left to wait for at the end.
-            part.sync_data().map_err(Broken::Local)?;
+            part.0.sync_data().map_err(Broken::Local)?;
         }
         Ok(())
     }
