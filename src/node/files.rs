@@ -64,7 +64,8 @@ pub struct Config {
 /// What is fetched unasked unless said otherwise, in bytes: a photograph, not a film.
 pub const AUTO_ACCEPT: u64 = 10 * 1024 * 1024;
 
-/// What is fetched unasked from one contact between two starts, as a multiple of the above.
+/// What is fetched unasked from one contact between two starts, as a multiple of the above. Each
+/// file counts as a sixteenth of that at least, so that there are no more than 512.
 const MAX_UNASKED: u64 = 32;
 
 /// Files that are fetched at the same time; others wait their turn.
@@ -437,7 +438,7 @@ impl Node {
         });
         let (author, entry) = (message.author, message.entry);
         let verified = self.people.get(&author).is_some_and(|person| person.contact.verified);
-        let size = message.file.as_ref().map_or(0, |file| file.size);
+        let size = message.file.as_ref().map_or(0, |file| file.size.max(most / 16));
         self.tell(Event::FileOffered { conversation, message });
         let most = most.saturating_mul(MAX_UNASKED);
         let unasked = self.files.unasked.entry(author).or_default();

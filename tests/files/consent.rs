@@ -13,7 +13,10 @@ use entrenous::{
 use serde_json::{Value, json};
 
 use crate::{
-    support::profile::{Profile, id, wait_online},
+    support::{
+        PATIENCE,
+        profile::{Profile, id, wait_online},
+    },
     transfer::Two,
 };
 
@@ -124,6 +127,25 @@ fn unasked_is_not_without_end() {
     two.get(&asked);
     assert_eq!(two.state(&many[32]), "offered");
     assert_eq!(two.downloads().len(), 33);
+}
+
+#[test]
+fn empty_files_count_as_well() {
+    let two = two(true, "auto-accept = 16");
+    let path = two.profiles.0.outside().join("empty.txt");
+    fs::write(&path, "").unwrap();
+    let params = json!({ "conversation": two.conversation, "path": path });
+    let requests: Vec<_> = (0..513).map(|_| two.a.request("sendFile", params.clone())).collect();
+    for request in requests {
+        two.a.answer(request).unwrap();
+    }
+    two.b.take_events(PATIENCE * 4, "fileDone", 512);
+    let asked = two.offer_of_size("asked.txt", 0);
+    two.get(&asked);
+    let shown = crate::support::profile::history(&two.b, &two.conversation);
+    let left = shown.iter().filter(|shown| shown["file"]["state"] == "offered");
+    assert_eq!(left.count(), 1);
+    assert_eq!(two.downloads().len(), 513);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
 
-use futures::AsyncWriteExt as _;
+use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::Stream;
 use tokio::{task::spawn_blocking, time::timeout};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// How long a refusal may take to leave; it is a byte.
+/// How long a request that is refused may take to come, and the byte of its refusal to leave.
 const REFUSAL: Duration = Duration::from_secs(2);
 
 /// What somebody may ask for, and where it is found.
@@ -41,6 +41,10 @@ struct Source {
 /// Answers that there is too much to do, whatever is asked.
 pub async fn refuse(mut stream: Stream) {
     let answer = async {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).await?;
+        let request = u64::from(u16::from_be_bytes(length)).min(MAX_FILE_REQUEST_BYTES as u64);
+        futures::io::copy((&mut stream).take(request), &mut futures::io::sink()).await?;
         stream.write_all(&[FileRefusal::Busy.number()]).await?;
         stream.close().await
     };
