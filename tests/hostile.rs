@@ -13,6 +13,8 @@ mod support;
 mod attacker;
 #[path = "hostile/contact.rs"]
 mod contact;
+#[path = "hostile/files.rs"]
+mod files;
 #[path = "hostile/stranger.rs"]
 mod stranger;
 

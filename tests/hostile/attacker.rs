@@ -10,8 +10,12 @@ use entrenous::{
     sync::Message,
 };
 use futures::{AsyncReadExt, AsyncWriteExt};
-use libp2p::PeerId;
-use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
+use libp2p::{PeerId, Stream};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use crate::support::PATIENCE;
 
@@ -21,6 +25,17 @@ pub struct Wire {
     pub own: PeerId,
     task: JoinHandle<()>,
     end: Option<oneshot::Sender<()>>,
+    orders: mpsc::UnboundedSender<Order>,
+    asking: mpsc::UnboundedReceiver<Option<Stream>>,
+    asked: Option<mpsc::UnboundedReceiver<Stream>>,
+}
+
+/// What the task is told.
+enum Order {
+    /// The other side may open streams for files.
+    TakeFiles,
+    /// One is to be opened.
+    OpenFiles,
 }
 
 impl Wire {
@@ -44,15 +59,20 @@ impl Wire {
         let own = net.peer_id();
         let (opened, link) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
+        let (orders, mut to_do) = mpsc::unbounded_channel();
+        let (to_asking, asking) = mpsc::unbounded_channel();
+        let (to_asked, asked) = mpsc::unbounded_channel();
         let mut hang_up_asked = false;
         let task = tokio::spawn(async move {
             let (mut opened, mut ended) = (Some(opened), Box::pin(ended));
             let mut open = None;
+            let mut way = None;
             loop {
                 tokio::select! {
                     event = net.next() => match event {
                         Event::Opened(link) => {
                             open = Some(link.id);
+                            way = Some((link.address.clone(), link.dialed));
                             if let Some(opened) = opened.take() {
                                 let _ = opened.send(*link);
                             }
@@ -63,8 +83,24 @@ impl Wire {
                             }
                             // The other side was faster.
                             open = None;
+                            let _ = to_asking.send(None);
+                        }
+                        Event::Asking(_, stream) => {
+                            let _ = to_asking.send(stream);
+                        }
+                        Event::Asked(_, stream) => {
+                            let _ = to_asked.send(stream);
                         }
                         _ => {}
+                    },
+                    Some(order) = to_do.recv() => match (order, open, &way) {
+                        (Order::TakeFiles, Some(id), Some((address, dialed))) => {
+                            net.known(id, address, *dialed);
+                        }
+                        (Order::OpenFiles, Some(id), _) => net.open_files(id),
+                        _ => {
+                            let _ = to_asking.send(None);
+                        }
                     },
                     _ = &mut ended, if !hang_up_asked => {
                         hang_up_asked = true;
@@ -80,7 +116,21 @@ impl Wire {
         if link.is_none() {
             task.abort();
         }
-        link.map(|link| Self { link, own, task, end: Some(end) })
+        let (end, asked) = (Some(end), Some(asked));
+        link.map(|link| Self { link, own, task, end, orders, asking, asked })
+    }
+
+    /// The streams for files that the other side opens from now on.
+    pub fn take_files(&mut self) -> mpsc::UnboundedReceiver<Stream> {
+        self.orders.send(Order::TakeFiles).unwrap();
+        self.asked.take().expect("asked for once")
+    }
+
+    /// A new stream for files; `None` if there is none to be had.
+    pub async fn open_files(&mut self) -> Option<Stream> {
+        self.orders.send(Order::OpenFiles).unwrap();
+        let opened = timeout(PATIENCE, self.asking.recv()).await;
+        opened.expect("a stream is neither opened nor refused").flatten()
     }
 
     /// Ends the link in order, so that the other side knows at once.

@@ -19,19 +19,19 @@ use crate::{
 const MIB: u64 = 1024 * 1024;
 
 /// The contact, and what they need for their next session.
-struct Mallory {
-    person: Person,
+pub struct Mallory {
+    pub person: Person,
     victim: Identity,
     device: DevicePublic,
     address: String,
-    conversation: ConversationId,
+    pub conversation: ConversationId,
     key: MarkKey,
     seq: u64,
     previous: Option<EntryId>,
 }
 
 impl Mallory {
-    async fn befriends(victim: &Victim) -> Self {
+    pub async fn befriends(victim: &Victim) -> Self {
         let person = Person::new();
         let invite = victim.process.call("createInvite", json!({}))["invite"].clone();
         let [address, _] = victim.addresses();
@@ -51,7 +51,7 @@ impl Mallory {
     }
 
     /// A session in which both have said Hello.
-    async fn talk(&self) -> Talk {
+    pub async fn talk(&self) -> Talk {
         let local = self.person.with_contact(self.victim, self.device);
         let mut talk = Talk::begin(&self.address, local).await;
         talk.established().await.expect("they are contacts");
@@ -76,14 +76,25 @@ impl Mallory {
 
     /// The next entry of an honest feed.
     fn write(&mut self, text: &str) -> WireEntry {
-        let body = Body::Text { text: text.to_owned() }.encode();
-        let header = self.header(&body).encode(&self.key);
+        self.write_body(&Body::Text { text: text.to_owned() })
+    }
+
+    /// The same, of any kind without a target.
+    pub fn write_body(&mut self, body: &Body) -> WireEntry {
+        let (kind, body) = (body.kind(), body.encode());
+        let header = Header { kind, ..self.header(&body) }.encode(&self.key);
         self.previous = Some(EntryId::of(&header));
         self.seq += 1;
         WireEntry { header, body: Some(body) }
     }
 
-    fn entries(&self, entries: Vec<WireEntry>) -> Message {
+    /// The last entry is said not to have been written.
+    pub fn take_back(&mut self) {
+        self.seq -= 1;
+        self.previous = None;
+    }
+
+    pub fn entries(&self, entries: Vec<WireEntry>) -> Message {
         Message::Entries { conversation: self.conversation, entries }
     }
 }
