@@ -63,14 +63,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// Streams that the other side may have open on a connection. A link needs one.
 pub const MAX_STREAMS: u32 = 16;
 
-/// What the other side may send on one stream before it is read: 80 MB/s at 50 ms.
-const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+/// What the other side may send on one stream before it is read: 16 MB/s at 50 ms. Less than that
+/// of all streams, so that one that is not read leaves room for the others.
+const STREAM_WINDOW: u32 = 768 * 1024;
 
 /// The same for all streams of a connection: bounds what a stranger can make us hold.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-/// The same once it is known who is there ([`Sockets::trust`]): files come on several streams.
-const TRUSTED_WINDOW: u32 = 12 * 1024 * 1024;
+/// The same once it is known who is there ([`Sockets::trust`]): four files may come at a time, on
+/// two streams each, and a message beside them.
+const TRUSTED_WINDOW: u32 = 8 * 1024 * 1024;
 
 /// What is sent and not acknowledged yet, on all streams of a connection: as much as may be
 /// received.

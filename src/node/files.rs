@@ -77,7 +77,7 @@ const STREAMS: usize = 2;
 
 /// Streams on which files are sent at the same time, to everybody together. Each holds two blocks,
 /// 512 KiB.
-const MAX_SERVED: usize = 16;
+const MAX_SERVED: usize = 64;
 
 /// Events of threads that may wait for the node.
 const FILE_EVENTS: usize = 256;
