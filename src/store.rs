@@ -163,6 +163,15 @@ impl Store {
         self.call(move |core| core.set_verified(&who, verified)).await
     }
 
+    /// Which files of a contact are fetched unasked: those of so many bytes and less; none given: as
+    /// of everybody.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownContact`].
+    pub async fn set_unasked(&self, who: Identity, bytes: Option<u64>) -> Result<Contact> {
+        self.call(move |core| core.set_unasked(&who, bytes)).await
+    }
+
     /// A contact said its name. Returns the contact if that changed anything.
     ///
     /// # Errors

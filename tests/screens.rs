@@ -102,6 +102,7 @@ fn contact(id: Identity, name: &str, state: ContactState) -> Contact {
         state,
         path,
         last_seen: Some(NOW - 180 * MINUTE),
+        unasked: None,
     }
 }
 

@@ -107,6 +107,14 @@ pub enum Command {
         /// The new state.
         verified: bool,
     },
+    /// Say which files of a contact are fetched unasked. Answered by [`Answer::Done`].
+    SetUnasked {
+        /// Whose.
+        contact: Identity,
+        /// Those of so many bytes and less, whether verified or not; 0: none. Unless given: as of
+        /// everybody, who must be verified.
+        bytes: Option<u64>,
+    },
     /// Answered by [`Answer::Conversations`].
     ListConversations,
     /// Write a text. Answered by [`Answer::Written`] once it is on the local disk.
@@ -469,6 +477,9 @@ pub struct Contact {
     pub path: Option<Path>,
     /// When a session with them last stood; none: never.
     pub last_seen: Option<UnixMillis>,
+    /// Files of theirs of so many bytes and less are fetched unasked; none: as of everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<u64>,
 }
 
 /// Whether a contact can be reached.

@@ -99,6 +99,10 @@ impl Node {
                 let set = async move { store.set_verified(contact, verified).await };
                 self.changed_contact(number, set);
             }
+            Command::SetUnasked { contact, bytes } => {
+                let set = async move { store.set_unasked(contact, bytes).await };
+                self.changed_contact(number, set);
+            }
             Command::ListConversations => {
                 let list = async move { store.conversations().await };
                 self.answer_with(number, list, Answer::Conversations);
@@ -325,6 +329,7 @@ impl Node {
             state,
             path,
             last_seen: contact.last_seen,
+            unasked: contact.unasked,
         }
     }
 }

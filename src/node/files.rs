@@ -429,20 +429,24 @@ impl Node {
         self.tell(Event::FileFailed { conversation, entry, kind, text });
     }
 
-    /// An entry came. Small files of those who are verified are fetched unasked, folders never.
+    /// An entry came. Small files are fetched unasked, of those who are verified or of whom it was
+    /// said; folders never.
     pub(super) fn file_offered(&mut self, conversation: ConversationId, message: EntryView) {
-        let most = self.files.config.auto_accept;
+        let contact = self.people.get(&message.author).map(|person| &person.contact);
+        let most = contact.map_or(0, |contact| {
+            let of_everybody = if contact.verified { self.files.config.auto_accept } else { 0 };
+            contact.unasked.unwrap_or(of_everybody)
+        });
         let small = message.file.as_ref().is_some_and(|file| {
             let offered = file.state == FileState::Offered && !file.folder;
             offered && most > 0 && file.size <= most
         });
         let (author, entry) = (message.author, message.entry);
-        let verified = self.people.get(&author).is_some_and(|person| person.contact.verified);
         let size = message.file.as_ref().map_or(0, |file| file.size.max(most / 16));
         self.tell(Event::FileOffered { conversation, message });
         let most = most.saturating_mul(MAX_UNASKED);
         let unasked = self.files.unasked.entry(author).or_default();
-        if !small || !verified || *unasked + size > most {
+        if !small || *unasked + size > most {
             return;
         }
         *unasked += size;

@@ -201,6 +201,8 @@ methods! {
         Command::GetFile { conversation, entry, to };
     "cancelFile" { conversation: ConversationId, entry: EntryId } =>
         Command::CancelFile { conversation, entry };
+    "setUnasked" { contact: Identity, bytes: Option<u64> } =>
+        Command::SetUnasked { contact, bytes };
     "network" {} => Command::Network;
     "why" { contact: Identity } => Command::Why { contact };
     "shutdown" {} => Command::Shutdown;
@@ -243,6 +245,7 @@ mod tests {
             ("getFile", json!({ "conversation": id, "entry": id })),
             ("getFile", json!({ "conversation": id, "entry": id, "to": "/d" })),
             ("cancelFile", json!({ "conversation": id, "entry": id })),
+            ("setUnasked", json!({ "contact": id, "bytes": 5 })),
             ("network", json!({})),
             ("why", json!({ "contact": id })),
             ("shutdown", json!({})),

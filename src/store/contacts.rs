@@ -19,7 +19,8 @@ pub const MAX_ADDRESSES: usize = 8;
 /// The longest address kept, in bytes; the longest that the network uses has about 120.
 pub const MAX_ADDRESS_BYTES: usize = 256;
 
-const COLUMNS: &str = "identity, certificate, own_name, their_name, verified, last_seen, addresses";
+const COLUMNS: &str =
+    "identity, certificate, own_name, their_name, verified, last_seen, addresses, unasked";
 
 impl Core {
     fn contact_of(&self, row: &Row<'_>) -> rusqlite::Result<Contact> {
@@ -43,6 +44,7 @@ impl Core {
             last_seen: last_seen.map(i64::cast_unsigned),
             // Only hints: what cannot be read is as good as none.
             addresses: serde_json::from_str(&addresses).unwrap_or_default(),
+            unasked: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
             conversation: ConversationId::direct(&self.me.author, &identity),
         })
     }
@@ -128,6 +130,14 @@ impl Core {
         self.connection()
             .prepare_cached("UPDATE contact SET verified = ?2 WHERE identity = ?1")?
             .execute((who.0, verified))?;
+        self.known(who)
+    }
+
+    pub(super) fn set_unasked(&self, who: &Identity, bytes: Option<u64>) -> Result<Contact> {
+        self.known(who)?;
+        self.connection()
+            .prepare_cached("UPDATE contact SET unasked = ?2 WHERE identity = ?1")?
+            .execute((who.0, bytes.map(u64::cast_signed)))?;
         self.known(who)
     }
 

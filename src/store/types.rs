@@ -52,6 +52,8 @@ pub struct Contact {
     /// Where they were last linked to: multiaddresses, the newest first, at most
     /// [`MAX_ADDRESSES`](super::MAX_ADDRESSES).
     pub addresses: Vec<String>,
+    /// Files of theirs of so many bytes and less are fetched unasked; none: as of everybody.
+    pub unasked: Option<u64>,
     /// The direct conversation with them.
     pub conversation: ConversationId,
 }

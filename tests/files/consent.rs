@@ -116,6 +116,24 @@ fn small_files_of_one_who_is_verified_come_unasked_large_ones_do_not() {
 }
 
 #[test]
+fn what_comes_unasked_can_be_said_of_each_contact() {
+    let two = two(false, "auto-accept = 1000");
+    let contact = two.b.call("contacts", json!({}))[0]["id"].clone();
+    two.b.call("setUnasked", json!({ "contact": contact, "bytes": 5000 }));
+    let large = two.offer_of_size("large.txt", 5001);
+    let small = two.offer_of_size("small.txt", 5000);
+    two.b.event("fileDone", |event| event["entry"] == small);
+    assert_eq!(two.b.call("contacts", json!({}))[0]["unasked"], 5000);
+    assert_eq!(two.state(&large), "offered");
+    // As of everybody again, and he is not verified.
+    two.b.call("setUnasked", json!({ "contact": contact }));
+    let again = two.offer_of_size("again.txt", 10);
+    two.get(&two.offer_of_size("after.txt", 10));
+    assert_eq!(two.state(&again), "offered");
+    assert_eq!(two.downloads(), ["after.txt", "small.txt"]);
+}
+
+#[test]
 fn unasked_is_not_without_end() {
     let two = two(true, "auto-accept = 1000");
     let many: Vec<_> =

@@ -11,3 +11,5 @@ CREATE TABLE file (
     target        TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX file_fetching ON file (state) WHERE state = 1;
+-- Files of a contact of so many bytes and less come unasked; none: as of everybody.
+ALTER TABLE contact ADD COLUMN unasked INTEGER;

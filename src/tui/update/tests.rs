@@ -74,6 +74,7 @@ fn contact(id: Identity, name: &str) -> Contact {
         state: ContactState::Offline,
         path: None,
         last_seen: None,
+        unasked: None,
     }
 }
 
