@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// What has come is brought to the disk whenever so many bytes more are there.
-const FLUSH: u64 = 32 * 1024 * 1024;
+const FLUSH: u64 = 16 * 1024 * 1024;
 
 /// See the module's documentation.
 pub struct Fetch {
@@ -43,6 +43,8 @@ pub struct Fetch {
     hashes: File,
     picker: Mutex<Picker>,
     done: AtomicU64,
+    /// Something could not be brought to the disk.
+    unsynced: AtomicBool,
 }
 
 /// How a task ended.
@@ -95,6 +97,7 @@ impl Fetch {
             picker: Mutex::new(Picker::new(size, &here)),
             stop: CancellationToken::new(),
             done: AtomicU64::new(done),
+            unsynced: AtomicBool::new(false),
             kept,
             part,
             hashes,
@@ -159,7 +162,7 @@ impl Fetch {
     }
 
     /// Verifies a block and writes it.
-    fn keep(&self, slices: &[u8], block: &[Span]) -> Result<(), Broken> {
+    fn keep(self: &Arc<Self>, slices: &[u8], block: &[Span]) -> Result<(), Broken> {
         let file = &self.kept.file;
         let mut part = Sparse(self.part.try_clone().map_err(Broken::Local)?);
         let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
@@ -174,8 +177,14 @@ impl Fetch {
             Ok(())
         })?;
         if before / FLUSH != self.done() / FLUSH {
-            // So that little is left to wait for at the end.
-            part.0.sync_data().map_err(Broken::Local)?;
+            // So that little is left to wait for at the end. Nobody waits for this.
+            let fetch = Arc::clone(self);
+            spawn_blocking(move || {
+                if part.0.sync_data().is_err() {
+                    // The system tells of it but once.
+                    fetch.unsynced.store(true, Relaxed);
+                }
+            });
         }
         Ok(())
     }
@@ -186,7 +195,11 @@ impl Fetch {
     /// A sentence; what came is still where it was gathered.
     pub fn finish(&self, hashes: &Path) -> Result<PathBuf, Failure> {
         let place = &self.kept.place;
-        let synced = self.hashes.sync_all();
+        let synced = if self.unsynced.load(Relaxed) {
+            Err(io::Error::other("the disk failed"))
+        } else {
+            self.hashes.sync_all()
+        };
         let named = synced.and_then(|()| match self.kept.file.manifest {
             0 => {
                 self.part.sync_all()?;
