@@ -77,6 +77,7 @@ const TESTS: &[support::trials::Test] = &[
     ("dht::nodes_that_lie", dht::nodes_that_lie),
     ("dht::who_is_not_there_costs_little", dht::who_is_not_there_costs_little),
     ("mapped::symmetric_with_upnp_and_symmetric", mapped::symmetric_with_upnp_and_symmetric),
+    ("mapped::symmetric_with_nat_pmp_and_symmetric", mapped::symmetric_with_nat_pmp_and_symmetric),
     ("mapped::symmetric_with_pcp_and_symmetric", mapped::symmetric_with_pcp_and_symmetric),
     ("mapped::symmetric_with_pcp_and_udp_blocked", mapped::symmetric_with_pcp_and_udp_blocked),
     ("mapped::the_doctor_tells_of_the_router", mapped::the_doctor_tells_of_the_router),

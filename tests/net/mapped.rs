@@ -49,6 +49,10 @@ pub fn symmetric_with_upnp_and_symmetric() {
     connects(Asked::Upnp, "UPnP", Nat::Symmetric);
 }
 
+pub fn symmetric_with_nat_pmp_and_symmetric() {
+    connects(Asked::NatPmp, "NAT-PMP", Nat::Symmetric);
+}
+
 pub fn symmetric_with_pcp_and_symmetric() {
     connects(Asked::Pcp, "PCP", Nat::Symmetric);
 }

@@ -14,6 +14,8 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     Upnp,
+    /// And by PCP not even to be told that it speaks another version.
+    NatPmp,
     /// And NAT-PMP, which is its predecessor at the same port.
     Pcp,
 }
@@ -69,6 +71,13 @@ impl PortMapper {
              chain forward {{ type filter hook forward priority 0; jump mapped; }}\n\
              }}\nEND"
         ));
+        if asked == Asked::NatPmp {
+            // The daemon speaks both; the first byte is the version.
+            run(&format!(
+                "ip netns exec {router} nft insert rule ip nat input \
+                 iifname lan0 udp dport 5351 @th,64,8 2 drop"
+            ));
+        }
         let directory = tempfile::tempdir().unwrap();
         let mut mapper = Self { router, outside, asked, daemon: None, directory };
         mapper.start();
@@ -87,7 +96,7 @@ impl PortMapper {
              allow 1024-65535 10.0.0.0/8 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n",
             self.outside,
             yes(self.asked == Asked::Upnp),
-            yes(self.asked == Asked::Pcp),
+            yes(self.asked != Asked::Upnp),
         );
         let file = self.directory.path().join("conf");
         std::fs::write(&file, configuration).unwrap();

@@ -70,8 +70,19 @@ impl Held {
             Transport::Udp => InternetProtocol::Udp,
             Transport::Tcp => InternetProtocol::Tcp,
         };
-        let own = IpAddr::V4(router.own);
-        let mapping = PortMapping::new(router.ip.into(), own, transport, port, options).await?;
+        let (gateway, own) = (router.ip.into(), IpAddr::V4(router.own));
+        // A router that speaks NAT-PMP alone is to say so when it is asked by PCP, but may say
+        // nothing. Asked for its address meanwhile, it costs no time to know.
+        let (mapping, outside) = tokio::join!(
+            PortMapping::new(gateway, own, transport, port, options),
+            natpmp::external_address(gateway, Some(TIMEOUTS)),
+        );
+        let mapping = match mapping {
+            Err(error) if is_silent(&error) && outside.is_ok() => {
+                natpmp::port_mapping(gateway, transport, port, options).await?
+            }
+            mapping => mapping?,
+        };
         Self::granted(router, local, mapping).await
     }
 
