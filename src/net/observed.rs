@@ -15,7 +15,7 @@ use super::{
 /// Observers remembered; the oldest goes.
 pub const MAX_OBSERVERS: usize = 8;
 
-/// An observer may say something else after this.
+/// An observer who has begun to say one thing may say something else after this.
 const CHANGES_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What an observer said counts for so long; one that stays connected says it every five minutes.
@@ -38,6 +38,8 @@ pub struct Observed {
 struct Observation {
     by: IpAddr,
     seen: SocketAddr,
+    /// When it was said first, and last.
+    since: Instant,
     at: Instant,
 }
 
@@ -54,13 +56,13 @@ impl Observed {
         let list = if quic { &mut self.udp } else { &mut self.tcp };
         let by = subscriber(observer);
         // Whoever says now this and now that would have everybody who seeks us begin anew.
-        let changes =
-            |o: &Observation| o.by == by && o.seen != seen && now - o.at < CHANGES_AT_MOST;
-        if list.iter().any(changes) {
+        let before = list.iter().find(|known| known.by == by);
+        if before.is_some_and(|o| o.seen != seen && now - o.since < CHANGES_AT_MOST) {
             return;
         }
+        let since = before.filter(|o| o.seen == seen).map_or(now, |o| o.since);
         list.retain(|known| known.by != by && now - known.at < COUNTS_FOR);
-        list.push_back(Observation { by, seen, at: now });
+        list.push_back(Observation { by, seen, since, at: now });
         if list.len() > MAX_OBSERVERS {
             list.pop_front();
         }
@@ -201,7 +203,14 @@ mod tests {
     #[test]
     fn one_observer_twice_is_one_and_does_not_change_its_mind_at_once() {
         let (mut observed, now) = (Observed::default(), Instant::now());
-        for (seconds, port, counts) in [(0, 4000, 4000), (1, 5000, 4000), (11, 6000, 6000)] {
+        for (seconds, port, counts) in [
+            (0, 4000, 4000),
+            (1, 5000, 4000),
+            (9, 4000, 4000),
+            // What it has said for long it may have said just now.
+            (11, 6000, 6000),
+            (20, 4000, 6000),
+        ] {
             let seen = SocketAddr::from(([198, 51, 100, 1], port));
             let at = now + Duration::from_secs(seconds);
             observed.handle(at, "203.0.113.1".parse().unwrap(), seen, true);
