@@ -8,6 +8,7 @@
 //!   │       └──── own, public DHT  records that one leaves for the other
 //!   ├── Dialer               whom to dial, and when
 //!   ├── PortMap              what the router lets in
+//!   ├── WayOut               whether the default route is another one
 //!   └── Seeks                whom to find across NATs
 //! ```
 //!
@@ -31,6 +32,7 @@ pub mod quic;
 pub mod rendezvous;
 pub mod seek;
 mod transport;
+mod way_out;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -56,6 +58,7 @@ use self::{
     portmap::PortMap,
     seek::Seeks,
     transport::{Behaviour, BehaviourEvent},
+    way_out::WayOut,
 };
 use crate::node::api::{Attempt, Path, Scope};
 
@@ -84,7 +87,7 @@ pub type LinkId = ConnectionId;
 pub enum Event {
     /// A link stands.
     Opened(Box<Link>),
-    /// A link that was opened is over.
+    /// A link that was opened is over, or leads nowhere any more and is to be closed.
     Closed(LinkId),
     /// A stream for files was opened by the other side of a link with somebody known.
     Asked(LinkId, Stream),
@@ -142,6 +145,10 @@ pub struct Net {
     observed: Observed,
     /// Only with [`Scope::Everywhere`].
     portmap: Option<PortMap>,
+    /// The same.
+    way_out: Option<WayOut>,
+    /// Links that are over by that, until their owner is told.
+    dead: Vec<LinkId>,
     seeks: Seeks,
     /// The last dials, the oldest first.
     attempts: VecDeque<(ConnectionId, Target, Attempt)>,
@@ -197,6 +204,8 @@ impl Net {
             nodes: HashMap::new(),
             observed: Observed::default(),
             portmap: (config.scope == Scope::Everywhere).then(PortMap::start),
+            way_out: (config.scope == Scope::Everywhere).then(|| WayOut::new(now)),
+            dead: Vec::new(),
             seeks: Seeks::default(),
             attempts: VecDeque::new(),
         };
@@ -378,12 +387,17 @@ impl Net {
     /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Event {
         loop {
+            self.way_out_due();
+            if let Some(dead) = self.dead.pop() {
+                return Event::Closed(dead);
+            }
             self.dial_due();
             self.first_nodes_due(Instant::now());
             self.seek_due();
             let wait = self.silent_until.filter(|_| !self.silent.is_empty());
             let dials = self.dialer.poll_timeout().map(|due| due.max(wait.unwrap_or(due)));
-            let due = [dials, self.poll_seek_timeout(), self.first_nodes.poll_timeout()];
+            let way_out = self.way_out.as_ref().map(|way_out| way_out.due);
+            let due = [dials, way_out, self.poll_seek_timeout(), self.first_nodes.poll_timeout()];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 event = self.swarm.select_next_some() => {

@@ -1,7 +1,7 @@
 //! Where a program listens.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -75,6 +75,25 @@ impl Net {
         // What serves best is asked for first.
         locals.sort_by_key(|local| local.transport == Transport::Tcp);
         portmap.set(locals);
+    }
+
+    /// Looks whether the default route leads elsewhere: then links to those who are not in the
+    /// local network are dead, though what the others send may arrive for a while.
+    pub(super) fn way_out_due(&mut self) {
+        let Some(way_out) = &mut self.way_out else { return };
+        let changed = way_out.look(Instant::now());
+        if changed == [false; 2] {
+            return;
+        }
+        tracing::debug!(?changed, "another way out");
+        let links = &self.swarm.behaviour().links;
+        let dead = self.standing.iter().filter(|(id, standing)| {
+            let address = links.address(**id).and_then(|(address, _)| address::ip(address));
+            let is_dead = |ip: IpAddr| !address::is_local(ip) && changed[usize::from(ip.is_ipv6())];
+            standing.opened && address.is_some_and(is_dead)
+        });
+        self.dead.extend(dead.map(|(id, _)| *id));
+        self.network_changed();
     }
 
     /// What was seen from outside counts no more, and is asked for again.
