@@ -250,6 +250,17 @@ impl Internet {
         }
     }
 
+    /// Gives a host a second cable, to another site, with an address there; its routes stay.
+    pub fn plug(&self, host: &str, site: usize) {
+        let router = &self.sites[site].routers[0];
+        cable((host, "eth1"), (router, "h99"));
+        run(&format!(
+            "ip -n {router} link set h99 master lan0 && \
+             ip -n {host} addr add 10.{}.0.99/24 dev eth1",
+            site + 1
+        ));
+    }
+
     /// A full-cone router takes what its hosts send to its outside address as if it came from
     /// there (RFC 4787, REQ-9).
     pub fn hairpin(&self, site: usize) {
