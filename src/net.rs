@@ -29,6 +29,7 @@ pub mod observed;
 pub mod portmap;
 pub mod punch;
 pub mod quic;
+mod rate;
 pub mod rendezvous;
 pub mod seek;
 mod transport;

@@ -49,6 +49,7 @@ use super::{
     dialer::{Origin, Target},
     punch::{self, Failure},
     quic::{self, Datagram, multiaddress, tcp_multiaddress},
+    rate::Rate,
     rendezvous::{MAX_ADDRESSES, Mapping, Place, Record, epoch},
 };
 use crate::{
@@ -96,8 +97,7 @@ pub(super) struct Seeks {
     last_words: HashMap<SeekId, UnixMillis>,
     /// Addresses that a way was opened to, or that a router maps, the last one last.
     ways: VecDeque<(SocketAddr, Path)>,
-    /// Probes that may be sent at once, and when they were counted last.
-    probes_left: (u32, Instant),
+    probes: Rate,
     /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
     due: Option<Instant>,
     /// When it was looked last.
@@ -116,7 +116,7 @@ impl Default for Seeks {
             asks: HashMap::new(),
             last_words: HashMap::new(),
             ways: VecDeque::new(),
-            probes_left: (PROBES_A_SECOND / 10, Instant::now()),
+            probes: Rate::new(PROBES_A_SECOND, PROBES_A_SECOND / 10, Instant::now()),
             due: None,
             asked: Instant::now(),
             arrivals,
@@ -129,18 +129,6 @@ impl Seeks {
     /// How this address came to be one that can be reached.
     pub(super) fn way(&self, remote: SocketAddr) -> Option<Path> {
         self.ways.iter().find(|(known, _)| *known == remote).map(|(_, path)| *path)
-    }
-
-    /// Whether one more probe may be sent.
-    fn may_send(&mut self, now: Instant) -> bool {
-        let (left, at) = self.probes_left;
-        let gained = now.saturating_duration_since(at).as_micros() * u128::from(PROBES_A_SECOND);
-        let gained = u32::try_from(gained / 1_000_000).unwrap_or(u32::MAX);
-        let left = left.saturating_add(gained).min(PROBES_A_SECOND / 10);
-        // What is less than a whole probe counts on.
-        let at = if gained > 0 { now } else { at };
-        self.probes_left = (left.saturating_sub(1), at);
-        left > 0
     }
 
     fn remember(&mut self, path: Path, remotes: &[SocketAddr]) {
@@ -461,7 +449,7 @@ impl Net {
         while let Some(transmit) =
             self.seeks.all.get_mut(&id).and_then(|seek| seek.punch.poll_transmit())
         {
-            if !self.seeks.may_send(now) {
+            if !self.seeks.probes.allows(now) {
                 tracing::trace!("a probe too many");
                 continue;
             }
@@ -557,18 +545,6 @@ impl Net {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_punches_together_have_a_rate() {
-        let (mut seeks, now) = (Seeks::default(), Instant::now());
-        let sent = (0..20_000).filter(|n| {
-            // More of them than may be, for two seconds.
-            seeks.may_send(now + Duration::from_micros(100 * n))
-        });
-        let most = PROBES_A_SECOND * 21 / 10;
-        let sent = u32::try_from(sent.count()).unwrap();
-        assert!((most * 9 / 10..=most).contains(&sent), "{sent}");
-    }
 
     #[test]
     fn addresses_that_were_punched_are_bounded() {
