@@ -46,7 +46,10 @@ const FEW_SOUGHT: usize = 4;
 /// addresses for few of them.
 const MAX_AT_ONE_ADDRESS: usize = 2;
 
-/// Nodes that a look-up has led to which was not finished are used for so long.
+/// Nodes that a look-up has led to which was not finished, or led to too few, are used for so long
+/// before it is begun again: for somebody who may be waiting, and for anybody else. It may have been
+/// begun before others were known, or with nodes that made up others.
+const UNFINISHED_FAST: Duration = Duration::from_secs(3);
 const UNFINISHED: Duration = Duration::from_secs(120);
 
 /// The nodes closest to a name.
@@ -77,14 +80,18 @@ impl Name {
 impl Net {
     /// The nodes that keep what is written under a name; none: they are being looked up.
     pub(super) fn keepers(&mut self, id: SeekId, side: Side, epoch: u64) -> Vec<PeerId> {
-        match self.seeks.all.get(&id).and_then(|seek| seek.names.get(&(side, epoch))) {
-            Some(name) if name.is_usable(Instant::now()) => name.nodes.clone(),
-            Some(Name { is_looked_up: true, .. }) => Vec::new(),
-            _ => {
-                self.look_up(id, side, epoch);
-                Vec::new()
-            }
+        let name = self.seeks.all.get(&id).and_then(|seek| seek.names.get(&(side, epoch)));
+        let nodes = name.map(|name| name.nodes.clone()).unwrap_or_default();
+        // Until others are found, those known are used.
+        if name.is_none_or(|name| !name.is_looked_up && !name.is_usable(Instant::now())) {
+            self.look_up(id, side, epoch);
         }
+        nodes
+    }
+
+    /// How many nodes are to keep a record.
+    fn wanted(&self) -> NonZeroUsize {
+        if self.seeks.all.len() <= FEW_SOUGHT { MANY_NODES } else { SOME_NODES }
     }
 
     fn look_up(&mut self, id: SeekId, side: Side, epoch: u64) {
@@ -92,13 +99,13 @@ impl Net {
         if lookups.count() >= MAX_LOOKUPS {
             return;
         }
-        let few = self.seeks.all.len() <= FEW_SOUGHT;
+        let wanted = self.wanted();
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let key = Place::new(&seek.secret, side, epoch).key();
-        seek.names.insert((side, epoch), Name { is_looked_up: true, ..Name::default() });
+        seek.names.entry((side, epoch)).or_default().is_looked_up = true;
         seek.names.retain(|(_, known), _| *known + 1 >= epoch);
         if let Some(kad) = self.dht_mut(Dht::Public) {
-            let query = kad.get_n_closest_peers(key, if few { MANY_NODES } else { SOME_NODES });
+            let query = kad.get_n_closest_peers(key, wanted);
             let query = (Dht::Public, query);
             self.seeks.queries.insert(query, Query::Nodes { seek: id, side, epoch });
         }
@@ -113,6 +120,7 @@ impl Net {
         complete: bool,
     ) {
         let now = Instant::now();
+        let complete = complete && found.len() >= self.wanted().get();
         let found = spread(found);
         let nodes: Vec<PeerId> = found.iter().map(|node| node.peer_id).collect();
         tracing::debug!(count = nodes.len(), complete, "nodes of a name");
@@ -124,7 +132,14 @@ impl Net {
             seek.names.remove(&name);
             seek.carrier(Dht::Public).is_due(now + LOOK_UP_AGAIN);
         } else {
-            let until = (!complete).then_some(now + UNFINISHED);
+            let pause = if now < seek.fast_until { UNFINISHED_FAST } else { UNFINISHED };
+            let until = (!complete).then_some(now + pause);
+            let before = seek.names.remove(&name).unwrap_or_default().nodes;
+            let others = nodes.iter().any(|node| !before.contains(node));
+            if name.0 == seek.side && !before.is_empty() && others {
+                // They have not been given it.
+                seek.carrier(Dht::Public).write_anew(now);
+            }
             seek.names.insert(name, Name { nodes, until, ..Name::default() });
             seek.carrier(Dht::Public).is_due(now);
         }
