@@ -8,6 +8,7 @@ use std::{
     net::IpAddr,
     num::NonZeroUsize,
     ops::{Deref, DerefMut},
+    pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant, SystemTime},
 };
@@ -23,12 +24,14 @@ use libp2p::{
     },
     ping,
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-        THandlerOutEvent, ToSwarm,
+        CloseConnection, ConnectionDenied, ConnectionHandler, ConnectionId, DialError, DialFailure,
+        FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
 
-use super::{address, rendezvous::ipns};
+use tokio::time::{Sleep, sleep_until};
+
+use super::{address, rate::Rate, rendezvous::ipns};
 
 /// One of the DHTs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,6 +95,23 @@ pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many nodes keep each record.
 const REPLICATION: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 
+/// How many nodes of the public DHT a look-up waits for at a time, as its other programs have it:
+/// those who are not there hold up few others.
+const PARALLELISM: NonZeroUsize = NonZeroUsize::new(10).unwrap();
+
+/// Where QUIC gets through, a node that was not reached within this is passed over: QUIC takes a
+/// round trip, and those who are not there, or were made up, would hold up a look-up for longer.
+const DIAL_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Nodes dialed a second, and at once after a pause: that of a few look-ups. What is more is passed
+/// over: nodes that make up others would have us dial whomever they like.
+const DIALS_A_SECOND: u32 = 20;
+const DIALS_AT_ONCE: u32 = 100;
+
+/// Of the nodes that one names in an answer so many are believed in, as is the custom: there would be
+/// place for hundreds that are made up.
+const MAX_NAMED: usize = 20;
+
 /// An answer on the public DHT: a record of 10 KiB and 20 nodes with their addresses.
 pub const MAX_PACKET: usize = 64 * 1024;
 
@@ -103,6 +123,9 @@ const MAX_ADDRESSES: usize = 4;
 /// fifty people. The oldest goes.
 const MAX_REMEMBERED: usize = 1024;
 
+/// What libp2p's handler tells its behaviour.
+type HandlerEvent = <<kad::Behaviour<MemoryStore> as NetworkBehaviour>::ConnectionHandler as ConnectionHandler>::ToBehaviour;
+
 /// One DHT: libp2p's behaviour, with what it stores chosen, and whom it dials.
 pub struct Behaviour {
     kad: kad::Behaviour<MemoryStore>,
@@ -110,6 +133,11 @@ pub struct Behaviour {
     sources: HashMap<RecordKey, IpAddr>,
     /// Where those are who are closest to the names of somebody sought.
     remembered: VecDeque<PeerInfo>,
+    dials: Rate,
+    /// Who is being dialed, and until when, the first first.
+    dialed: VecDeque<(Instant, PeerId)>,
+    /// When the first of them is to be passed over.
+    alarm: Option<Pin<Box<Sleep>>>,
     /// Whether the user has named nodes within the local network; only then are such addresses
     /// believed.
     pub is_local: bool,
@@ -146,7 +174,7 @@ impl Behaviour {
             Dht::Own => {
                 config.set_kbucket_inserts(BucketInserts::Manual).disjoint_query_paths(true)
             }
-            Dht::Public => config.set_max_packet_size(MAX_PACKET),
+            Dht::Public => config.set_max_packet_size(MAX_PACKET).set_parallelism(PARALLELISM),
         };
         let mut kad = kad::Behaviour::with_config(peer, store, config);
         kad.set_mode(Some(if serve { Mode::Server } else { Mode::Client }));
@@ -154,6 +182,9 @@ impl Behaviour {
             kad,
             sources: HashMap::new(),
             remembered: VecDeque::new(),
+            dials: Rate::new(DIALS_A_SECOND, DIALS_AT_ONCE, Instant::now()),
+            dialed: VecDeque::new(),
+            alarm: None,
             is_local: false,
             quic_works: false,
         }
@@ -310,6 +341,14 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
+        let over = match event {
+            FromSwarm::ConnectionEstablished(established) => Some(established.peer_id),
+            FromSwarm::DialFailure(failure) => failure.peer_id,
+            _ => None,
+        };
+        if let Some(over) = over {
+            self.dialed.retain(|(_, peer)| *peer != over);
+        }
         self.kad.on_swarm_event(event);
     }
 
@@ -317,8 +356,9 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         peer: PeerId,
         id: ConnectionId,
-        event: THandlerOutEvent<Self>,
+        mut event: THandlerOutEvent<Self>,
     ) {
+        shorten(&mut event);
         self.kad.on_connection_handler_event(peer, id, event);
     }
 
@@ -326,7 +366,43 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        self.kad.poll(context)
+        while let Poll::Ready(event) = self.kad.poll(context) {
+            if let ToSwarm::Dial { opts } = &event {
+                let (now, peer_id, connection_id) =
+                    (Instant::now(), opts.get_peer_id(), opts.connection_id());
+                if !self.dials.allows(now) {
+                    let error = &DialError::Aborted;
+                    let failure = DialFailure { peer_id, error, connection_id };
+                    self.kad.on_swarm_event(FromSwarm::DialFailure(failure));
+                    continue;
+                }
+                let due =
+                    peer_id.filter(|_| self.quic_works).map(|peer| (now + DIAL_PATIENCE, peer));
+                self.dialed.extend(due);
+            }
+            return Poll::Ready(event);
+        }
+        while let Some((until, peer_id)) = self.dialed.front().copied() {
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
+            std::task::ready!(alarm.as_mut().poll(context));
+            self.alarm = None;
+            if until <= Instant::now() {
+                self.dialed.pop_front();
+                // With those who are in it there is no connection.
+                let connection = CloseConnection::All;
+                return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// Leaves as many of the nodes that one names as are believed in.
+fn shorten(event: &mut HandlerEvent) {
+    if let HandlerEvent::FindNodeRes { closer_peers, .. }
+    | HandlerEvent::GetRecordRes { closer_peers, .. } = event
+    {
+        closer_peers.truncate(MAX_NAMED);
     }
 }
 

@@ -1,6 +1,9 @@
 use std::net::Ipv4Addr;
 
-use libp2p::identity::Keypair;
+use libp2p::{
+    identity::Keypair,
+    kad::{ConnectionType, KadPeer},
+};
 
 use super::*;
 
@@ -128,4 +131,29 @@ fn what_kad_has_dropped_leaves_room() {
         assert!(node.store(fresh(now), network(2)));
     }
     assert_eq!(node.sources.len(), node.store_mut().records().count());
+}
+
+#[test]
+fn of_the_nodes_that_one_names_few_are_believed_in() {
+    let query_id = node().get_closest_peers(PeerId::random());
+    let named = || {
+        let named = (0..500).map(|_| KadPeer {
+            node_id: PeerId::random(),
+            multiaddrs: Vec::new(),
+            connection_ty: ConnectionType::NotConnected,
+        });
+        named.collect::<Vec<_>>()
+    };
+    for mut event in [
+        HandlerEvent::FindNodeRes { closer_peers: named(), query_id },
+        HandlerEvent::GetRecordRes { record: None, closer_peers: named(), query_id },
+    ] {
+        shorten(&mut event);
+        let (HandlerEvent::FindNodeRes { closer_peers, .. }
+        | HandlerEvent::GetRecordRes { closer_peers, .. }) = event
+        else {
+            panic!("another event")
+        };
+        assert_eq!(closer_peers.len(), MAX_NAMED);
+    }
 }
