@@ -7,21 +7,24 @@ use std::{
 };
 
 use entrenous::net::dht::Dht;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     at_most,
-    dht_nodes::{MAX_NODES, Nodes},
-    figure, measured_or,
-    nat::{Internet, Nat},
+    dht_nodes::{MAX_NODES, Mix, Nodes, ip_of, liar},
+    figure,
+    lab::wait_for,
+    load::resident,
+    measured_or,
+    nat::{Internet, Nat, nft},
     profile::{Profile, id, pair},
     world::{path, people, time_to_online},
 };
 
 /// Two behind NATs who have nothing but nodes of this kind pair by an invite and meet again.
-fn meet_by(dht: Dht, count: u16, all_honest: bool) {
+fn meet_by(dht: Dht, count: u16, mix: Mix) {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
-    let nodes = Nodes::start(dht, &internet.public, count, all_honest);
+    let nodes = Nodes::start(dht, &internet.public, count, mix);
     // Three of each host are known at first, among them the honest one.
     let known = nodes.iter().flat_map(|nodes| {
         let last = nodes.addresses.len() - 1;
@@ -31,8 +34,7 @@ fn meet_by(dht: Dht, count: u16, all_honest: bool) {
     let [one, two] = [people[0].start(), people[1].start()];
     let began = Instant::now();
     pair(&one, &two);
-    let honest = if all_honest { "all" } else { "one" };
-    let what = format!("{dht:?} DHT of {}, {honest} honest", 2 * count);
+    let what = format!("{dht:?} DHT of {}, {mix:?}", 2 * count);
     figure(&format!("{what}, invite"), format!("{:.2} s", began.elapsed().as_secs_f64()));
     let ids = [id(&one), id(&two)];
     one.shutdown();
@@ -59,14 +61,14 @@ fn meet_by(dht: Dht, count: u16, all_honest: bool) {
 }
 
 pub fn the_public_dht_alone() {
-    meet_by(Dht::Public, 20, true);
+    meet_by(Dht::Public, 20, Mix::AllHonest);
 }
 
 /// What nodes are given is of one size, has nothing in it that anybody could read, and lies under
 /// other names in another hour.
 pub fn what_nodes_hold_says_nothing() {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
-    let nodes = Nodes::start(Dht::Public, &internet.public, 5, true);
+    let nodes = Nodes::start(Dht::Public, &internet.public, 5, Mix::AllHonest);
     let kept = || nodes.iter().flat_map(Nodes::take_kept).collect::<Vec<_>>();
     let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses));
     let [one, two] = [people[0].start(), people[1].start()];
@@ -111,14 +113,84 @@ const AN_HOUR_LATER: [&str; 4] = ["faketime", "--exclude-monotonic", "-f", "+2h"
 
 /// Of 20 nodes that may be asked, one says the truth; the rest forge, replay, cut, or are silent.
 pub fn nodes_that_lie() {
-    meet_by(Dht::Own, 10, false);
-    meet_by(Dht::Public, 10, false);
+    meet_by(Dht::Own, 10, Mix::OneHonest);
+    meet_by(Dht::Public, 10, Mix::OneHonest);
+}
+
+/// Of 20 nodes two make up others that are closer, new ones each time, and two know nobody but
+/// themselves: friends meet by the rest, if slowly.
+pub fn nodes_that_make_up_nodes() {
+    for dht in Dht::ALL {
+        meet_by(dht, 10, Mix::MostHonest);
+    }
+}
+
+/// Those who are made up are thousands, and few of them are dialed, or remembered.
+pub fn nodes_that_are_made_up_cost_little() {
+    for dht in Dht::ALL {
+        let mut internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
+        internet.swallow(liar::NOWHERE, 0);
+        let nodes = Nodes::start(dht, &internet.public, 10, Mix::MostHonest);
+        let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses));
+        let one = people[0].start();
+        for _ in 0..10 {
+            one.call("createInvite", json!({}));
+        }
+        sleep(Duration::from_secs(measured_or(60, 20)));
+        let before = resident(one.pid());
+        sleep(Duration::from_secs(measured_or(240, 20)));
+        let (dialed, packets) = internet.swallowed(0);
+        let seconds = one.started.elapsed().as_secs();
+        let grown = resident(one.pid()).saturating_sub(before) / 1024;
+        let what = format!("{dht:?} DHT, made up");
+        figure(&format!("{what}, dialed in {seconds} s"), format!("{dialed}, {packets} packets"));
+        figure(&format!("{what}, resident grown by"), format!("{grown} KiB"));
+        let dialed = u64::try_from(dialed).unwrap();
+        assert!(dialed > 0, "the lie is believed at first");
+        assert!(dialed <= 100 + 20 * (seconds + 1) && packets <= 5 * dialed);
+        at_most("KiB grown", grown, 2048, 4096);
+    }
+}
+
+/// Of ten nodes three see others at an address that is not theirs: nobody believes them.
+pub fn nodes_that_lie_about_what_they_see() {
+    let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
+    let nodes = Nodes::start(Dht::Public, &internet.public, 5, Mix::AllHonest);
+    for (host, liars) in internet.public.iter().zip([2, 1]) {
+        let liars: Vec<_> = (0..liars).map(|n| ip_of(host.ipv4.parse().unwrap(), n)).collect();
+        let liars = liars.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        // What comes to them comes from elsewhere, as it seems to them.
+        nft(
+            &host.namespace,
+            &format!(
+                "table ip lie {{\nchain input {{\ntype nat hook input priority 100;\n\
+                 meta l4proto {{ tcp, udp }} ip daddr {{ {liars} }} \
+                 snat ip to 45.6.7.8:2000-60000 random\n}}\n}}"
+            ),
+        );
+    }
+    let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses));
+    let [one, two] = [people[0].start(), people[1].start()];
+    pair(&one, &two);
+    assert_eq!([path(&one), path(&two)], ["punched", "punched"]);
+    for (person, own) in [(&one, "203.0.113.101"), (&two, "203.0.113.102")] {
+        wait_for("the truth is known", || {
+            let network = person.call("network", json!({}));
+            let seen = network["external"].as_array().unwrap();
+            let is_true =
+                |seen: &Value| seen.as_str().unwrap().starts_with(&format!("/ip4/{own}/"));
+            network["nat"]["mapping"] == "endpoint-independent"
+                && !seen.is_empty()
+                && seen.iter().all(is_true)
+        });
+    }
 }
 
 /// What ten who are not there cost a program that has nothing but the public DHT.
 pub fn who_is_not_there_costs_little() {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
-    let nodes = Nodes::start(Dht::Public, &internet.public, measured_or(MAX_NODES, 10), true);
+    let nodes =
+        Nodes::start(Dht::Public, &internet.public, measured_or(MAX_NODES, 10), Mix::AllHonest);
     let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses[..3]));
     let one = people[0].start();
     for _ in 0..10 {

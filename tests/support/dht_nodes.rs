@@ -1,6 +1,8 @@
 //! Nodes of a DHT made of libp2p's own parts, as many as wanted: this very test program, run again
 //! in a namespace. Some of them lie.
 
+pub mod liar;
+
 use std::{
     borrow::Cow,
     io::{BufRead as _, BufReader},
@@ -11,7 +13,7 @@ use std::{
 };
 
 use entrenous::net::{dht::Dht, rendezvous::ipns};
-use futures::{StreamExt, stream::SelectAll};
+use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, Transport,
     core::muxing::StreamMuxerBox,
@@ -22,9 +24,11 @@ use libp2p::{
         store::{MemoryStore, RecordStore, Result},
     },
     noise,
-    swarm::{NetworkBehaviour, SwarmEvent},
+    request_response::{Event, Message},
+    swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
     tcp, yamux,
 };
+use tokio::task::JoinSet;
 
 use super::{lab::run, nat::Public};
 
@@ -43,6 +47,40 @@ pub enum Honesty {
     Forgetful,
     /// Gives back something else.
     Lying,
+    /// Makes up nodes that are closer, others each time.
+    Inventing,
+    /// Knows of no other node.
+    Selfish,
+}
+
+/// Who of the nodes is honest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mix {
+    AllHonest,
+    /// One of all; the rest lie about what they keep, or forget it.
+    OneHonest,
+    /// Of each host's, all but two, who lie about other nodes.
+    MostHonest,
+}
+
+impl Mix {
+    const ALL: [Self; 3] = [Self::AllHonest, Self::OneHonest, Self::MostHonest];
+
+    /// What the node of this number is, of so many on the first host or another one.
+    fn honesty(self, number: u16, count: u16, on_first: bool) -> Honesty {
+        let honest = match self {
+            Self::AllHonest => count,
+            Self::OneHonest => u16::from(on_first),
+            Self::MostHonest => count - 2,
+        };
+        match self {
+            _ if number < honest => Honesty::Honest,
+            Self::MostHonest if number % 2 == 0 => Honesty::Selfish,
+            Self::MostHonest => Honesty::Inventing,
+            _ if number % 2 == 0 => Honesty::Forgetful,
+            _ => Honesty::Lying,
+        }
+    }
 }
 
 /// Nodes on one host.
@@ -64,28 +102,23 @@ impl Drop for Nodes {
 }
 
 impl Nodes {
-    /// Starts so many on each host. All are honest, or one of all is, and the rest lie or forget.
-    pub fn start(dht: Dht, hosts: &[Public], count: u16, all_honest: bool) -> Vec<Self> {
+    /// Starts so many on each host.
+    pub fn start(dht: Dht, hosts: &[Public], count: u16, mix: Mix) -> Vec<Self> {
         let ips: Vec<&str> = hosts.iter().map(|host| host.ipv4.as_str()).collect();
-        let on = |(number, host): (usize, &Public)| {
-            let honest = if all_honest { count } else { u16::from(number == 0) };
-            Self::on(&host.namespace, &host.ipv4, &ips.join(" "), (dht, count, honest))
-        };
-        hosts.iter().enumerate().map(on).collect()
+        let role = format!("{} {} {count} {}", dht as usize, mix as usize, ips.join(" "));
+        hosts.iter().map(|host| Self::on(&host.namespace, &host.ipv4, &role, count)).collect()
     }
 
-    fn on(namespace: &str, ip: &str, all: &str, kind: (Dht, u16, u16)) -> Self {
-        let (dht, count, honest) = kind;
+    fn on(namespace: &str, ip: &str, role: &str, count: u16) -> Self {
         assert!(count <= MAX_NODES);
         for number in 0..count {
             let own = ip_of(ip.parse().unwrap(), number);
             run(&format!("ip -n {namespace} addr add {own}/24 dev eth0"));
         }
-        let role = format!("{} {count} {honest} {ip} {all}", dht as usize);
         let mut child = Command::new("ip")
             .args(["netns", "exec", namespace])
             .arg(std::env::current_exe().unwrap())
-            .env(ROLE, role)
+            .env(ROLE, format!("{ip} {role}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -121,51 +154,68 @@ impl Nodes {
 pub fn run_if_nodes() -> bool {
     let Ok(role) = std::env::var(ROLE) else { return false };
     let words: Vec<&str> = role.split(' ').collect();
-    let number = |at: usize| u16::from_str(words[at]).unwrap();
-    let ips: Vec<Ipv4Addr> = words[3..].iter().map(|ip| ip.parse().unwrap()).collect();
+    let number = |at: usize| usize::from_str(words[at]).unwrap();
+    let ips: Vec<Ipv4Addr> = words[4..].iter().map(|ip| ip.parse().unwrap()).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(serve(Dht::ALL[usize::from(number(0))], &ips, number(1), number(2)));
+    let (dht, mix, count) = (Dht::ALL[number(1)], Mix::ALL[number(2)], number(3));
+    runtime.block_on(serve(
+        dht,
+        words[0].parse().unwrap(),
+        &ips,
+        (u16::try_from(count).unwrap(), mix),
+    ));
     true
 }
 
-/// Of the addresses, the first is the own one.
-async fn serve(dht: Dht, ips: &[Ipv4Addr], count: u16, honest: u16) {
-    let ip = ips[0];
-    let mut nodes = SelectAll::new();
+async fn serve(dht: Dht, ip: Ipv4Addr, ips: &[Ipv4Addr], (count, mix): (u16, Mix)) {
+    let mut nodes = JoinSet::new();
     for number in 0..count {
-        let honesty = match number {
-            _ if number < honest => Honesty::Honest,
-            _ if number % 2 == 0 => Honesty::Forgetful,
-            _ => Honesty::Lying,
-        };
+        let honesty = mix.honesty(number, count, ip == ips[0]);
         let mut swarm = node(dht, ip, number, honesty);
-        for ip in &ips[1..] {
+        for ip in ips {
             for other in 0..count {
                 let (_, peer) = key(*ip, other);
-                swarm.behaviour_mut().kad.add_address(&peer, address(*ip, other));
+                if let Some(kad) = swarm.behaviour_mut().kad.as_mut() {
+                    kad.add_address(&peer, address(*ip, other));
+                }
             }
         }
-        nodes.push(swarm.map(move |event| (number, event)).boxed());
+        let own = (*swarm.local_peer_id(), address(ip, number));
+        let live = async move {
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::ListenerClosed { reason, .. } => {
+                        panic!("node {number}: {reason:?}");
+                    }
+                    SwarmEvent::Behaviour(BehaviourEvent::Liar(Event::Message {
+                        message: Message::Request { request, channel, .. },
+                        ..
+                    })) => {
+                        let answer = liar::answer(&request, &own, honesty == Honesty::Inventing);
+                        if let Some(liar) = swarm.behaviour_mut().liar.as_mut() {
+                            let _ = liar.send_response(channel, answer);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        };
+        nodes.spawn(live);
     }
     println!("ready");
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
     tokio::pin!(ended);
-    loop {
-        tokio::select! {
-            _ = &mut ended => std::process::exit(0),
-            Some((number, event)) = nodes.next() => {
-                if let SwarmEvent::ListenerClosed { reason, .. } = event {
-                    panic!("node {number}: {reason:?}");
-                }
-            }
-        }
+    tokio::select! {
+        _ = &mut ended => std::process::exit(0),
+        Some(node) = nodes.join_next() => panic!("a node ended: {node:?}"),
     }
 }
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
     identify: identify::Behaviour,
-    kad: kad::Behaviour<Store>,
+    kad: Toggle<kad::Behaviour<Store>>,
+    liar: Toggle<liar::Behaviour>,
 }
 
 fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviour> {
@@ -176,6 +226,9 @@ fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviou
     let store = Store { kept: MemoryStore::new(peer), honesty };
     let mut kad = kad::Behaviour::with_config(peer, store, config);
     kad.set_mode(Some(kad::Mode::Server));
+    let lies = matches!(honesty, Honesty::Inventing | Honesty::Selfish);
+    let liar = lies.then(|| liar::behaviour(dht.protocol())).into();
+    let kad = (!lies).then_some(kad).into();
     let identify = identify::Config::new("ipfs/0.1.0".to_owned(), key.public());
     let identify = identify::Behaviour::new(identify);
     let mut swarm = SwarmBuilder::with_existing_identity(key)
@@ -187,7 +240,7 @@ fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviou
                 .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
         })
         .unwrap()
-        .with_behaviour(|_| Behaviour { identify, kad })
+        .with_behaviour(|_| Behaviour { identify, kad, liar })
         .unwrap()
         .with_swarm_config(|config| {
             config.with_idle_connection_timeout(std::time::Duration::from_secs(60))
@@ -200,7 +253,7 @@ fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviou
 
 /// Each node has an IP address of its own, as it would have elsewhere; no site of an internet has
 /// any of these.
-fn ip_of(host: Ipv4Addr, number: u16) -> Ipv4Addr {
+pub fn ip_of(host: Ipv4Addr, number: u16) -> Ipv4Addr {
     let first = if host.octets()[3] == 11 { 20 } else { 150 };
     let [a, b, c, _] = host.octets();
     Ipv4Addr::new(a, b, c, first + u8::try_from(number).unwrap())
@@ -249,6 +302,7 @@ impl RecordStore for Store {
             Honesty::Honest => self.kept.get(key),
             Honesty::Forgetful => None,
             Honesty::Lying => Some(Cow::Owned(self.lie(key))),
+            Honesty::Inventing | Honesty::Selfish => unreachable!("they keep nothing"),
         }
     }
 

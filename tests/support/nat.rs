@@ -261,6 +261,32 @@ impl Internet {
         ));
     }
 
+    /// What is sent to this network gets lost on the way, and a site's router counts it.
+    pub fn swallow(&mut self, network: &str, site: usize) {
+        // A host that forwards nothing.
+        self.route(network.to_owned(), self.public[0].ipv4.clone());
+        nft(
+            self.sites[site].routers.last().unwrap(),
+            &format!(
+                "table ip swallow {{\nset seen {{ type ipv4_addr; flags dynamic; size 65535; }}\n\
+                 chain count {{\ntype filter hook forward priority -100;\n\
+                 ip daddr {network} update @seen {{ ip daddr }} counter\n}}\n}}"
+            ),
+        );
+    }
+
+    /// To how many addresses something was sent that got lost, and how many packets.
+    pub fn swallowed(&self, site: usize) -> (usize, u64) {
+        let router = self.sites[site].routers.last().unwrap();
+        let list = |what: &str| run(&format!("ip netns exec {router} nft list {what}"));
+        let chain = list("chain ip swallow count");
+        let mut words = chain.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+        let packets = words.next().unwrap().parse().unwrap();
+        let set = list("set ip swallow seen");
+        let elements = set.split_once("elements = {").map_or("", |(_, elements)| elements);
+        (elements.split(',').filter(|element| element.contains('.')).count(), packets)
+    }
+
     /// A full-cone router takes what its hosts send to its outside address as if it came from
     /// there (RFC 4787, REQ-9).
     pub fn hairpin(&self, site: usize) {
@@ -344,6 +370,7 @@ fn bridge(namespace: &str, name: &str) {
     ));
 }
 
-fn nft(namespace: &str, rules: &str) {
+/// Adds rules.
+pub fn nft(namespace: &str, rules: &str) {
     run(&format!("ip netns exec {namespace} nft -f - <<'END'\n{rules}\nEND"));
 }
