@@ -103,3 +103,27 @@ pub(super) fn outcome(error: &DialError) -> &'static str {
         _ => "not possible",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{net::Config, node::api::Scope};
+
+    #[tokio::test]
+    async fn the_last_dials_are_remembered() {
+        let config = Config { scope: Scope::Offline, ..Config::default() };
+        let mut net = Net::start(&config).unwrap();
+        let address: Multiaddr = "/ip4/203.0.113.1/tcp/4001".parse().unwrap();
+        let targets = [Target::Address(address.clone())];
+        let id = |n: usize| ConnectionId::new_unchecked(n);
+        for n in 0..MAX_ATTEMPTS + 9 {
+            net.note_dial(id(n), &targets[0], std::slice::from_ref(&address));
+            net.note_outcome(id(n), "no answer");
+        }
+        assert_eq!(net.attempts(&targets.into()).count(), MAX_ATTEMPTS);
+        assert_eq!(net.attempts.front().map(|(id, ..)| *id), Some(id(9)), "the oldest went");
+        assert_eq!(net.attempts.back().unwrap().2.outcome, "no answer");
+        net.note_outcome(id(0), "connected");
+        assert!(net.attempts.iter().all(|(.., attempt)| attempt.outcome == "no answer"));
+    }
+}

@@ -131,6 +131,11 @@ impl Seeks {
         self.ways.iter().find(|(known, _)| *known == remote).map(|(_, path)| *path)
     }
 
+    /// Whether there is place for what is asked at once: for two hours, or of two kinds.
+    fn may_query(&self) -> bool {
+        self.queries.len() + 2 <= MAX_QUERIES
+    }
+
     fn remember(&mut self, path: Path, remotes: &[SocketAddr]) {
         self.ways.retain(|(known, _)| !remotes.contains(known));
         self.ways.extend(remotes.iter().map(|remote| (*remote, path)));
@@ -254,7 +259,7 @@ impl Net {
 
     /// Which DHTs can be asked, and there is something to tell.
     fn may_ask(&mut self, now: Instant) -> [bool; 2] {
-        let ready = self.observed.is_settled(now) && self.seeks.queries.len() < MAX_QUERIES;
+        let ready = self.observed.is_settled(now) && self.seeks.may_query();
         Dht::ALL.map(|dht| ready && self.has_nodes(dht))
     }
 
@@ -269,7 +274,8 @@ impl Net {
         let may_ask = self.may_ask(now);
         let (external, mapping) = (self.observed.external(), self.mapping());
         // Of many, whose turn is overdue comes first.
-        let mut ids: Vec<_> = self.seeks.all.iter().map(|(id, s)| (s.read_due(), *id)).collect();
+        let all = self.seeks.all.iter();
+        let mut ids: Vec<_> = all.map(|(id, seek)| (seek.read_due(may_ask), *id)).collect();
         ids.sort_unstable();
         let run = self.seeks.run;
         let mut own = self.own_record();
@@ -543,17 +549,4 @@ impl Net {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_that_were_punched_are_bounded() {
-        let mut seeks = Seeks::default();
-        let address = |port| SocketAddr::from(([203, 0, 113, 1], port));
-        for port in 1..1000 {
-            seeks.remember(Path::Punched, &[address(port)]);
-        }
-        assert_eq!(seeks.ways.len(), MAX_WAYS);
-        assert_eq!((seeks.way(address(999)), seeks.way(address(1))), (Some(Path::Punched), None));
-    }
-}
+mod tests;

@@ -26,14 +26,14 @@ use crate::net::{
 };
 
 /// Look-ups at a time.
-const MAX_LOOKUPS: usize = 4;
+pub const MAX_LOOKUPS: usize = 4;
 
 /// Questions at a time.
-const MAX_ASKS: usize = 96;
+pub const MAX_ASKS: usize = 96;
 
 /// Nodes asked at a time, for somebody of a few who may be waiting and for anybody else. The next
 /// look asks the next ones, so that all have their turn.
-const ASKED_FAST: usize = 8;
+pub const ASKED_FAST: usize = 8;
 const ASKED: usize = 2;
 
 /// How many nodes keep a record. With few to look for, as many as is the custom there; with many
@@ -64,6 +64,11 @@ pub struct Name {
 }
 
 impl Name {
+    #[cfg(test)]
+    pub fn of(nodes: Vec<PeerId>) -> Self {
+        Self { nodes, ..Self::default() }
+    }
+
     fn is_usable(&self, now: Instant) -> bool {
         !self.nodes.is_empty() && self.until.is_none_or(|until| now < until)
     }
@@ -147,14 +152,15 @@ impl Net {
 
     /// Asks the next of those who may keep the other's word.
     pub(super) fn ask(&mut self, id: SeekId, side: Side, epoch: u64) {
-        if self.keepers(id, side, epoch).is_empty() || self.seeks.asks.len() >= MAX_ASKS {
+        let left = MAX_ASKS.saturating_sub(self.seeks.asks.len());
+        if self.keepers(id, side, epoch).is_empty() || left == 0 {
             return;
         }
         let few = self.seeks.all.len() <= FEW_SOUGHT;
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let key = Place::new(&seek.secret, side, epoch).key();
         let fast = few && Instant::now() < seek.fast_until;
-        let count = if fast { ASKED_FAST } else { ASKED };
+        let count = if fast { ASKED_FAST } else { ASKED }.min(left);
         let name = seek.names.get_mut(&(side, epoch));
         let turn = name.map(|name| name.turn(count)).unwrap_or_default();
         let Some(ask) = self.swarm.behaviour_mut().ask.as_mut() else { return };

@@ -56,10 +56,10 @@ pub enum Query {
 impl Net {
     /// Leaves word for somebody, if it is due.
     pub(super) fn write_due(&mut self, dht: Dht, id: SeekId, own: &mut Record, now: Instant) {
-        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
-        if self.seeks.queries.len() >= MAX_QUERIES {
+        if !self.seeks.may_query() {
             return;
         }
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         own.seen = seek.seen;
         let time = wall_clock();
         let Some(epoch) = seek.carrier(dht).epoch_to_write(&epochs(time), own, now) else { return };
@@ -98,9 +98,10 @@ impl Net {
 
     /// Looks whether somebody left word, if it is due.
     pub(super) fn read_due(&mut self, dht: Dht, id: SeekId, now: Instant) {
+        let may_query = self.seeks.may_query();
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let carrier = seek.carrier(dht);
-        if carrier.read_due > now || self.seeks.queries.len() >= MAX_QUERIES {
+        if carrier.read_due > now || !may_query {
             return;
         }
         // One more look may overtake one that a silent node holds up, and no further one.

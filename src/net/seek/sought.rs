@@ -165,9 +165,10 @@ impl Seek {
         }
     }
 
-    /// When to look next.
-    pub fn read_due(&self) -> Option<Instant> {
-        self.carriers.iter().map(|carrier| carrier.read_due).min()
+    /// When to look next, where one may.
+    pub fn read_due(&self, may_ask: [bool; 2]) -> Option<Instant> {
+        let carriers = self.carriers.iter().zip(may_ask).filter(|(_, may)| *may);
+        carriers.map(|(carrier, _)| carrier.read_due).min()
     }
 
     /// The own record was written.

@@ -1,0 +1,161 @@
+//! What is bounded, over its bound.
+
+use std::collections::HashSet;
+
+use super::{
+    public::{ASKED_FAST, MAX_ASKS, MAX_LOOKUPS, Name},
+    *,
+};
+use crate::{
+    net::{Config, rendezvous::Side},
+    node::api::Scope,
+};
+
+/// A network that nobody is in; it is never polled, so that no packet leaves.
+fn net(public_dht: bool) -> Net {
+    let nobody = vec!["/ip4/127.0.0.1/tcp/1".parse().unwrap()];
+    let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+    let scope = Scope::Everywhere;
+    let config = Config { scope, listen, bootstrap: nobody, public_dht, ..Config::default() };
+    let mut net = Net::start(&config).unwrap();
+    // Two observers agree, so that there is something to tell.
+    for observer in [1, 2] {
+        let observer = [203, 0, 113, observer].into();
+        let seen = "198.51.100.1:4001".parse().unwrap();
+        net.observed.handle(Instant::now(), observer, seen, true);
+    }
+    net
+}
+
+fn sought(numbers: std::ops::Range<u32>) -> Vec<Sought> {
+    let one = |number: u32| {
+        let mut secret = [7; 32];
+        secret[..4].copy_from_slice(&number.to_be_bytes());
+        Sought { secret: PairSecret::from_bytes(secret), side: Side::First }
+    };
+    numbers.map(one).collect()
+}
+
+fn node() -> (PeerId, Multiaddr) {
+    (PeerId::random(), "/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap())
+}
+
+#[test]
+fn addresses_that_were_punched_are_bounded() {
+    let mut seeks = Seeks::default();
+    let address = |port| SocketAddr::from(([203, 0, 113, 1], port));
+    for port in 1..1000 {
+        seeks.remember(Path::Punched, &[address(port)]);
+    }
+    assert_eq!(seeks.ways.len(), MAX_WAYS);
+    assert_eq!((seeks.way(address(999)), seeks.way(address(1))), (Some(Path::Punched), None));
+}
+
+#[tokio::test]
+async fn those_sought_and_the_last_words_of_those_found_are_bounded() {
+    let mut net = net(false);
+    let most = u32::try_from(MAX_SOUGHT).unwrap();
+    net.seek(sought(0..most + 9));
+    assert_eq!(net.seeks.all.len(), MAX_SOUGHT);
+    for seek in net.seeks.all.values_mut() {
+        seek.after = 5;
+    }
+    net.seek(Vec::new());
+    assert_eq!(net.seeks.last_words.len(), MAX_SOUGHT);
+    net.seek(sought(0..1));
+    assert!(net.seeks.all.values().all(|seek| seek.after == 5), "the last word is known");
+    net.seek(sought(most..most + 9));
+    net.seek(Vec::new());
+    assert!(net.seeks.last_words.len() <= MAX_SOUGHT, "{}", net.seeks.last_words.len());
+}
+
+#[tokio::test]
+async fn queries_are_bounded_and_whoever_had_no_turn_waits() {
+    let mut net = net(false);
+    let (peer, address) = node();
+    net.dht_mut(Dht::Own).unwrap().add_node(&peer, address);
+    net.nodes.insert((ConnectionId::new_unchecked(1), Dht::Own), peer);
+    net.seek(sought(0..100));
+    net.seek_due();
+    let queries = net.seeks.queries.len();
+    assert!((MAX_QUERIES - 1..=MAX_QUERIES).contains(&queries), "{queries}");
+    let read = |net: &Net| -> HashSet<SeekId> {
+        let reads = net.seeks.queries.values().filter_map(|query| match query {
+            Query::Read { seek, .. } => Some(*seek),
+            _ => None,
+        });
+        reads.collect()
+    };
+    let first = read(&net);
+    assert!(!first.is_empty());
+    assert_eq!(net.may_ask(Instant::now()), [false; 2], "until a query ends");
+    net.seeks.touch(Instant::now());
+    net.seek_due();
+    assert_eq!(read(&net), first);
+
+    // All of them are due, and those who had their turn were due later.
+    net.seeks.queries.clear();
+    let now = Instant::now();
+    for id in &first {
+        net.seeks.all.get_mut(id).unwrap().carrier(Dht::Own).is_due(now);
+    }
+    net.seeks.touch(now);
+    net.seek_due();
+    let second = read(&net);
+    assert!(!second.is_empty() && second.is_disjoint(&first));
+}
+
+#[tokio::test]
+async fn look_ups_are_bounded() {
+    let mut net = net(true);
+    let (peer, address) = node();
+    net.dht_mut(Dht::Public).unwrap().add_node(&peer, address);
+    net.seek(sought(0..100));
+    net.seek_due();
+    assert_eq!(net.seeks.queries.len(), MAX_LOOKUPS);
+    assert!(net.seeks.queries.values().all(|query| matches!(query, Query::Nodes { .. })));
+    let looked_up = net.seeks.all.values().map(|seek| seek.names.len()).sum::<usize>();
+    assert_eq!(looked_up, MAX_LOOKUPS, "the others' turn comes later");
+}
+
+#[tokio::test]
+async fn questions_are_bounded() {
+    let mut net = net(true);
+    net.seek(sought(0..3));
+    let ids: Vec<_> = net.seeks.all.keys().copied().collect();
+    let epoch = epoch(wall_clock());
+    for seek in net.seeks.all.values_mut() {
+        let nodes = (0..20).map(|_| PeerId::random()).collect();
+        seek.names.insert((Side::Second, epoch), Name::of(nodes));
+    }
+    net.ask(ids[0], Side::Second, epoch);
+    assert_eq!(net.seeks.asks.len(), ASKED_FAST);
+    // One whose answer came makes that the bound is met in the midst of a turn.
+    let any = *net.seeks.asks.keys().next().unwrap();
+    net.seeks.asks.remove(&any);
+    for id in ids.iter().cycle().take(MAX_ASKS) {
+        net.ask(*id, Side::Second, epoch);
+    }
+    assert_eq!(net.seeks.asks.len(), MAX_ASKS);
+}
+
+#[tokio::test]
+async fn punches_with_many_sockets_are_bounded_and_the_next_has_the_place_of_one_that_is_over() {
+    let mut net = net(false);
+    net.seek(sought(0..u32::try_from(MAX_MANY).unwrap() + 1));
+    let mut ids: Vec<_> = net.seeks.all.keys().copied().collect();
+    let own = Record { external: vec!["127.0.0.1:4001".parse().unwrap()], ..net.own_record() };
+    for seek in net.seeks.all.values_mut() {
+        seek.their = Some(own.clone());
+    }
+    for id in &ids {
+        net.open_sockets(*id, 3);
+    }
+    let sockets = |net: &Net, id: &SeekId| net.seeks.all[id].sockets.len();
+    let last = ids.pop().unwrap();
+    assert!(ids.iter().all(|id| sockets(&net, id) == 2));
+    assert_eq!(sockets(&net, &last), 0);
+    net.seeks.all.get_mut(&ids[0]).unwrap().sockets.clear();
+    net.open_sockets(last, 3);
+    assert_eq!(sockets(&net, &last), 2);
+}
