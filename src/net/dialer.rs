@@ -378,6 +378,14 @@ mod tests {
         target
     }
 
+    /// One that was found, dialed and reached.
+    fn connected(dialer: &mut Dialer, now: Instant) -> Target {
+        let target = found(dialer, now, quic(1));
+        dialer.poll_dial(now).unwrap();
+        dialer.connected(&target);
+        target
+    }
+
     #[test]
     fn quic_first_then_tcp_after_its_head_start() {
         let (mut dialer, now) = (Dialer::default(), Instant::now());
@@ -396,9 +404,7 @@ mod tests {
     #[test]
     fn a_stranger_is_left_alone_until_who_one_knows_changes() {
         let (mut dialer, now) = (Dialer::default(), Instant::now());
-        let target = found(&mut dialer, now, quic(1));
-        dialer.poll_dial(now).unwrap();
-        dialer.connected(&target);
+        let target = connected(&mut dialer, now);
         dialer.stranger(now, &target);
         let later = now + Duration::from_secs(3600);
         assert_eq!(dialer.poll_dial(later), None);
@@ -425,9 +431,7 @@ mod tests {
     #[test]
     fn a_lost_link_is_redialed_at_once_and_every_second_with_bounded_dials() {
         let (mut dialer, now) = (Dialer::default(), Instant::now());
-        let target = found(&mut dialer, now, quic(1));
-        dialer.poll_dial(now).unwrap();
-        dialer.connected(&target);
+        let target = connected(&mut dialer, now);
         dialer.known(&target);
         dialer.lost(now, &target);
         for second in 0..u64::from(MAX_DIALS_PER_TARGET) {
@@ -458,9 +462,7 @@ mod tests {
     #[test]
     fn a_friend_who_could_not_be_heard_is_no_stranger_and_is_dialed_again() {
         let (mut dialer, now) = (Dialer::default(), Instant::now());
-        let target = found(&mut dialer, now, quic(1));
-        dialer.poll_dial(now).unwrap();
-        dialer.connected(&target);
+        let target = connected(&mut dialer, now);
         dialer.broken(now, &target);
         assert_eq!(dialer.poll_timeout(), Some(now + FAST_RETRY));
     }
@@ -468,9 +470,7 @@ mod tests {
     #[test]
     fn a_hail_that_began_before_an_invite_was_accepted_is_made_again() {
         let (mut dialer, now) = (Dialer::default(), Instant::now());
-        let target = found(&mut dialer, now, quic(1));
-        dialer.poll_dial(now).unwrap();
-        dialer.connected(&target);
+        let target = connected(&mut dialer, now);
         dialer.reconsider(now);
         dialer.stranger(now, &target);
         assert_eq!(dialer.poll_dial(now).unwrap().target, target);
@@ -522,9 +522,7 @@ mod tests {
     #[test]
     fn a_flood_of_targets_evicts_the_oldest_but_not_linked_or_given_ones() {
         let (mut dialer, now) = (Dialer::default(), Instant::now());
-        let linked = found(&mut dialer, now, quic(1));
-        dialer.poll_dial(now).unwrap();
-        dialer.connected(&linked);
+        let linked = connected(&mut dialer, now);
         let given = Target::Address(quic(2));
         dialer.add(now, given.clone(), Origin::User, quic(2));
         let first = found(&mut dialer, now, quic(3));

@@ -25,10 +25,10 @@ use crate::support::{
 fn meet_by(dht: Dht, count: u16, mix: Mix) {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
     let nodes = Nodes::start(dht, &internet.public, count, mix);
-    // Three of each host are known at first, among them the honest one.
+    // Three of each host are known at first, among them the honest one, and one who lies.
     let known = nodes.iter().flat_map(|nodes| {
         let last = nodes.addresses.len() - 1;
-        [&nodes.addresses[0], &nodes.addresses[last - 1], &nodes.addresses[last]]
+        [&nodes.addresses[0], &nodes.addresses[last / 2], &nodes.addresses[last]]
     });
     let mut people = people(&internet, known);
     let [one, two] = [people[0].start(), people[1].start()];

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{
     at_most, figure,
     lab::{output, wait_for},
     nat::{Internet, Nat},
     process::Process,
-    profile::{id, pair},
+    profile::{id, pair, say},
     upnp::{Asked, PortMapper},
     world::{World, path, time_to_online},
 };
@@ -66,20 +66,16 @@ pub fn symmetric_with_pcp_and_udp_blocked() {
 /// again when somebody is lost.
 pub fn what_was_forgotten_is_mapped_again() {
     let (world, mut mapper) = world(Asked::Upnp, Nat::Symmetric);
-    let [a, mut b] = world.start();
+    let [a, b] = world.start();
     let conversation = pair(&a, &b);
     let ids = [id(&a), id(&b)];
     mapper.forget();
-    say(&a, &b, &conversation);
-    say(&b, &a, &conversation);
+    say(&a, &b, &conversation, "still there?");
+    say(&b, &a, &conversation, "still here");
     mapper.start();
     assert_eq!(mapper.mapped(), 0);
 
-    b.kill();
-    drop(b);
-    let b = world.people[1].start();
-    let began = Instant::now();
-    let found = b.online(&ids[0]).max(a.online(&ids[1])) - began;
+    let (b, found) = world.kill_second(&a, b, &ids);
     figure("found again by a new mapping", format!("{:.1} s", found.as_secs_f64()));
     at_most("found again", found, Duration::from_secs(15), Duration::from_secs(25));
     wait_for("both say how", || [path(&a), path(&b)] == ["mapped", "mapped"]);
@@ -124,9 +120,4 @@ pub fn the_doctor_tells_of_the_router() {
         assert!(report.contains(words) && report.contains("it is symmetric"), "{report}");
     }
     assert_eq!(mapper.mapped(), 0, "given back");
-}
-
-fn say(from: &Process, to: &Process, conversation: &Value) {
-    let said = from.call("send", json!({ "conversation": conversation, "text": "still there?" }));
-    to.event("message", |e| e["entry"] == said["entry"]);
 }

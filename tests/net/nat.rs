@@ -11,7 +11,7 @@ use crate::support::{
     measured_or,
     nat::{Internet, Nat, probe},
     process::Process,
-    profile::{id, pair, wait_online},
+    profile::{id, pair, say, wait_online},
     world::{World, path, time_to_online},
 };
 
@@ -246,11 +246,6 @@ pub fn nothing_is_between() {
     }
 }
 
-fn say(from: &Process, to: &Process, conversation: &Value, text: &str) {
-    let said = from.call("send", json!({ "conversation": conversation, "text": text }));
-    to.event("message", |e| e["entry"] == said["entry"]);
-}
-
 /// As many as may be invited at a time.
 const OFFLINE: u32 = 64;
 
@@ -276,14 +271,10 @@ pub fn many_offline_cost_little() {
 /// Whoever is killed, or moves to another address, is found again.
 pub fn who_was_lost_is_found_again() {
     let world = World::new(Nat::PortRestricted, Nat::Restricted);
-    let [a, mut b] = world.start();
+    let [a, b] = world.start();
     let conversation = pair(&a, &b);
     let ids = [id(&a), id(&b)];
-    b.kill();
-    drop(b);
-    let b = world.people[1].start();
-    let began = Instant::now();
-    let found = b.online(&ids[0]).max(a.online(&ids[1])) - began;
+    let (b, found) = world.kill_second(&a, b, &ids);
     figure("found again after kill -9", format!("{:.1} s", found.as_secs_f64()));
 
     let host = &world.internet.sites[0].hosts[0];

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{
     lab::{Addresses, Lab, contains, wait_for},
-    process::Process,
-    profile::{Profile, id, pair},
+    profile::{Profile, id, pair, say},
 };
 
 /// Sent in the clear at the end of a recording: what proves that the search can find anything.
@@ -176,11 +175,6 @@ fn varied_runs(payloads: &[Vec<u8>]) -> BTreeSet<&[u8]> {
     let address = |run: &[u8]| contains(run, b"dnsaddr=/ip");
     let varied = |run: &&[u8]| run.iter().collect::<BTreeSet<_>>().len() >= 24 && !address(run);
     payloads.iter().flat_map(|payload| payload.windows(32)).filter(varied).collect()
-}
-
-fn say(from: &Process, to: &Process, conversation: &Value, text: &str) {
-    let entry = from.call("send", json!({ "conversation": conversation, "text": text }));
-    to.event("message", |e| e["entry"] == entry["entry"] && e["text"] == text);
 }
 
 fn lab_file(name: &str) -> std::path::PathBuf {

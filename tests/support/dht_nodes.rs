@@ -7,7 +7,7 @@ use std::{
     borrow::Cow,
     io::{BufRead as _, BufReader},
     net::Ipv4Addr,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Stdio},
     str::FromStr,
     sync::{Arc, Mutex},
 };
@@ -30,7 +30,10 @@ use libp2p::{
 };
 use tokio::task::JoinSet;
 
-use super::{lab::run, nat::Public};
+use super::{
+    lab::{again, run},
+    nat::Public,
+};
 
 /// On one host: as many as there are addresses for.
 pub const MAX_NODES: u16 = 80;
@@ -115,10 +118,7 @@ impl Nodes {
             let own = ip_of(ip.parse().unwrap(), number);
             run(&format!("ip -n {namespace} addr add {own}/24 dev eth0"));
         }
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", namespace])
-            .arg(std::env::current_exe().unwrap())
-            .env(ROLE, format!("{ip} {role}"))
+        let mut child = again(namespace, ROLE, &format!("{ip} {role}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -2,10 +2,12 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    process::{Child, Command, Stdio},
+    process::Child,
     thread::sleep,
     time::{Duration, Instant},
 };
+
+use super::lab::again;
 
 /// Set in the process that floods.
 const ROLE: &str = "ENTRENOUS_FLOOD";
@@ -26,13 +28,7 @@ impl Drop for Flood {
 impl Flood {
     /// Datagrams that look like probes, so many a second.
     pub fn start(namespace: &str, to: &str, a_second: u64) -> Self {
-        let child = Command::new("ip")
-            .args(["netns", "exec", namespace])
-            .arg(std::env::current_exe().unwrap())
-            .env(ROLE, format!("{to} {a_second}"))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = again(namespace, ROLE, &format!("{to} {a_second}")).spawn().unwrap();
         Self(child)
     }
 }

@@ -243,6 +243,17 @@ pub(super) fn add_namespace(name: &str) {
     ));
 }
 
+/// This very test program, run again in a namespace with this in its environment.
+pub fn again(namespace: &str, variable: &str, role: &str) -> Command {
+    let mut command = Command::new("ip");
+    command
+        .args(["netns", "exec", namespace])
+        .arg(std::env::current_exe().unwrap())
+        .env(variable, role)
+        .stdin(Stdio::null());
+    command
+}
+
 /// Runs a command line, which must succeed.
 #[track_caller]
 pub fn run(line: &str) -> String {

@@ -225,6 +225,13 @@ pub fn pair(a: &Process, b: &Process) -> Value {
     conversation
 }
 
+/// One says this, and the other hears it.
+#[track_caller]
+pub fn say(from: &Process, to: &Process, conversation: &Value, text: &str) {
+    let said = from.call("send", json!({ "conversation": conversation, "text": text }));
+    to.event("message", |e| e["entry"] == said["entry"] && e["text"] == text);
+}
+
 /// Waits until the contact is online, be it already or by an event.
 #[track_caller]
 pub fn wait_online(process: &Process, who: &Value) {

@@ -72,6 +72,23 @@ impl World {
         [self.people[0].start(), self.people[1].start()]
     }
 
+    /// The second's program is killed and started anew, and how long it takes until both are online
+    /// again.
+    pub fn kill_second(
+        &self,
+        a: &Process,
+        mut b: Process,
+        ids: &[Value; 2],
+    ) -> (Process, Duration) {
+        a.drain_events("contactState");
+        b.kill();
+        drop(b);
+        let b = self.people[1].start();
+        let began = Instant::now();
+        let found = b.online(&ids[0]).max(a.online(&ids[1])) - began;
+        (b, found)
+    }
+
     /// Pairs the two by an invite, then has them start anew so often.
     pub fn meet(&self, runs: usize, impossible: bool) -> Outcome {
         let mut outcome = Outcome::default();

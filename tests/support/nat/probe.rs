@@ -5,11 +5,11 @@ use std::{
     collections::HashSet,
     io::ErrorKind,
     net::{SocketAddr, UdpSocket},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
-use super::Public;
+use super::{super::lab::again, Public};
 
 /// Set in the processes that look.
 const ROLE: &str = "ENTRENOUS_NAT_PROBE";
@@ -47,14 +47,7 @@ pub fn run_if_probe() -> bool {
 
 /// Runs this program in a namespace, to look.
 fn start(namespace: &str, role: &str) -> Child {
-    Command::new("ip")
-        .args(["netns", "exec", namespace])
-        .arg(std::env::current_exe().unwrap())
-        .env(ROLE, role)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+    again(namespace, ROLE, role).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 fn at(ip: &str, port: u16) -> SocketAddr {
