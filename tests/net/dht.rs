@@ -61,14 +61,14 @@ fn meet_by(dht: Dht, count: u16, mix: Mix) {
 }
 
 pub fn the_public_dht_alone() {
-    meet_by(Dht::Public, 20, Mix::AllHonest);
+    meet_by(Dht::Public, 20, Mix::NobodyLies);
 }
 
 /// What nodes are given is of one size, has nothing in it that anybody could read, and lies under
 /// other names in another hour.
 pub fn what_nodes_hold_says_nothing() {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
-    let nodes = Nodes::start(Dht::Public, &internet.public, 5, Mix::AllHonest);
+    let nodes = Nodes::start(Dht::Public, &internet.public, 5, Mix::NobodyLies);
     let kept = || nodes.iter().flat_map(Nodes::take_kept).collect::<Vec<_>>();
     let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses));
     let [one, two] = [people[0].start(), people[1].start()];
@@ -113,15 +113,15 @@ const AN_HOUR_LATER: [&str; 4] = ["faketime", "--exclude-monotonic", "-f", "+2h"
 
 /// Of 20 nodes that may be asked, one says the truth; the rest forge, replay, cut, or are silent.
 pub fn nodes_that_lie() {
-    meet_by(Dht::Own, 10, Mix::OneHonest);
-    meet_by(Dht::Public, 10, Mix::OneHonest);
+    meet_by(Dht::Own, 10, Mix::OneIsHonest);
+    meet_by(Dht::Public, 10, Mix::OneIsHonest);
 }
 
 /// Of 20 nodes two make up others that are closer, new ones each time, and two know nobody but
 /// themselves: friends meet by the rest, if slowly.
 pub fn nodes_that_make_up_nodes() {
     for dht in Dht::ALL {
-        meet_by(dht, 10, Mix::MostHonest);
+        meet_by(dht, 10, Mix::FewLie);
     }
 }
 
@@ -130,7 +130,7 @@ pub fn nodes_that_are_made_up_cost_little() {
     for dht in Dht::ALL {
         let mut internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
         internet.swallow(liar::NOWHERE, 0);
-        let nodes = Nodes::start(dht, &internet.public, 10, Mix::MostHonest);
+        let nodes = Nodes::start(dht, &internet.public, 10, Mix::FewLie);
         let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses));
         let one = people[0].start();
         for _ in 0..10 {
@@ -155,7 +155,7 @@ pub fn nodes_that_are_made_up_cost_little() {
 /// Of ten nodes three see others at an address that is not theirs: nobody believes them.
 pub fn nodes_that_lie_about_what_they_see() {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
-    let nodes = Nodes::start(Dht::Public, &internet.public, 5, Mix::AllHonest);
+    let nodes = Nodes::start(Dht::Public, &internet.public, 5, Mix::NobodyLies);
     for (host, liars) in internet.public.iter().zip([2, 1]) {
         let liars: Vec<_> = (0..liars).map(|n| ip_of(host.ipv4.parse().unwrap(), n)).collect();
         let liars = liars.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -190,7 +190,7 @@ pub fn nodes_that_lie_about_what_they_see() {
 pub fn who_is_not_there_costs_little() {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
     let nodes =
-        Nodes::start(Dht::Public, &internet.public, measured_or(MAX_NODES, 10), Mix::AllHonest);
+        Nodes::start(Dht::Public, &internet.public, measured_or(MAX_NODES, 10), Mix::NobodyLies);
     let people = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses[..3]));
     let one = people[0].start();
     for _ in 0..10 {

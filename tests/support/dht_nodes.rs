@@ -59,28 +59,28 @@ pub enum Honesty {
 /// Who of the nodes is honest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
-    AllHonest,
+    NobodyLies,
     /// One of all; the rest lie about what they keep, or forget it.
-    OneHonest,
+    OneIsHonest,
     /// Of each host's, all but two, who lie about other nodes.
-    MostHonest,
+    FewLie,
 }
 
 impl Mix {
-    const ALL: [Self; 3] = [Self::AllHonest, Self::OneHonest, Self::MostHonest];
+    const ALL: [Self; 3] = [Self::NobodyLies, Self::OneIsHonest, Self::FewLie];
 
     /// What the node of this number is, of so many on the first host or another one.
     fn honesty(self, number: u16, count: u16, on_first: bool) -> Honesty {
         let honest = match self {
-            Self::AllHonest => count,
-            Self::OneHonest => u16::from(on_first),
-            Self::MostHonest => count - 2,
+            Self::NobodyLies => count,
+            Self::OneIsHonest => u16::from(on_first),
+            Self::FewLie => count - 2,
         };
         match self {
             _ if number < honest => Honesty::Honest,
-            Self::MostHonest if number % 2 == 0 => Honesty::Selfish,
-            Self::MostHonest => Honesty::Inventing,
-            _ if number % 2 == 0 => Honesty::Forgetful,
+            Self::FewLie if number.is_multiple_of(2) => Honesty::Selfish,
+            Self::FewLie => Honesty::Inventing,
+            _ if number.is_multiple_of(2) => Honesty::Forgetful,
             _ => Honesty::Lying,
         }
     }
