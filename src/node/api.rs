@@ -365,6 +365,26 @@ pub enum Event {
         /// Where it lies.
         path: String,
     },
+    /// More of a file was sent to somebody who fetches it.
+    FileSent {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+        /// To whom.
+        to: Identity,
+        /// Bytes since the last of these events.
+        bytes: u64,
+    },
+    /// Somebody has a file that is offered here, whole, on their disk.
+    FileFetched {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+        /// Who.
+        by: Identity,
+    },
     /// A file will not come, unless it is asked for again.
     FileFailed {
         /// Where.

@@ -49,7 +49,7 @@ use crate::{
     identity::Identity,
     net::LinkId,
     store::{KeptFile, Place, StoreError, WrittenEntry},
-    sync::FileRefusal,
+    sync::{FileRefusal, Message},
 };
 
 /// How files are dealt with.
@@ -101,6 +101,8 @@ pub(super) enum Happened {
     Worked { entry: EntryId, link: LinkId, end: End },
     /// It is whole, and where it belongs.
     Finished { entry: EntryId, result: Result<PathBuf, Failure> },
+    /// So many bytes more of one were sent.
+    Sent { conversation: ConversationId, entry: EntryId, to: Identity, bytes: u64 },
     /// One that was asked for has changed or vanished.
     SourceGone { conversation: ConversationId, entry: EntryId },
 }
@@ -524,6 +526,8 @@ impl Node {
             conversation: ConversationId::direct(&self.me().id, &who),
             store: self.store.clone(),
             blobs: self.files.blobs.clone(),
+            who,
+            happened: self.files.happened.clone(),
         };
         let happened = self.files.happened.clone();
         let stream = Timed::new(stream, CancellationToken::new(), Arc::clone(&self.counters));
@@ -564,6 +568,9 @@ impl Node {
             Happened::Prepared { entry, result } => self.prepared(entry, result),
             Happened::Worked { entry, link, end } => self.worked(entry, link, end),
             Happened::Finished { entry, result } => self.finished(entry, result),
+            Happened::Sent { conversation, entry, to, bytes } => {
+                self.tell(Event::FileSent { conversation, entry, to, bytes });
+            }
             Happened::SourceGone { conversation, entry } => self.source_gone(conversation, entry),
         }
     }
@@ -670,10 +677,25 @@ impl Node {
             Err(failure) => return self.file_failed(entry, failure),
         };
         let Some(mut kept) = self.end_fetch(entry) else { return };
+        if let Some(link) = self.online(kept.conversation) {
+            self.send(link, Message::Fetched { conversation: kept.conversation, entry });
+        }
         let shown = path.to_string_lossy().into_owned();
         kept.place = Place { state: FileState::Here, path, target: PathBuf::new() };
         self.set_place(&kept);
         self.tell(Event::FileDone { conversation: kept.conversation, entry, path: shown });
+    }
+
+    /// A contact says that a file of ours is on their disk. Of what was never offered to them
+    /// nothing is told.
+    pub(super) fn fetched(&mut self, by: Identity, conversation: ConversationId, entry: EntryId) {
+        let store = self.store.clone();
+        let file = async move { store.file(conversation, entry).await };
+        self.when(file, move |node, result| {
+            if result.is_ok_and(|kept| kept.author == node.me().id) {
+                node.tell(Event::FileFetched { conversation, entry, by });
+            }
+        });
     }
 
     fn source_gone(&mut self, conversation: ConversationId, entry: EntryId) {

@@ -49,6 +49,11 @@ impl Node {
             }
             Message::Ping => self.send(id, Message::Pong),
             Message::Refused { .. } => self.close_link(id),
+            Message::Fetched { conversation, entry } => {
+                if self.is_between_us(conversation, who) {
+                    self.fetched(who, conversation, entry);
+                }
+            }
             Message::Pong | Message::Unknown(_) => {}
         }
     }

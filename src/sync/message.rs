@@ -99,6 +99,13 @@ pub enum Message {
     Ping,
     /// 7: answers a [`Message::Ping`].
     Pong,
+    /// 8: a file of the receiver's is on the sender's disk, whole.
+    Fetched {
+        /// Where it was offered.
+        conversation: ConversationId,
+        /// By which entry.
+        entry: EntryId,
+    },
     /// Something that a newer version understands; to be ignored.
     Unknown(u64),
 }
@@ -158,6 +165,7 @@ impl Message {
     /// Refused  [5, {1: reason}]
     /// Ping     [6, {}]
     /// Pong     [7, {}]
+    /// Fetched  [8, {1: conversation, 2: entry id}]
     /// leaf     [author, device, seq, id]
     /// ```
     pub fn encode(&self) -> Vec<u8> {
@@ -209,6 +217,9 @@ impl Message {
             Self::Pong => {
                 w.uint(7).map(0);
             }
+            Self::Fetched { conversation, entry } => {
+                w.uint(8).map(2).uint(1).bytes(&conversation.0).uint(2).bytes(&entry.0);
+            }
             Self::Unknown(number) => {
                 w.uint(*number).map(0);
             }
@@ -236,6 +247,7 @@ impl Message {
             3 => entries(&mut r)?,
             4 => located(&mut r)?,
             5 => refused(&mut r)?,
+            8 => fetched(&mut r)?,
             _ => {
                 r.skip()?;
                 match number {
@@ -380,6 +392,20 @@ fn refused(r: &mut Reader<'_>) -> Result<Message, NotAMessage> {
         Ok::<_, NotAMessage>(key == 1)
     })?;
     Ok(Message::Refused { reason: reason.ok_or(NotAMessage)? })
+}
+
+fn fetched(r: &mut Reader<'_>) -> Result<Message, NotAMessage> {
+    let (mut conversation, mut entry) = (None, None);
+    r.map(|key, r| {
+        match key {
+            1 => conversation = Some(ConversationId(r.bytes_of()?)),
+            2 => entry = Some(id(r)?),
+            _ => return Ok::<_, NotAMessage>(false),
+        }
+        Ok(true)
+    })?;
+    let (conversation, entry) = conversation.zip(entry).ok_or(NotAMessage)?;
+    Ok(Message::Fetched { conversation, entry })
 }
 
 /// A number that an entry can have.

@@ -48,6 +48,7 @@ fn examples() -> Vec<Message> {
         Message::Refused { reason: RefusedReason::Unknown(44) },
         Message::Ping,
         Message::Pong,
+        Message::Fetched { conversation: ConversationId([3; 32]), entry: EntryId([4; 32]) },
         Message::Unknown(99),
     ]
 }

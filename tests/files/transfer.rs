@@ -159,3 +159,25 @@ fn holes_stay_holes() {
         assert_eq!(part[..], content(100));
     }
 }
+
+#[test]
+fn who_sends_learns_how_far_it_is_and_that_it_is_there() {
+    let two = Two::online();
+    let path = two.profiles.0.outside().join("a.bin");
+    for size in [0, 10, 9_000_000] {
+        fs::write(&path, content(size)).unwrap();
+        let entry = two.offer(&path);
+        two.get(&entry);
+        let fetched = two.a.event("fileFetched", |event| event["entry"] == entry);
+        assert_eq!((&fetched["by"], &fetched["conversation"]), (&id(&two.b), &two.conversation));
+        // The last of it may be told after that, as several streams carried it.
+        let mut sent = 0;
+        while sent < size as u64 {
+            let event = two.a.event("fileSent", |event| event["entry"] == entry);
+            assert_eq!(event["to"], id(&two.b));
+            sent += event["bytes"].as_u64().unwrap();
+        }
+        assert_eq!(sent, size as u64);
+        assert!(two.a.events("fileFetched").is_empty(), "it is said once");
+    }
+}

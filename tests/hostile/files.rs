@@ -1,5 +1,7 @@
 //! A contact who means harm by files: what they ask for, what they offer, and what they send.
 
+#![allow(clippy::single_range_in_vec_init, reason = "one span is meant")]
+
 use std::{
     fs,
     path::PathBuf,
@@ -265,7 +267,7 @@ async fn garbage_ends_a_stream_and_nothing_else() {
         ("nothing", Vec::new()),
         ("no length", vec![0]),
         ("an empty request", vec![0, 0]),
-        ("a length over the limit", [&[0xff, 0xff][..], &[0; 65_535]].concat()),
+        ("a length over the limit", [&[0xff, 0xff][..], &vec![0; 65_535]].concat()),
         ("one over the limit", [&4097_u16.to_be_bytes()[..], &[0; 4097]].concat()),
         ("a length without a request", vec![0x0f, 0xff]),
         ("half a request", encoded[..encoded.len() / 2].to_vec()),

@@ -4,12 +4,13 @@ use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::Stream;
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
-use super::{content::Content, disk, stream::Timed};
+use super::{Happened, content::Content, disk, stream::Timed};
 use crate::{
-    blob::{self, Broken, Outboard, Span},
+    blob::{self, Broken, GROUP, Outboard, Span},
     conversation::{ConversationId, EntryId},
+    identity::Identity,
     node::api::FileState,
     store::{KeptFile, Store},
     sync::{
@@ -29,6 +30,10 @@ pub struct Serving {
     pub store: Store,
     /// Where the hashes lie.
     pub blobs: PathBuf,
+    /// Who asks.
+    pub who: Identity,
+    /// Is told what was sent.
+    pub happened: mpsc::Sender<Happened>,
 }
 
 /// A file that is being sent.
@@ -75,7 +80,12 @@ impl Serving {
             }
             let Some(source) = &source else { continue };
             match send(source, &request, &mut stream, &mut spare).await {
-                Ok(()) => {}
+                Ok(()) => {
+                    let (conversation, to) = (self.conversation, self.who);
+                    let bytes = bytes(&request.spans, source.kept.file.size);
+                    let sent = Happened::Sent { conversation, entry, to, bytes };
+                    self.happened.send(sent).await.ok()?;
+                }
                 Err(Broken::Changed | Broken::Local(_)) => return Some((self.conversation, entry)),
                 Err(_) => return None,
             }
@@ -113,6 +123,12 @@ impl Source {
         blob::send(&self.content, &file.key, &outboard, block, &mut slices)?;
         Ok(slices)
     }
+}
+
+/// The bytes of these groups.
+fn bytes(spans: &[Span], size: u64) -> u64 {
+    let end = |group: u64| group.saturating_mul(GROUP).min(size);
+    spans.iter().map(|span| end(span.end) - end(span.start)).sum()
 }
 
 /// While one block is sent, the next is read.

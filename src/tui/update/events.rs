@@ -45,7 +45,11 @@ impl Model {
             }
             Event::Message { conversation, message }
             | Event::FileOffered { conversation, message } => self.message(conversation, message),
-            Event::FileProgress { .. } | Event::FileDone { .. } | Event::FileFailed { .. } => {}
+            Event::FileProgress { .. }
+            | Event::FileDone { .. }
+            | Event::FileSent { .. }
+            | Event::FileFetched { .. }
+            | Event::FileFailed { .. } => {}
             Event::EntryChanged { conversation, message } => {
                 if let Some(timeline) = self.timelines.get_mut(&conversation) {
                     timeline.replace(message);
