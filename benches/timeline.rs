@@ -44,8 +44,8 @@ fn message(number: u64) -> EntryView {
         author: if number % 4 < 2 { ME } else { Identity([2; 32]) },
         sent_at: NOW - 100_000_000_000 + number * 90_000,
         kind: EntryKind::Text,
-        file: None,
         text: Some(text),
+        file: None,
         reply_to: number.is_multiple_of(3).then(|| id(number.saturating_sub(7))),
         edited: false,
         deleted: false,
@@ -58,6 +58,7 @@ fn model(count: u64) -> Model {
     let options = Options {
         config: Config::default(),
         colours: ColourEnvironment::default(),
+        places: entrenous::tui::paths::Places::default(),
         zone: TimeZone::UTC,
         max_entries: Some(usize::MAX),
     };

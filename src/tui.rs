@@ -6,26 +6,28 @@
 //! Model, update, view. [`Model`] is everything that the screen knows; [`update()`] changes it for
 //! one [`Msg`] and says what is to be done ([`Effect`]); [`view()`] draws it and changes nothing.
 //! All three are pure: the time is told to the model, requests leave as effects, and answers come
-//! back as messages. [`run`] is the only part that touches the terminal, the clock and the node's
-//! channels.
+//! back as messages. [`run`] is the only part that touches the terminal, the clock, the disk and
+//! the node's channels.
 //!
 //! ```text
 //! keys ─┐                       ┌─ view ──→ terminal
 //! node ─┼─→ Msg → update → Model┤
-//! time ─┘                       └─ Effect → node (bounded outbox), bell, title, quit
+//! time ─┤                       └─ Effect → node (bounded outbox), bell, title, quit,
+//! disk ─┘                                   disk (threads beside the loop)
 //! ```
 //!
 //! | module | what it is for |
 //! |---|---|
 //! | [`keymap`], [`commands`] | one table each: what keys and slash commands do |
+//! | [`transfers`] | the files on their way |
 //! | [`timeline`] | the window over a conversation's history, and the view over it |
 //! | [`model`], `window`, `layout` | what is known; what lies over it; where it is drawn |
 //! | `update/` | keys, commands, answers and events |
 //! | `view/` | one module for each part of the screen |
 //! | [`theme`] | the only module that names a colour |
-//! | `composer`, `field` | where text is typed |
+//! | `composer`, `field`, [`paths`] | where text is typed, and paths as they are typed |
 //! | `wrap`, `when`, [`qr`] | text into cells, times into words, invites into pictures |
-//! | `terminal`, `runner` | the terminal's modes; the loop |
+//! | `terminal`, [`disk`], `runner` | the terminal's modes; files and other programs; the loop |
 //!
 //! # Invariants
 //!
@@ -40,16 +42,19 @@ use jiff::tz::TimeZone;
 pub mod commands;
 mod composer;
 pub mod config;
+pub mod disk;
 mod field;
 mod help;
 pub mod keymap;
 mod layout;
 pub mod model;
+pub mod paths;
 pub mod qr;
 mod runner;
 pub mod terminal;
 pub mod theme;
 pub mod timeline;
+pub mod transfers;
 mod update;
 mod view;
 mod when;
@@ -73,6 +78,8 @@ pub struct Options {
     pub colours: ColourEnvironment,
     /// The time zone of shown times.
     pub zone: TimeZone,
+    /// What typed paths are relative to.
+    pub places: paths::Places,
     /// Entries held for one conversation; [`timeline::MAX_ENTRIES`] unless given.
     pub max_entries: Option<usize>,
 }
@@ -84,6 +91,7 @@ impl Options {
             config,
             colours: ColourEnvironment::read(),
             zone: TimeZone::system(),
+            places: paths::Places::read(),
             max_entries: None,
         }
     }

@@ -11,11 +11,15 @@ use entrenous::{
     identity::Identity,
     node::api::{
         Answer, Command, Contact, ContactState, Conversation, ConversationKind, EntryKind,
-        EntryState, EntryView, Event, Failure, FailureKind, Hit, Me, Nat, Network, NewInvite,
-        OpenInvite, Path, Reaction, SafetyNumber, Scope, Written,
+        EntryState, EntryView, Event, Failure, FailureKind, FileState, FileView, Hit, Me, Nat,
+        Network, NewInvite, OpenInvite, Path, Reaction, SafetyNumber, Scope, Written,
     },
     tui::{
-        ColourEnvironment, Config, Effect, Model, Msg, Options, config::ThemeName, update, view,
+        ColourEnvironment, Config, Effect, Model, Msg, Options,
+        config::ThemeName,
+        disk::{Entry, Found, Listing, Look, Seen},
+        paths::Places,
+        update, view,
     },
 };
 use jiff::tz::TimeZone;
@@ -40,8 +44,8 @@ fn entry(number: u8, author: Identity, minutes_ago: u64, text: &str) -> EntryVie
         author,
         sent_at: NOW - minutes_ago * MINUTE,
         kind: EntryKind::Text,
-        file: None,
         text: Some(text.to_owned()),
+        file: None,
         reply_to: None,
         edited: false,
         deleted: false,
@@ -135,6 +139,7 @@ impl Stage {
             config: Config { theme: Some(theme), ..Config::default() },
             colours: ColourEnvironment::default(),
             zone: TimeZone::UTC,
+            places: Places { home: Some("/home/alice".into()), working: "/home/alice".into() },
             max_entries: None,
         };
         let model = Model::new(&options, NOW).unwrap();
@@ -158,9 +163,13 @@ impl Stage {
     /// One message, and all answers that follow from it.
     fn tell(&mut self, msg: Msg) {
         for effect in update(&mut self.model, msg) {
-            if let Effect::Send(request) = effect {
-                let result = self.answer(&request.command);
-                self.tell(Msg::Node(Event::Answered { request: request.number, result }));
+            match effect {
+                Effect::Send(request) => {
+                    let result = self.answer(&request.command);
+                    self.tell(Msg::Node(Event::Answered { request: request.number, result }));
+                }
+                Effect::Look(number, look) => self.tell(Msg::Seen(number, Ok(see(look)))),
+                _ => {}
             }
         }
     }
@@ -267,6 +276,28 @@ impl Stage {
         let model = &self.model;
         let frame = self.terminal.draw(|frame| view(model, frame)).unwrap();
         picture(frame.buffer)
+    }
+}
+
+/// What the disk says.
+fn see(look: Look) -> Seen {
+    let entry = |name: &str, is_directory, size| Entry { name: name.into(), is_directory, size };
+    match look {
+        Look::Paths(paths) => {
+            let path = paths[0].clone();
+            Seen::Path(Some(Found { path, is_directory: false, size: 2_400_000 }))
+        }
+        Look::Directory { .. } => {
+            let mut entries = vec![
+                entry("Documents", true, 0),
+                entry("日本語のフォルダー", true, 0),
+                entry(LONG_NAME, false, 1_000),
+                entry("写真.png", false, 2_400_000),
+                entry("\u{202e}gnp.exe", false, 7),
+            ];
+            entries.extend((0..30).map(|n| entry(&format!("scan {n:02}.pdf"), false, n * 77_777)));
+            Seen::Directory(Listing { entries, is_cut: false })
+        }
     }
 }
 
@@ -509,6 +540,122 @@ fn windows() {
     snapshot("whoami", prepare, true);
 }
 
+/// An offered file, with a longer name than fits for some.
+fn file(number: u8, author: Identity, name: &str, size: u64, state: FileState) -> EntryView {
+    let media_type = if name.contains(".png") { "image/png" } else { "" };
+    let path = match state {
+        FileState::Here if author == ME => Some(format!("/home/alice/Pictures/canal/{name}")),
+        FileState::Here => Some(format!("/home/alice/Downloads/{name}")),
+        _ => None,
+    };
+    let file = FileView {
+        name: name.to_owned(),
+        size,
+        media_type: media_type.to_owned(),
+        blob: "b1".repeat(32),
+        folder: false,
+        state,
+        path,
+    };
+    let minutes_ago = 60 - u64::from(number);
+    EntryView {
+        kind: EntryKind::File,
+        text: None,
+        file: Some(Box::new(file)),
+        ..entry(number, author, minutes_ago, "")
+    }
+}
+
+const FILM: EntryId = EntryId([24; 32]);
+const VANISHED: EntryId = EntryId([25; 32]);
+
+/// Files in every state, two of them on their way.
+fn offer_files(stage: &mut Stage) {
+    let tell = |stage: &mut Stage, message| {
+        stage.tell(Msg::Node(Event::FileOffered { conversation: conversation_id(1), message }));
+    };
+    let long = "Der_lange_Film_vom_Wochenende_am_Kanal_日本語_mit_allen.director's-cut.mkv";
+    tell(stage, file(21, ME, "lock.png", 2_400_000, FileState::Here));
+    tell(stage, file(22, BERTRAND, "notes.txt", 512, FileState::Offered));
+    tell(stage, file(23, BERTRAND, "canal.png", 3_100_000, FileState::Here));
+    tell(stage, file(24, BERTRAND, long, 1_000_000_000, FileState::Fetching));
+    tell(stage, file(25, BERTRAND, "lost.zip", 40_000_000, FileState::Fetching));
+    tell(stage, file(26, ME, "old.png", 99, FileState::Gone));
+    let progress = |entry, done, total| Event::FileProgress {
+        conversation: conversation_id(1),
+        entry,
+        done,
+        total,
+        bytes_per_second: 12_300_000,
+        holders: 2,
+    };
+    stage.tell(Msg::Node(progress(FILM, 430_000_000, 1_000_000_000)));
+    stage.tell(Msg::Node(progress(VANISHED, 10_000_000, 40_000_000)));
+    stage.tell(Msg::Node(Event::FileFailed {
+        conversation: conversation_id(1),
+        entry: VANISHED,
+        kind: FailureKind::FileGone,
+        text: "The file has changed or vanished at whoever offered it. What came of it is kept; \
+               ask them to send it again."
+            .into(),
+    }));
+    let stopped = file(25, BERTRAND, "lost.zip", 40_000_000, FileState::Stopped);
+    let conversation = conversation_id(1);
+    stage.tell(Msg::Node(Event::EntryChanged { conversation, message: stopped }));
+    // The sentence about it has gone.
+    stage.press(KeyCode::Esc);
+}
+
+#[test]
+fn files_in_the_conversation() {
+    snapshot("files", offer_files, true);
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        stage.key(KeyCode::Up, KeyModifiers::ALT);
+        for _ in 0..4 {
+            stage.press(KeyCode::Char('k'));
+        }
+    };
+    snapshot("files-selected", prepare, true);
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        stage.key(KeyCode::Up, KeyModifiers::ALT);
+        for _ in 0..3 {
+            stage.press(KeyCode::Char('k'));
+        }
+        stage.press(KeyCode::Char('i'));
+    };
+    snapshot("file-details", prepare, true);
+}
+
+#[test]
+fn files_on_their_way() {
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        stage.press(KeyCode::F(6));
+        stage.press(KeyCode::Down);
+    };
+    snapshot("transfers", prepare, true);
+    snapshot("transfers-none", |stage| stage.press(KeyCode::F(6)), true);
+}
+
+#[test]
+fn choosing_a_file() {
+    let prepare = |stage: &mut Stage| {
+        stage.press(KeyCode::F(5));
+        stage.press(KeyCode::Down);
+        stage.press(KeyCode::Down);
+    };
+    snapshot("picker", prepare, true);
+    let prepare = |stage: &mut Stage| {
+        stage.press(KeyCode::F(5));
+        stage.type_in("写");
+    };
+    snapshot("picker-found", prepare, true);
+    let prepare = |stage: &mut Stage| stage.tell(Msg::Paste("/home/alice/写真.png".into()));
+    snapshot("dropped", prepare, true);
+}
+
 #[test]
 fn stopped() {
     let prepare = |stage: &mut Stage| {
@@ -530,6 +677,7 @@ fn no_size_makes_it_panic_or_leaves_the_frame() {
         [(1, 1), (2, 40), (39, 9), (40, 10), (41, 11), (71, 10), (72, 10), (300, 12), (40, 200)]
     {
         let mut stage = Stage::opened((width, height), ThemeName::TrueColor);
+        offer_files(&mut stage);
         for keys in [
             "",
             "/invites\n",
@@ -544,6 +692,8 @@ fn no_size_makes_it_panic_or_leaves_the_frame() {
             "/react\n",
             "/details\n",
             "/remove\n",
+            "/transfers\n",
+            "/send\n",
         ] {
             for letter in keys.chars() {
                 match letter {

@@ -21,6 +21,11 @@ pub enum Verb {
     Delete,
     React,
     Details,
+    Send,
+    Get,
+    Stop,
+    Cancel,
+    Transfers,
     Search,
     Network,
     Why,
@@ -39,6 +44,8 @@ pub enum Completer {
     Conversations,
     /// Other commands.
     Commands,
+    /// Own files and directories.
+    Paths,
 }
 
 /// Whether a command takes an argument: the rest of its line.
@@ -101,6 +108,11 @@ pub const COMMANDS: &[Command] = &[
     row(Verb::Delete, "delete", &[], Nothing, Completer::None, "delete the selected, or else your last, message for everybody; asks first"),
     row(Verb::React, "react", &["+"], Optional("EMOJI"), Completer::None, "react to the selected, or else the last, message of the others"),
     row(Verb::Details, "details", &[], Nothing, Completer::None, "about the selected, or else the last, message: when, and how far it has come"),
+    row(Verb::Send, "send", &["file", "attach"], Optional("PATH"), Completer::Paths, "send a file; without a path, choose one"),
+    row(Verb::Get, "get", &["fetch"], Optional("PATH"), Completer::Paths, "fetch the selected, or else the last, file that is offered; to a directory or a name of yours"),
+    row(Verb::Stop, "stop", &[], Nothing, Completer::None, "stop fetching a file; /get goes on with it"),
+    row(Verb::Cancel, "cancel", &[], Nothing, Completer::None, "stop fetching a file, and forget what has come of it"),
+    row(Verb::Transfers, "transfers", &["files"], Nothing, Completer::None, "the files on their way"),
     row(Verb::Search, "search", &["find"], Optional("WORDS"), Completer::None, "search the messages"),
     row(Verb::Network, "network", &["net"], Nothing, Completer::None, "the state of the network"),
     row(Verb::Why, "why", &[], Optional("NAME"), Completer::Contacts, "why a contact is, or is not, connected, and what would help"),
@@ -188,7 +200,8 @@ pub fn complete(line: &str, contacts: &[&str], conversations: &[&str]) -> Comple
         if let Some((name, argument)) = rest.split_once(' ') {
             let Some(command) = Command::find(name) else { return Completion::Nothing };
             let words = match command.completer {
-                Completer::None => return Completion::Nothing,
+                // Paths are on the disk: see `path_argument`.
+                Completer::None | Completer::Paths => return Completion::Nothing,
                 Completer::Contacts => contacts.to_vec(),
                 Completer::Conversations => conversations.to_vec(),
                 Completer::Commands => COMMANDS.iter().map(|row| row.name).collect(),
@@ -221,6 +234,15 @@ pub fn complete(line: &str, contacts: &[&str], conversations: &[&str]) -> Comple
             )
         }
     }
+}
+
+/// The argument of a line whose command takes a path, and the line before it.
+pub fn path_argument(line: &str) -> Option<(&str, &str)> {
+    let (name, rest) = line.strip_prefix('/')?.split_once(' ')?;
+    let argument = rest.trim_start();
+    let is_path = Command::find(name)?.completer == Completer::Paths;
+    let before = line.get(..line.len() - argument.len())?;
+    is_path.then_some((before, argument))
 }
 
 /// The most similar of some names, if one is similar at all: at most two letters, and less than
@@ -316,6 +338,16 @@ mod tests {
     }
 
     #[test]
+    fn which_lines_have_a_path() {
+        assert_eq!(path_argument("/send ~/a b"), Some(("/send ", "~/a b")));
+        assert_eq!(path_argument("/fetch  x"), Some(("/fetch  ", "x")));
+        assert_eq!(path_argument("/get "), Some(("/get ", "")));
+        for line in ["/send", "send a", "/open a", "/zzz a", "//send a", ""] {
+            assert_eq!(path_argument(line), None, "{line}");
+        }
+    }
+
+    #[test]
     fn tab_completes() {
         let complete = |line| complete(line, &["Ann", "Bert"], &["Ann", "Anna Lee", "Bert"]);
         assert_eq!(complete("/ver"), Completion::Line("/verify ".into()));
@@ -328,7 +360,7 @@ mod tests {
             Completion::Several("/open Ann".into(), vec!["Ann".into(), "Anna Lee".into()])
         );
         assert_eq!(complete("/help verif"), Completion::Line("/help verify".into()));
-        for line in ["hello", "", "/zzz", "/zzz a", "/open zzz", "/search a"] {
+        for line in ["hello", "", "/zzz", "/zzz a", "/open zzz", "/search a", "/send a"] {
             assert_eq!(complete(line), Completion::Nothing, "{line}");
         }
         assert!(

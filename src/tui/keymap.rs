@@ -34,13 +34,17 @@ pub enum Mode {
     Invites,
     /// The window about a contact.
     Contact,
+    /// The window with the files on their way.
+    Transfers,
+    /// The window that chooses a file.
+    Picker,
     /// A question with yes or no.
     Confirm,
 }
 
 impl Mode {
     /// All modes, in the order of the help screen.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Compose,
         Self::Select,
         Self::Edit,
@@ -48,6 +52,8 @@ impl Mode {
         Self::Invite,
         Self::Invites,
         Self::Contact,
+        Self::Transfers,
+        Self::Picker,
         Self::Confirm,
         Self::Global,
     ];
@@ -63,6 +69,8 @@ impl Mode {
             Self::Invite => "invite",
             Self::Invites => "invites",
             Self::Contact => "contact",
+            Self::Transfers => "transfers",
+            Self::Picker => "picker",
             Self::Confirm => "confirm",
         }
     }
@@ -78,6 +86,8 @@ impl Mode {
             Self::Invite => "The window with a new invite",
             Self::Invites => "The window with the open invites",
             Self::Contact => "The window about a contact",
+            Self::Transfers => "The window with the files on their way",
+            Self::Picker => "The window that chooses a file",
             Self::Confirm => "A question",
         }
     }
@@ -93,6 +103,8 @@ impl Mode {
             Self::Invite => &[Self::Invite, Self::Window, Self::Global],
             Self::Invites => &[Self::Invites, Self::Window, Self::Global],
             Self::Contact => &[Self::Contact, Self::Window, Self::Global],
+            Self::Transfers => &[Self::Transfers, Self::Window, Self::Global],
+            Self::Picker => &[Self::Picker, Self::Window, Self::Edit, Self::Global],
             Self::Confirm => &[Self::Confirm, Self::Global],
         }
     }
@@ -156,6 +168,14 @@ pub enum Action {
     Verify,
     Rename,
     Remove,
+    SendFile,
+    Transfers,
+    FetchFile,
+    StopFile,
+    CancelFile,
+    OpenFile,
+    RevealFile,
+    Parent,
     Yes,
     No,
 }

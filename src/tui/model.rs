@@ -1,6 +1,9 @@
 //! Everything that the screen knows. It changes in [`update`](super::update) alone.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+};
 
 use crossterm::event::KeyEvent;
 use jiff::tz::TimeZone;
@@ -9,11 +12,14 @@ use super::{
     Options,
     composer::{Composer, History, Purpose},
     config::ConfigError,
+    disk::{Look, Seen},
     field::Field,
     keymap::{Keymap, Mode},
     layout::{self, Areas},
+    paths::Places,
     theme::Theme,
     timeline::{MAX_ENTRIES, Space, Timeline},
+    transfers::Transfers,
     window::Window,
 };
 use crate::{
@@ -53,6 +59,10 @@ pub enum Msg {
     Refused(u64),
     /// The node is gone without a word.
     NodeGone,
+    /// What an [`Effect::Look`] with this number has seen, or why it could not.
+    Seen(u64, Result<Seen, String>),
+    /// A file or directory could not be opened, and why.
+    NotOpened(PathBuf, String),
 }
 
 /// What the screen wants to be done. None of it is waited for.
@@ -64,6 +74,10 @@ pub enum Effect {
     Bell,
     /// Set the terminal's title.
     Title(String),
+    /// Look at the disk; [`Msg::Seen`] with this number answers, if the disk does.
+    Look(u64, Look),
+    /// Open a file or directory in the program that the desktop has for it.
+    Open(PathBuf),
     /// Draw everything anew.
     Redraw,
     /// Stop this process, as Ctrl-Z does.
@@ -200,6 +214,48 @@ pub(super) enum Pending {
     Search {
         query: String,
     },
+    SendFile {
+        conversation: ConversationId,
+        name: String,
+    },
+    /// Fetching, stopping, cancelling: what comes of it are events.
+    File,
+}
+
+impl Pending {
+    /// The conversation of whose history this asks for a page.
+    pub fn page_of(&self) -> Option<ConversationId> {
+        match self {
+            Self::Open(id)
+            | Self::Before(id)
+            | Self::After(id)
+            | Self::Refresh(id)
+            | Self::JumpAfter { conversation: id, .. }
+            | Self::JumpBefore { conversation: id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+}
+
+/// What the disk is looked at for. One look is enough: the next one takes its place.
+#[derive(Debug)]
+pub(super) struct Looking {
+    pub number: u64,
+    pub purpose: LookFor,
+    /// When it is given up, in unix milliseconds.
+    pub until: UnixMillis,
+}
+
+#[derive(Debug)]
+pub(super) enum LookFor {
+    /// To complete this line.
+    Complete { line: String },
+    /// To send what was typed after `/send`.
+    Send { conversation: ConversationId, typed: String },
+    /// To ask whether a file is meant by a pasted text.
+    Pasted { conversation: ConversationId, text: String },
+    /// To show it in the window that chooses a file.
+    Picker,
 }
 
 /// The state of the screen.
@@ -230,7 +286,12 @@ pub struct Model {
     pub(super) notice: Option<Notice>,
     pub(super) title: String,
     pub(super) pending: HashMap<u64, Pending>,
-    next_request: u64,
+    pub(super) places: Places,
+    pub(super) transfers: Transfers,
+    pub(super) looking: Option<Looking>,
+    /// Where a file was chosen last.
+    pub(super) last_directory: Option<PathBuf>,
+    pub(super) next_request: u64,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -267,6 +328,10 @@ impl Model {
             notice: None,
             title: String::new(),
             pending: HashMap::new(),
+            places: options.places.clone(),
+            transfers: Transfers::default(),
+            looking: None,
+            last_directory: None,
             next_request: 1,
             effects: Vec::new(),
         })
@@ -277,11 +342,14 @@ impl Model {
         self.now = now;
     }
 
-    /// When [`Msg::Tick`] is next needed: a notice goes, or a minute ends and times in words
-    /// change.
+    /// When [`Msg::Tick`] is next needed: a notice goes, a file has come no further for a while, the
+    /// disk does not answer, or a minute ends and times in words change.
     pub fn deadline(&self) -> UnixMillis {
         let minute = (self.now / 60_000 + 1) * 60_000;
-        self.notice.as_ref().map_or(minute, |notice| notice.until.min(minute))
+        let notice = self.notice.as_ref().map(|notice| notice.until);
+        let looking = self.looking.as_ref().map(|looking| looking.until);
+        let transfers = self.transfers.deadline(self.now);
+        [notice, looking, transfers].into_iter().flatten().fold(minute, UnixMillis::min)
     }
 
     /// What the keyboard is for.
@@ -377,6 +445,11 @@ impl Model {
     pub(super) fn partner(&self, conversation: &Conversation) -> Option<&Contact> {
         let other = conversation.members.iter().find(|&&member| member != self.my_id())?;
         self.contact(*other)
+    }
+
+    /// A path as it is shown, on one line.
+    pub(super) fn shown_path(&self, path: &str) -> String {
+        crate::text::line(&self.places.shown(path))
     }
 
     /// The contact of the open conversation.

@@ -1,4 +1,4 @@
-//! The loop: keys, the node's events and the time in, frames and requests out.
+//! The loop: keys, the node's events, what the disk says and the time in, frames and requests out.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +13,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{Effect, Error, Model, Msg, Options, model::MAX_PENDING, terminal::Screen, update};
+use super::{
+    Effect, Error, Model, Msg, Options, disk::Disk, model::MAX_PENDING, terminal::Screen, update,
+};
 use crate::node::api::{Command, Event, Handle, Request, UnixMillis};
 
 /// The least time between two frames: more than 60 a second nobody sees.
@@ -96,15 +98,16 @@ async fn main_loop(
     let mut is_dirty = true;
     let mut next_frame = Instant::now();
     let mut is_gone = false;
+    let mut disk = Disk::default();
     loop {
         if is_dirty && Instant::now() >= next_frame {
             let (columns, rows) = screen.size()?;
             // The size is asked for, not only waited for: no frame is drawn for a size that was.
-            let flow = step(model, Msg::Resize(columns, rows), screen, node, outbox)?;
+            let flow = step(model, Msg::Resize(columns, rows), screen, node, &disk, outbox)?;
             screen.draw(model)?;
             is_dirty = false;
             next_frame = Instant::now() + FRAME;
-            let flow = flow.or(step(model, Msg::Drawn, screen, node, outbox)?);
+            let flow = flow.or(step(model, Msg::Drawn, screen, node, &disk, outbox)?);
             if let Some(reason) = flow {
                 return Ok(reason);
             }
@@ -133,7 +136,7 @@ async fn main_loop(
                             (Ok(permit), Some(request)) => permit.send(request),
                             (_, Some(request)) => {
                                 is_gone = true;
-                                let _ = step(model, Msg::Refused(request.number), screen, node, outbox)?;
+                                let _ = step(model, Msg::Refused(request.number), screen, node, &disk, outbox)?;
                             }
                             _ => {}
                         }
@@ -141,6 +144,7 @@ async fn main_loop(
                     }
                     () = sleep_until(next_frame), if is_dirty => continue,
                     () = sleep(until_tick) => Msg::Tick,
+                    msg = disk.next() => msg,
                     event = node.events.recv(), if !is_gone => event.map_or_else(
         || {
         is_gone = true;
@@ -150,10 +154,10 @@ async fn main_loop(
         ),
                 };
         is_dirty = true;
-        let mut flow = step(model, msg, screen, node, outbox)?;
+        let mut flow = step(model, msg, screen, node, &disk, outbox)?;
         for _ in 0..BURST {
             let Ok(event) = node.events.try_recv() else { break };
-            flow = flow.or(step(model, Msg::Node(event), screen, node, outbox)?);
+            flow = flow.or(step(model, Msg::Node(event), screen, node, &disk, outbox)?);
         }
         if let Some(reason) = flow {
             return Ok(reason);
@@ -167,6 +171,7 @@ fn step(
     msg: Msg,
     screen: &mut Screen,
     node: &Handle,
+    disk: &Disk,
     outbox: &mut VecDeque<Request>,
 ) -> Result<Flow, Error> {
     let mut flow = None;
@@ -180,6 +185,8 @@ fn step(
                         messages.push_back(Msg::Refused(refused));
                     }
                 }
+                Effect::Look(number, look) => disk.look(number, look),
+                Effect::Open(path) => disk.open(path),
                 Effect::Bell => screen.bell()?,
                 Effect::Title(title) => screen.title(&title)?,
                 Effect::Redraw => screen.redraw()?,

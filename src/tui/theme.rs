@@ -152,6 +152,21 @@ impl Theme {
         self.role(0x56_a8_4f, Color::Green, Modifier::empty())
     }
 
+    /// The name of a file.
+    pub fn file_name(self) -> Style {
+        self.role(0x5f_9f_e0, Color::Blue, Modifier::UNDERLINED)
+    }
+
+    /// How far a file is here.
+    pub fn file_state(self) -> Style {
+        self.dim()
+    }
+
+    /// The full part of a gauge.
+    pub fn gauge(self) -> Style {
+        self.accent()
+    }
+
     /// A key or command named in a text.
     pub fn key(self) -> Style {
         self.role(0x5f_9f_e0, Color::Blue, Modifier::BOLD).add_modifier(Modifier::BOLD)

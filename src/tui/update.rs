@@ -10,7 +10,9 @@ mod answers;
 mod commands;
 mod entries;
 mod events;
+mod files;
 mod keys;
+mod picker;
 mod start;
 mod windows;
 
@@ -24,12 +26,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Tick => {
             let now = model.now;
             model.notice.take_if(|notice| notice.until <= now);
+            model.look_after_disk();
         }
         Msg::Drawn => {
             model.mark_read();
             model.load_more();
         }
         Msg::Node(event) => model.event(event),
+        Msg::Seen(number, seen) => model.seen(number, seen),
+        Msg::NotOpened(path, reason) => model.not_opened(&path, &reason),
         Msg::Refused(number) => model.answered(
             number,
             Err(Failure {
@@ -115,15 +120,7 @@ impl Model {
 
     /// Whether a page of this conversation is under way.
     fn is_loading(&self, id: crate::conversation::ConversationId) -> bool {
-        self.is_pending(|pending| match pending {
-            Pending::Open(at)
-            | Pending::Before(at)
-            | Pending::After(at)
-            | Pending::Refresh(at)
-            | Pending::JumpAfter { conversation: at, .. }
-            | Pending::JumpBefore { conversation: at, .. } => *at == id,
-            _ => false,
-        })
+        self.is_pending(|pending| pending.page_of() == Some(id))
     }
 
     /// Leaves, unless something is written and not sent.

@@ -10,12 +10,14 @@ use super::{
 mod composer;
 mod conversation;
 mod draw;
+mod file;
 mod list;
 mod start;
 mod status;
 mod timeline;
 mod windows;
 
+pub(super) use timeline::summary;
 pub(super) use windows::{help_rows, page_rows};
 
 /// Draws the whole screen.

@@ -1,6 +1,12 @@
 //! The windows that lie over the conversation, one at a time.
 
-use super::{field::Field, keymap::Mode};
+use std::path::PathBuf;
+
+use super::{
+    disk::{Entry, Listing},
+    field::Field,
+    keymap::Mode,
+};
 use crate::{
     conversation::{ConversationId, EntryId},
     identity::Identity,
@@ -102,6 +108,13 @@ pub enum Window {
         /// The first row shown.
         row: usize,
     },
+    /// The files on their way.
+    Transfers {
+        /// The selected one.
+        chosen: usize,
+    },
+    /// Choosing a file to send.
+    Picker(Picker),
     /// A question.
     Confirm {
         /// The question.
@@ -111,8 +124,42 @@ pub enum Window {
     },
 }
 
+/// Choosing a file to send.
+#[derive(Clone)]
+pub struct Picker {
+    /// To whom.
+    pub conversation: ConversationId,
+    /// The directory that is shown; absolute.
+    pub directory: PathBuf,
+    /// What lies in it, or why that cannot be known; none until it was looked at.
+    pub listing: Option<Result<Listing, String>>,
+    /// A part of the name.
+    pub field: Field,
+    /// The selected one of those that fit.
+    pub chosen: usize,
+    /// Only names that begin with what is typed were looked for, as there are too many.
+    pub is_narrowed: bool,
+    /// The name to select once the listing is there: the directory that was left.
+    pub select: Option<String>,
+}
+
+impl Picker {
+    /// What has the typed text in its name, what begins with it first. Names with a dot before
+    /// them are for those who type it.
+    pub fn fitting(&self) -> Vec<&Entry> {
+        let Some(Ok(listing)) = &self.listing else { return Vec::new() };
+        let typed = self.field.text().to_lowercase();
+        let place = |entry: &&Entry| entry.name.to_lowercase().find(&typed);
+        let is_meant = |entry: &&Entry| typed.starts_with('.') || !entry.name.starts_with('.');
+        let entries = listing.entries.iter().filter(is_meant);
+        let mut fitting: Vec<_> = entries.filter(|entry| place(entry).is_some()).collect();
+        fitting.sort_by_key(|entry| place(entry) != Some(0));
+        fitting
+    }
+}
+
 /// What was asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirmed {
     /// Remove a contact.
     Remove(Identity),
@@ -120,8 +167,39 @@ pub enum Confirmed {
     Delete(EntryId),
     /// Withdraw an invite.
     Revoke(i64),
+    /// Send a file or a directory.
+    Send {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        path: PathBuf,
+        /// The pasted text that may have meant it: what no inserts.
+        pasted: Option<String>,
+    },
+    /// Open a file.
+    Open(PathBuf),
+    /// Forget what has come of a file.
+    Cancel {
+        /// Where.
+        conversation: ConversationId,
+        /// Which entry.
+        entry: EntryId,
+        /// The window with the files on their way was open, and is to be again.
+        back: bool,
+    },
     /// Leave, though something is written and not sent.
     Quit,
+}
+
+impl Confirmed {
+    /// The question's heading, and what the keys are for.
+    pub fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Send { pasted: Some(_), .. } => ("Send this?", "y send · n insert the text"),
+            Self::Send { .. } => ("Send this?", "y send · n no"),
+            _ => ("Are you sure?", "y yes · n no"),
+        }
+    }
 }
 
 impl Window {
@@ -131,6 +209,8 @@ impl Window {
             Self::Invite { .. } => Mode::Invite,
             Self::Invites { .. } => Mode::Invites,
             Self::Contact { .. } => Mode::Contact,
+            Self::Transfers { .. } => Mode::Transfers,
+            Self::Picker(_) => Mode::Picker,
             Self::Confirm { .. } => Mode::Confirm,
             _ => Mode::Window,
         }
@@ -143,7 +223,8 @@ impl Window {
             | Self::Switch { field, .. }
             | Self::Rename { field, .. }
             | Self::Search { field, .. }
-            | Self::React { field, .. } => Some(field),
+            | Self::React { field, .. }
+            | Self::Picker(Picker { field, .. }) => Some(field),
             _ => None,
         }
     }

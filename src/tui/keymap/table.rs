@@ -1,7 +1,9 @@
 //! The table of keys: the only place where a key is written down.
 
 use super::{Action as A, Binding, Mode};
-use Mode::{Compose, Confirm, Contact, Edit, Global, Invite, Invites, Select, Window};
+use Mode::{
+    Compose, Confirm, Contact, Edit, Global, Invite, Invites, Picker, Select, Transfers, Window,
+};
 
 const fn row(
     mode: Mode,
@@ -43,6 +45,8 @@ pub const BINDINGS: &[Binding] = &[
     row(Compose, A::Invite, "invite", &["f2"], "invite a friend"),
     row(Compose, A::AddInvite, "add-invite", &["f3"], "enter an invite"),
     row(Compose, A::Contact, "contact", &["f4"], "about the contact: safety number, name"),
+    row(Compose, A::SendFile, "send-file", &["f5"], "choose a file to send"),
+    row(Compose, A::Transfers, "transfers", &["f6"], "the files on their way"),
 
     row(Select, A::Up, "up", &["up", "k", "alt-up", "ctrl-up"], "one message up"),
     row(Select, A::Down, "down", &["down", "j", "alt-down", "ctrl-down"], "one message down; after the last, back to writing"),
@@ -54,7 +58,13 @@ pub const BINDINGS: &[Binding] = &[
     row(Select, A::Edit, "edit", &["e"], "edit (your own)"),
     row(Select, A::Delete, "delete", &["d", "delete"], "delete for everybody (your own)"),
     row(Select, A::React, "react", &["+", "a"], "react with an emoji"),
-    row(Select, A::Details, "details", &["enter", "i"], "when it was written, how far it has come"),
+    row(Select, A::Accept, "accept", &["enter"], "fetch the file, or go on with it; else as `i`"),
+    row(Select, A::Details, "details", &["i"], "when it was written, how far it has come"),
+    row(Select, A::FetchFile, "fetch", &["f"], "fetch the file, or go on with it"),
+    row(Select, A::StopFile, "stop", &["s"], "stop fetching the file"),
+    row(Select, A::CancelFile, "cancel", &["c"], "stop fetching the file, and forget what has come of it"),
+    row(Select, A::OpenFile, "open", &["o"], "open the file in another program"),
+    row(Select, A::RevealFile, "reveal", &["v"], "open the directory that the file lies in"),
     row(Select, A::Search, "search", &["/", "ctrl-f"], "search"),
     row(Select, A::Back, "back", &["esc", "q", "ctrl-c"], "back to writing"),
 
@@ -91,6 +101,14 @@ pub const BINDINGS: &[Binding] = &[
     row(Contact, A::Verify, "verify", &["v"], "the safety number was compared and is the same; again: take that back"),
     row(Contact, A::Rename, "rename", &["r"], "call them by another name"),
     row(Contact, A::Remove, "remove", &["d", "delete"], "remove the contact"),
+
+    row(Transfers, A::FetchFile, "fetch", &["f"], "go on with the selected file"),
+    row(Transfers, A::StopFile, "stop", &["s"], "stop fetching the selected file"),
+    row(Transfers, A::CancelFile, "cancel", &["c", "delete"], "stop fetching the selected file, and forget what has come of it"),
+
+    row(Picker, A::Parent, "parent", &["left"], "to the directory above; so does `backspace` where nothing is typed"),
+    row(Picker, A::Accept, "accept", &["enter", "right"], "into the directory; or send the file"),
+    row(Picker, A::SendFile, "send", &["alt-enter"], "send the directory with all that is in it"),
 
     row(Confirm, A::Yes, "yes", &["y"], "yes"),
     row(Confirm, A::No, "no", &["n", "esc", "ctrl-c"], "no"),

@@ -39,6 +39,10 @@ pub enum Row {
     },
     /// [`EDITED`], when it found no room behind the text.
     Edited,
+    /// What a file is: its name, its size, its type.
+    File,
+    /// How far a file is here.
+    FileState,
     /// What stands for a deleted entry, or one that needs a newer version.
     Placeholder,
     /// The reactions.
@@ -94,6 +98,13 @@ pub fn rows(
                 rows.push(Row::Quote);
             }
             text_rows(text, entry.edited, space.cells, &mut rows);
+        }
+        // Always two rows: nothing moves while a file comes.
+        (_, EntryKind::File, false) if entry.file.is_some() => {
+            if entry.reply_to.is_some() {
+                rows.push(Row::Quote);
+            }
+            rows.extend([Row::File, Row::FileState]);
         }
         _ => rows.push(Row::Placeholder),
     }

@@ -72,7 +72,11 @@ impl Model {
             (Pending::Text { conversation, text, purpose }, Answer::Written(written)) => {
                 self.written(conversation, text, purpose, written);
             }
+            (Pending::SendFile { conversation, .. }, Answer::Offered(offered)) => {
+                self.offered(conversation, offered);
+            }
             (Pending::Delete { conversation, entry }, Answer::Written(_)) => {
+                self.transfers.drop(entry);
                 if let Some(held) = self.held_mut(conversation, entry) {
                     (held.deleted, held.text) = (true, None);
                     held.reactions.clear();
@@ -185,6 +189,9 @@ impl Model {
     }
 
     fn page_came(&mut self, pending: Pending, page: Vec<EntryView>) {
+        if let Some(conversation) = pending.page_of() {
+            self.see_files(conversation, &page);
+        }
         match pending {
             Pending::Open(id) => {
                 let limit = self.limit;
@@ -299,6 +306,7 @@ impl Model {
                 composer.restore(&text, purpose);
                 self.notify(Tone::Bad, format!("Not sent: {}", failure.text));
             }
+            Pending::SendFile { name, .. } => self.not_offered(&name, failure),
             Pending::AcceptInvite => match &mut self.window {
                 Some(Window::AddInvite { error, .. }) => *error = Some(failure.text.clone()),
                 _ => self.trouble(failure),

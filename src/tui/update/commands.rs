@@ -69,6 +69,11 @@ impl Model {
                     self.window = Some(Window::Details { entry, row: 0 });
                 }
             }
+            Verb::Send => self.send_command(argument),
+            Verb::Get => self.get_command(argument),
+            Verb::Stop => self.stop_command(false),
+            Verb::Cancel => self.stop_command(true),
+            Verb::Transfers => self.open_transfers(None),
             Verb::Search => self.open_search(argument),
             Verb::Network => {
                 self.window = Some(Window::Network { row: 0 });

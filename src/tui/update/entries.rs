@@ -9,6 +9,7 @@ use crate::{
         keymap::Action,
         model::{Model, Pending, Tone},
         timeline::{Direction, PAGE, Timeline, UnreadLine},
+        view::summary,
         window::{Confirmed, Window},
         wrap,
     },
@@ -161,7 +162,17 @@ impl Model {
             Action::Edit => self.edit_entry(entry),
             Action::Delete => self.ask_delete(entry),
             Action::React => self.open_react(entry),
-            Action::Details => self.window = Some(Window::Details { entry, row: 0 }),
+            Action::FetchFile
+            | Action::StopFile
+            | Action::CancelFile
+            | Action::OpenFile
+            | Action::RevealFile => self.file_action(entry, action),
+            Action::Accept if self.held(entry).is_some_and(|held| self.enter_fetches(held)) => {
+                self.file_action(entry, Action::FetchFile);
+            }
+            Action::Details | Action::Accept => {
+                self.window = Some(Window::Details { entry, row: 0 });
+            }
             Action::Search => self.open_search(""),
             Action::Help => self.window = Some(Window::Help { row: 0 }),
             Action::Back => self.stop_selecting(),
@@ -212,8 +223,8 @@ impl Model {
         } else if held.deleted {
             self.notify(Tone::Info, "This message is deleted already.");
         } else {
-            let words = held.text.as_deref().unwrap_or_default().split_whitespace();
-            let words: Vec<&str> = words.take(10).collect();
+            let words = summary(held);
+            let words: Vec<&str> = words.split_whitespace().take(10).collect();
             self.window = Some(Window::Confirm {
                 question: format!(
                     "Delete “{}” here and at the others? Who has read it has read it, and a copy \

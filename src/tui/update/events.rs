@@ -45,12 +45,12 @@ impl Model {
             }
             Event::Message { conversation, message }
             | Event::FileOffered { conversation, message } => self.message(conversation, message),
-            Event::FileProgress { .. }
+            event @ (Event::FileProgress { .. }
             | Event::FileDone { .. }
-            | Event::FileSent { .. }
-            | Event::FileFetched { .. }
-            | Event::FileFailed { .. } => {}
+            | Event::FileFailed { .. }) => self.file_event(event),
+            Event::FileSent { .. } | Event::FileFetched { .. } => {}
             Event::EntryChanged { conversation, message } => {
+                self.transfers.see(conversation, &message);
                 if let Some(timeline) = self.timelines.get_mut(&conversation) {
                     timeline.replace(message);
                 }
@@ -112,6 +112,7 @@ impl Model {
 
     fn message(&mut self, id: ConversationId, message: EntryView) {
         let is_own = message.author == self.my_id();
+        self.transfers.see(id, &message);
         let sent_at = message.sent_at;
         if let Some(timeline) = self.timelines.get_mut(&id)
             && timeline.push(message, false) == Placement::OutOfOrder

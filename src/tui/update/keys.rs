@@ -54,7 +54,8 @@ impl Model {
         }
     }
 
-    /// The terminal pasted a text: it goes where the cursor is, and never does anything else.
+    /// The terminal pasted a text: it goes where the cursor is, and does nothing by itself. Of one
+    /// that is a file's path it is asked whether the file is meant.
     pub(super) fn paste(&mut self, text: &str) {
         if !matches!(self.phase, Phase::Open) {
             self.start_typed(text.trim_end_matches(['\r', '\n']));
@@ -68,6 +69,9 @@ impl Model {
             return;
         }
         self.is_selecting = false;
+        if self.is_dropped(text) {
+            return;
+        }
         if !self.composer_mut().paste(text) {
             let most = MAX_COMPOSER_BYTES / 1024;
             self.notify(
@@ -111,6 +115,8 @@ impl Model {
             Action::Invite => self.new_invite(None),
             Action::AddInvite => self.add_invite(""),
             Action::Contact => self.command(Verb::Contact, ""),
+            Action::SendFile => self.open_picker(None),
+            Action::Transfers => self.open_transfers(None),
             Action::Help => self.window = Some(Window::Help { row: 0 }),
             action => _ = self.composer_mut().edit(action),
         }
@@ -188,6 +194,10 @@ impl Model {
 
     fn complete(&mut self) {
         let line = self.composer().text();
+        if let Some((_, typed)) = commands::path_argument(&line) {
+            let typed = typed.to_owned();
+            return self.look_for_paths(&line, &typed);
+        }
         let contacts: Vec<&str> = self.contacts.iter().map(|c| c.name.as_str()).collect();
         let names: Vec<&str> = self.conversations.iter().map(|c| c.name.as_str()).collect();
         match commands::complete(&line, &contacts, &names) {

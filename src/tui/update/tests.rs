@@ -18,12 +18,14 @@ use crate::{
         composer::Purpose,
         keymap::Mode,
         model::MAX_PENDING,
+        paths::Places,
         window::{Confirmed, Window},
     },
 };
 
 mod commands;
 mod conversation;
+mod files;
 mod start;
 
 const NOW: u64 = 1_794_665_109_000;
@@ -96,6 +98,7 @@ impl Stage {
             config: Config::default(),
             colours: ColourEnvironment::default(),
             zone: TimeZone::UTC,
+            places: Places { home: Some("/home/me".into()), working: "/work".into() },
             max_entries: None,
         };
         let model = Model::new(&options, NOW).unwrap();
@@ -158,6 +161,7 @@ impl Stage {
             "tab" => KeyCode::Tab,
             "up" => KeyCode::Up,
             "down" => KeyCode::Down,
+            "left" => KeyCode::Left,
             "right" => KeyCode::Right,
             "end" => KeyCode::End,
             "pageup" => KeyCode::PageUp,
@@ -166,6 +170,8 @@ impl Stage {
             "f2" => KeyCode::F(2),
             "f3" => KeyCode::F(3),
             "f4" => KeyCode::F(4),
+            "f5" => KeyCode::F(5),
+            "f6" => KeyCode::F(6),
             letter => KeyCode::Char(letter.chars().next().unwrap()),
         };
         let mut modifiers = KeyModifiers::NONE;

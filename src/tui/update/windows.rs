@@ -84,6 +84,7 @@ impl Model {
             Some(Window::Switch { chosen, .. } | Window::React { chosen, .. }) => *chosen = 0,
             Some(Window::AddInvite { error, .. }) => *error = None,
             Some(Window::Search { .. }) => self.search(),
+            Some(Window::Picker(_)) => self.picker_typed(),
             _ => {}
         }
     }
@@ -118,6 +119,9 @@ impl Model {
                 return;
             }
             Action::Help => {
+                if let Some(Window::Confirm { then, .. }) = self.window.take() {
+                    self.refused(then);
+                }
                 self.window = Some(Window::Help { row: 0 });
                 return;
             }
@@ -127,8 +131,19 @@ impl Model {
         let page = page_rows(self, &window);
         match (&mut window, action) {
             (Window::Confirm { then, .. }, Action::Yes) => {
-                let then = *then;
+                let then = then.clone();
                 return self.confirmed(then);
+            }
+            (Window::Confirm { then, .. }, Action::No) => {
+                let then = then.clone();
+                return self.refused(then);
+            }
+            (Window::Transfers { chosen }, action) => {
+                *chosen = Self::list_step(action, *chosen, self.transfers.all().len());
+                let chosen = *chosen;
+                if self.transfers_action(chosen, action) {
+                    return;
+                }
             }
             (Window::Help { row }, action) => {
                 *row = Self::list_step(action, *row, help_rows(self.size));
@@ -158,8 +173,7 @@ impl Model {
                     return;
                 }
             }
-            (Window::Confirm { .. }, Action::No)
-            | (
+            (
                 Window::Text { .. }
                 | Window::Details { .. }
                 | Window::Network { .. }
@@ -181,6 +195,9 @@ impl Model {
 
     /// An action in a window with a field.
     fn field_window_action(&mut self, action: Action) {
+        if matches!(self.window, Some(Window::Picker(_))) {
+            return self.picker_action(action);
+        }
         let fitting: Vec<ConversationId> = match &self.window {
             Some(Window::Switch { field, .. }) => {
                 self.fitting(field.text()).iter().map(|c| c.id).collect()
@@ -284,6 +301,14 @@ impl Model {
             Confirmed::Revoke(invite) => {
                 self.ask(Command::RevokeInvite { invite }, Pending::Revoke);
                 self.list_invites();
+            }
+            Confirmed::Send { conversation, path, .. } => self.send_file(conversation, &path),
+            Confirmed::Open(path) => self.effects.push(Effect::Open(path)),
+            Confirmed::Cancel { conversation, entry, back } => {
+                self.ask(Command::CancelFile { conversation, entry }, Pending::File);
+                if back {
+                    self.open_transfers(Some(entry));
+                }
             }
             Confirmed::Delete(entry) => {
                 if let Some(conversation) = self.open {

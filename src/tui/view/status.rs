@@ -4,9 +4,9 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::draw;
 use crate::{
-    node::api::{Network, Scope},
+    node::api::{FileState, Network, Scope},
     tui::{
-        model::{Model, Tone},
+        model::{Model, Pending, Tone},
         wrap,
     },
 };
@@ -26,6 +26,20 @@ pub fn network_words(network: Option<&Network>) -> String {
     format!("{scope} · {}", count(network.links as usize, "link"))
 }
 
+/// The files that come just now, and those that are being made ready: `↓ 2 files 43 %`.
+fn files(model: &Model) -> String {
+    let count = |count: usize| format!("{count} file{}", if count == 1 { "" } else { "s" });
+    let sending = model.pending.values().filter(|p| matches!(p, Pending::SendFile { .. })).count();
+    let mut parts = Vec::new();
+    if let Some((moving, percent)) = model.transfers.moving(model.now) {
+        parts.push(format!("↓ {} {percent} %", count(moving)));
+    }
+    if sending > 0 {
+        parts.push(format!("reading {}", count(sending)));
+    }
+    parts.join(" · ")
+}
+
 pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let name = model.me.as_ref().map_or("", |me| me.name.as_str());
@@ -33,7 +47,18 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let mut x = draw::put(buffer, area, 1, 0, &name, theme.own_name());
     x = draw::put(buffer, area, x, 0, " · ", theme.rule());
     let words = network_words(model.network.as_ref());
-    x = draw::put(buffer, area, x, 0, &words, theme.dim());
+    // In a narrow terminal what moves is worth more than what stands.
+    let files = files(model);
+    let is_narrow = x + wrap::width(&words) + wrap::width(&files) + 3 > usize::from(area.width);
+    if files.is_empty() || !is_narrow {
+        x = draw::put(buffer, area, x, 0, &words, theme.dim());
+    }
+    if !files.is_empty() {
+        if !is_narrow {
+            x = draw::put(buffer, area, x, 0, " · ", theme.rule());
+        }
+        x = draw::put(buffer, area, x, 0, &files, theme.accent());
+    }
     let open = model.current().map_or(0, |conversation| conversation.unread);
     let elsewhere = model.unread().saturating_sub(open);
     if elsewhere > 0 && model.areas().list.is_none() {
@@ -42,7 +67,23 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
             x = draw::put(buffer, area, x, 0, &text, theme.unread());
         }
     }
-    let hints: &[&str] = if model.is_selecting {
+    let file = model.selected().and_then(|view| view.file.as_ref().filter(|_| !view.deleted));
+    let fetches = model.selected().is_some_and(|view| model.enter_fetches(view));
+    let hints: &[&str] = if let Some(file) = file {
+        match file.state {
+            FileState::Here => {
+                &["o open · v directory · r reply · Enter details · Esc back", "o v r · Esc back"]
+            }
+            FileState::Fetching => {
+                &["s stop · c cancel · Enter details · Esc back", "s c · Esc back"]
+            }
+            FileState::Stopped if fetches => {
+                &["Enter go on · c cancel · r reply · Esc back", "Enter c · Esc back"]
+            }
+            _ if fetches => &["Enter fetch · r reply · i details · Esc back", "Enter fetch · Esc"],
+            _ => &["r reply · Enter details · Esc back", "Esc back"],
+        }
+    } else if model.is_selecting {
         &[
             "r reply · e edit · d delete · + react · Enter details · Esc back",
             "r e d + · Enter details · Esc back",

@@ -2,14 +2,14 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::draw;
+use super::{draw, file};
 use crate::{
     node::api::{EntryKind, EntryState, EntryView},
     tui::{
         layout::GUTTER,
         model::Model,
         timeline::{Row, Timeline, block::EDITED},
-        when, wrap,
+        transfers, when, wrap,
     },
 };
 
@@ -94,6 +94,15 @@ impl Line<'_> {
                 self.bar(area, y, buffer);
                 draw::put(buffer, area, GUTTER, y, EDITED.trim_start(), theme.dim());
             }
+            Row::File => {
+                self.bar(area, y, buffer);
+                self.gutter(area, y, buffer);
+                file::name(self.model, self.entry, self.is_selected, area, y, buffer);
+            }
+            Row::FileState => {
+                self.bar(area, y, buffer);
+                file::state(self.model, self.entry, self.is_selected, area, y, buffer);
+            }
             Row::Placeholder => {
                 self.bar(area, y, buffer);
                 self.gutter(area, y, buffer);
@@ -175,7 +184,9 @@ pub fn summary(entry: &EntryView) -> String {
         }
         (_, EntryKind::File, _) => {
             let file = entry.file.as_ref();
-            file.map_or_else(String::new, |file| format!("{} ({} bytes)", file.name, file.size))
+            file.map_or_else(String::new, |file| {
+                format!("{} ({})", file.name, transfers::size(file.size))
+            })
         }
         _ => "needs a newer version of entrenous".to_owned(),
     }

@@ -14,6 +14,7 @@ use crate::tui::{
 };
 
 mod about;
+mod files;
 mod invite;
 mod search;
 
@@ -70,22 +71,32 @@ pub fn draw(model: &Model, window: &Window, buffer: &mut Buffer) -> Option<Posit
             draw::put(buffer, inner, 0, 3, hint, theme.dim());
             return cursor;
         }
-        Window::Confirm { question, .. } => confirm(model, question, screen, buffer),
+        Window::Transfers { chosen } => files::transfers(model, *chosen, screen, buffer),
+        Window::Picker(picker) => return files::picker(model, picker, screen, buffer),
+        Window::Confirm { question, then } => {
+            confirm(model, then.words(), question, screen, buffer);
+        }
     }
     None
 }
 
 /// A box just large enough for a question, and the keys on its last row.
-fn confirm(model: &Model, question: &str, screen: Rect, buffer: &mut Buffer) {
+fn confirm(
+    model: &Model,
+    (title, hint): (&str, &str),
+    question: &str,
+    screen: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = model.theme;
     let width = 72.min(screen.width - 2);
     let rows = wrap::rows(question, usize::from(width) - 4).len();
     let height = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(4);
     let area = draw::centred(screen, width, height);
-    let inner = draw::boxed(buffer, area, "Are you sure?", theme);
+    let inner = draw::boxed(buffer, area, title, theme);
     draw::paragraph(buffer, inner, 0, 0, question, theme.text());
     let last = usize::from(inner.height).saturating_sub(1);
-    draw::put(buffer, inner, 0, last, &wrap::fit("y yes · n no", inner.width.into()), theme.dim());
+    draw::put(buffer, inner, 0, last, &wrap::fit(hint, inner.width.into()), theme.dim());
 }
 
 fn help_screen(model: &Model, row: usize, screen: Rect, buffer: &mut Buffer) {

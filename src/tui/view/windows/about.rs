@@ -12,6 +12,7 @@ use crate::{
     tui::{
         field::Field,
         model::Model,
+        transfers,
         view::{
             conversation::path_words, draw, list::presence, status::network_words, timeline::state,
         },
@@ -189,6 +190,12 @@ fn details(model: &Model, entry: EntryId) -> Vec<(String, String)> {
         _ => None,
     };
     facts.extend(changes.map(|changes| ("changes".to_owned(), changes.to_owned())));
+    if let Some(file) = view.file.as_ref().filter(|_| !view.deleted) {
+        let size = format!("{} ({} bytes)", transfers::size(file.size), file.size);
+        facts.extend([("file".to_owned(), file.name.clone()), ("size".to_owned(), size)]);
+        facts.extend(file.path.as_ref().map(|path| ("lies at".to_owned(), model.shown_path(path))));
+        facts.push(("blob".to_owned(), file.blob.clone()));
+    }
     for reaction in &view.reactions {
         let names: Vec<String> = reaction.by.iter().map(|&by| model.name_of(by)).collect();
         facts.push((reaction.emoji.clone(), names.join(", ")));
