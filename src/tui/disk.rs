@@ -137,6 +137,9 @@ impl Disk {
             let reason = match opened {
                 Ok(status) if status.success() => return,
                 Ok(status) => format!("{OPENER}: {status}"),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    format!("there is no {OPENER} here, which knows the program for it")
+                }
                 Err(error) => format!("{OPENER}: {error}"),
             };
             _ = messages.send(Msg::NotOpened(path, reason)).await;

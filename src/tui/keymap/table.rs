@@ -65,6 +65,7 @@ pub const BINDINGS: &[Binding] = &[
     row(Select, A::CancelFile, "cancel", &["c"], "stop fetching the file, and forget what has come of it"),
     row(Select, A::OpenFile, "open", &["o"], "open the file in another program"),
     row(Select, A::RevealFile, "reveal", &["v"], "open the directory that the file lies in"),
+    row(Select, A::Transfers, "transfers", &["f6"], "the files on their way"),
     row(Select, A::Search, "search", &["/", "ctrl-f"], "search"),
     row(Select, A::Back, "back", &["esc", "q", "ctrl-c"], "back to writing"),
 

@@ -174,6 +174,7 @@ impl Model {
                 self.window = Some(Window::Details { entry, row: 0 });
             }
             Action::Search => self.open_search(""),
+            Action::Transfers => self.open_transfers(None),
             Action::Help => self.window = Some(Window::Help { row: 0 }),
             Action::Back => self.stop_selecting(),
             _ => {}

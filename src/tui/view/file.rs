@@ -4,6 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::draw;
 use crate::{
+    conversation::ConversationId,
     node::api::{ContactState, EntryView, FileState, FileView},
     tui::{
         layout::GUTTER,
@@ -89,7 +90,7 @@ fn words(
     let words = match file.state {
         FileState::Offered if is_own => "offered".to_owned(),
         FileState::Offered => format!("offered{}", how("fetch")),
-        FileState::Fetching => waiting(model, entry),
+        FileState::Fetching => model.open.map_or_else(String::new, |id| waiting(model, id)),
         FileState::Stopped => match transfer {
             Some(Transfer { stage: Stage::Failed(_), .. }) => {
                 return (format!("failed{}", how("try again")), theme.error());
@@ -116,13 +117,14 @@ fn words(
     (words, theme.file_state())
 }
 
-/// It is to be fetched, and nothing has come yet.
-fn waiting(model: &Model, entry: &EntryView) -> String {
-    match model.contact(entry.author) {
+/// It is to be fetched, and nothing comes.
+fn waiting(model: &Model, conversation: ConversationId) -> String {
+    let contact = model.conversation(conversation).and_then(|of| model.partner(of));
+    match contact {
         Some(contact) if contact.state != ContactState::Online => {
             format!("waiting for {}", contact.name)
         }
-        _ => "waiting for its turn".to_owned(),
+        _ => "waiting".to_owned(),
     }
 }
 
@@ -141,10 +143,10 @@ pub fn gauge(
     } else {
         let percent = format!("{} %", transfer.percent());
         let stopped = match &transfer.stage {
-            Stage::Running if transfer.done == transfer.total => "being checked",
-            Stage::Running => "waiting",
-            Stage::Stopped => "stopped",
-            Stage::Failed(_) => "failed",
+            Stage::Running if transfer.done == transfer.total => "nearly there".to_owned(),
+            Stage::Running => waiting(model, transfer.conversation),
+            Stage::Stopped => "stopped".to_owned(),
+            Stage::Failed(_) => "failed".to_owned(),
         };
         format!("{percent} · {stopped}")
     };

@@ -71,17 +71,23 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let fetches = model.selected().is_some_and(|view| model.enter_fetches(view));
     let hints: &[&str] = if let Some(file) = file {
         match file.state {
-            FileState::Here => {
-                &["o open · v directory · r reply · Enter details · Esc back", "o v r · Esc back"]
-            }
-            FileState::Fetching => {
-                &["s stop · c cancel · Enter details · Esc back", "s c · Esc back"]
-            }
-            FileState::Stopped if fetches => {
-                &["Enter go on · c cancel · r reply · Esc back", "Enter c · Esc back"]
-            }
+            FileState::Here => &[
+                "o open · v directory · r reply · i details · Esc back",
+                "o open · v directory · Esc back",
+                "o open · Esc back",
+            ],
+            FileState::Fetching => &[
+                "s stop · c cancel · r reply · i details · Esc back",
+                "s stop · c cancel · Esc back",
+                "s c · Esc back",
+            ],
+            FileState::Stopped if fetches => &[
+                "Enter go on · c cancel · r reply · Esc back",
+                "Enter go on · c cancel",
+                "Enter · c · Esc",
+            ],
             _ if fetches => &["Enter fetch · r reply · i details · Esc back", "Enter fetch · Esc"],
-            _ => &["r reply · Enter details · Esc back", "Esc back"],
+            _ => &["d delete · r reply · i details · Esc back", "Esc back"],
         }
     } else if model.is_selecting {
         &[
