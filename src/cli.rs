@@ -3,9 +3,14 @@
 mod config;
 mod demo;
 mod doctor;
+mod get;
 mod invites;
 mod log;
+mod open;
 mod options;
+mod progress;
+mod send;
+mod who;
 
 use std::{
     io::{self, Read, Write},
@@ -48,7 +53,39 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("entrenous: {error:#}");
-            ExitCode::FAILURE
+            error.downcast_ref::<Stop>().map_or(ExitCode::FAILURE, |stop| stop.code().into())
+        }
+    }
+}
+
+/// Why something was not done, where the exit code says it.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    /// As what `clap` refuses.
+    #[error("{0}")]
+    Usage(String),
+    /// Another process has the profile open.
+    #[error(
+        "this profile is open in another window or process, and only one can have it open: do it \
+         there, or close that first"
+    )]
+    InUse,
+    /// It was not done in time.
+    #[error("{0}")]
+    Late(String),
+    /// The user has ended it.
+    #[error("{0}")]
+    Interrupted(String),
+}
+
+impl Stop {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::InUse => 3,
+            Self::Late(_) => 4,
+            // As shells have it: 128 and the number of SIGINT.
+            Self::Interrupted(_) => 130,
         }
     }
 }
@@ -90,6 +127,10 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
                 Ok(())
             }
             Some(Action::Invite { uses, days }) => invites::create(&options, uses, days).await,
+            Some(Action::Send { who, file, text, no_wait, wait }) => {
+                send::run(&options, &send::What { who, files: file, text, no_wait, wait }).await
+            }
+            Some(Action::Get { what, to, wait }) => get::run(&options, &what, to, wait).await,
             Some(Action::Add { invite }) => invites::add(&options, invite.is_some()).await,
             _ => {
                 tui::check_terminal()?;

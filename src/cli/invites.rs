@@ -4,13 +4,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use color_eyre::eyre::{self, bail};
 
-use super::{Options, Profile};
+use super::{Options, open::Open};
 use crate::{
     identity::{Invite, InviteError},
-    node::{
-        self,
-        api::{Answer, Command, Event, Handle, Passphrase, Request, Scope},
-    },
+    node::api::{Answer, Command},
     tui::qr,
 };
 
@@ -19,7 +16,7 @@ const MAX_INPUT: u64 = 64 * 1024;
 
 /// Makes an invite and prints it; on a terminal, with its QR code.
 pub async fn create(options: &Options, uses: u32, days: u32) -> eyre::Result<()> {
-    let mut node = Open::new(options).await?;
+    let mut node = Open::offline(options).await?;
     let expires_in_seconds = Some(u64::from(days) * 24 * 60 * 60);
     let answer = node.ask(Command::CreateInvite { uses: Some(uses), expires_in_seconds }).await?;
     let Answer::Invite(invite) = answer else { bail!("an unexpected answer") };
@@ -47,7 +44,7 @@ pub async fn add(options: &Options, given_as_argument: bool) -> eyre::Result<()>
              `entrenous add` without it and paste it when asked"
         );
     }
-    let mut node = Open::new(options).await?;
+    let mut node = Open::offline(options).await?;
     if io::stdin().is_terminal() {
         eprint!("Paste the invite, then press Enter: ");
     }
@@ -68,79 +65,6 @@ fn read_invite(input: impl BufRead) -> io::Result<String> {
         }
     }
     Ok(text)
-}
-
-/// A profile opened without the network, to do one thing.
-struct Open {
-    node: Handle,
-    number: u64,
-}
-
-impl Open {
-    async fn new(options: &Options) -> eyre::Result<Self> {
-        let mut profile = Profile::prepare(options)?;
-        profile.node.network.scope = Scope::Offline;
-        let mut open = Self { node: node::start(profile.node), number: 0 };
-        loop {
-            match open.node.events.recv().await {
-                Some(Event::Ready { .. }) => return Ok(open),
-                Some(Event::ProfileNeeded) => {
-                    bail!("there is no profile yet: start `entrenous` once, to choose a name")
-                }
-                Some(Event::PassphraseNeeded) => {
-                    let passphrase = ask_passphrase()?;
-                    open.ask(Command::Unlock { passphrase }).await?;
-                    return Ok(open);
-                }
-                Some(Event::Stopped { failure: Some(failure) }) => bail!(failure.text),
-                Some(_) => {}
-                None => bail!("the node ended"),
-            }
-        }
-    }
-
-    async fn ask(&mut self, command: Command) -> eyre::Result<Answer> {
-        self.number += 1;
-        self.node.requests.send(Request { number: self.number, command }).await?;
-        while let Some(event) = self.node.events.recv().await {
-            match event {
-                Event::Answered { request, result } if request == self.number => {
-                    return result.map_err(|failure| eyre::eyre!(failure.text));
-                }
-                Event::Stopped { failure: Some(failure) } => bail!(failure.text),
-                _ => {}
-            }
-        }
-        bail!("the node ended")
-    }
-
-    async fn close(mut self) -> eyre::Result<()> {
-        self.ask(Command::Shutdown).await?;
-        while self.node.events.recv().await.is_some() {}
-        Ok(())
-    }
-}
-
-/// Asks on the terminal, without echo.
-fn ask_passphrase() -> eyre::Result<Passphrase> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    let input = io::stdin();
-    if !input.is_terminal() {
-        bail!("this profile has a passphrase: give it with --passphrase-fd");
-    }
-    eprint!("Passphrase: ");
-    let shown = tcgetattr(&input)?;
-    let mut hidden = shown.clone();
-    // Without signals too: one would leave the terminal as it is here.
-    hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
-    tcsetattr(&input, OptionalActions::Flush, &hidden)?;
-    let mut line = zeroize::Zeroizing::new(String::new());
-    let read = input.read_line(&mut line);
-    tcsetattr(&input, OptionalActions::Now, &shown)?;
-    eprintln!();
-    read?;
-    let passphrase = line.trim_end_matches(['\r', '\n']).to_owned();
-    Ok(Passphrase(zeroize::Zeroizing::new(passphrase)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,13 @@ use libp2p::Multiaddr;
 use super::config::Config;
 use crate::node::api::Scope;
 
+/// What the exit codes say; see [`super::Stop`].
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 the command line is wrong (also: no such contact or number); \
+3 the profile is open in another window or process; 4 not done within --wait; 130 interrupted.
+
+One process owns a profile: while its screen is open, this can't be done beside it.";
+
 /// An encrypted peer-to-peer messenger for the terminal: no server, no relay, no account.
 #[derive(Debug, Parser)]
 #[command(name = "entrenous", version, arg_required_else_help = false)]
@@ -78,6 +85,39 @@ pub enum Action {
         /// Caught to explain why it is not taken from here.
         #[arg(hide = true)]
         invite: Option<String>,
+    },
+    /// Send a text, files or folders to a contact, and wait until they have them
+    #[command(after_help = EXIT_CODES)]
+    Send {
+        /// To whom: a contact's name, or the beginning of their identity
+        who: String,
+        /// Offer this file or folder; may be repeated
+        #[arg(long, value_name = "FILE", required_unless_present = "text")]
+        file: Vec<PathBuf>,
+        /// Write this text; "-" reads it from standard input, where nobody else on this machine
+        /// can see it
+        #[arg(long)]
+        text: Option<String>,
+        /// Only queue it: they get it when entrenous next runs here and there at the same time
+        #[arg(long)]
+        no_wait: bool,
+        /// Wait so long at most; what was queued stays queued
+        #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
+        wait: Option<u64>,
+    },
+    /// List the files and folders that contacts offer, or fetch some of them
+    #[command(after_help = EXIT_CODES)]
+    Get {
+        /// Whose, and which by their numbers in the list; no number: list them
+        #[arg(value_name = "WHO] [NUMBER")]
+        what: Vec<String>,
+        /// Where to: a directory, or the name that it is to have
+        #[arg(long, value_name = "PATH")]
+        to: Option<PathBuf>,
+        /// Wait so long at most: for the list 10 seconds unless given, for files without end; what
+        /// has come stays
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u64>,
     },
     /// Try it: a throwaway profile, and a second process on this machine that answers
     Demo,
