@@ -63,11 +63,24 @@ fn start(profile: &Profile, arguments: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-fn end(child: Child) -> Done {
+fn end(mut child: Child) -> Done {
+    // What is printed fits into the pipes, so that it can be read when all is over.
+    wait_for_exit(&mut child);
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let code = output.status.code().expect("no signal");
     Done { code, out: text(output.stdout), err: text(output.stderr) }
+}
+
+#[track_caller]
+fn wait_for_exit(child: &mut Child) {
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_for("the command ends", || child.try_wait().unwrap().is_some());
+    }));
+    if ended.is_err() {
+        let _ = child.kill();
+        panic!("the command does not end");
+    }
 }
 
 fn run(profile: &Profile, arguments: &[&str]) -> Done {
