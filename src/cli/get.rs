@@ -9,7 +9,10 @@ use std::{
 
 use color_eyre::eyre;
 use indicatif::BinaryBytes;
-use tokio::time::timeout;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -63,6 +66,7 @@ pub async fn run(
         to.push('/');
     }
     let mut node = Open::online(options).await?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let wait = wait.map(Duration::from_secs);
     let listen = if options.offline { Duration::ZERO } else { wait.unwrap_or(LISTEN) };
     // Only what is here already can be had offline.
@@ -93,7 +97,7 @@ pub async fn run(
     };
     let done = tokio::select! {
         done = work => done,
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupt.recv() => {
             let text = "interrupted. What was being fetched goes on when entrenous next runs";
             Err(Stop::Interrupted(text.to_owned()).into())
         }

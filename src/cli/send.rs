@@ -9,7 +9,10 @@ use std::{
 
 use color_eyre::eyre::{self, bail};
 use indicatif::BinaryBytes;
-use tokio::time::timeout;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     Options, Stop,
@@ -59,6 +62,40 @@ async fn send(
     paths: Vec<String>,
     message: Option<String>,
 ) -> eyre::Result<()> {
+    // From here on it is minded, so that what was queued can be told.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut sending = tokio::select! {
+        queued = queue(node, what, paths, message) => queued?,
+        _ = interrupt.recv() => {
+            let text = "interrupted before all of it was queued";
+            return Err(Stop::Interrupted(text.to_owned()).into());
+        }
+    };
+    let name = sending.contact.name.clone();
+    let queued = format!(
+        "It is queued: {name} gets it when entrenous next runs here and there at the same time."
+    );
+    if what.no_wait {
+        println!("{queued}");
+        return Ok(());
+    }
+    let limit = what.wait.map_or(Duration::MAX, Duration::from_secs);
+    tokio::select! {
+        arrived = timeout(limit, sending.arrives(node)) => arrived.unwrap_or_else(|_| {
+            let text = format!("{name} does not have all of it yet. {queued}");
+            Err(Stop::Late(text).into())
+        }),
+        _ = interrupt.recv() => Err(Stop::Interrupted(format!("interrupted. {queued}")).into()),
+    }
+}
+
+/// Writes all of it to the disk here.
+async fn queue(
+    node: &mut Open,
+    what: &What,
+    paths: Vec<String>,
+    message: Option<String>,
+) -> eyre::Result<Sending> {
     let contact = who::find(&contacts(node).await?, &what.who)?.clone();
     let conversation = conversation_with(node, contact.id).await?;
     let mut sending = Sending::new(contact);
@@ -76,22 +113,7 @@ async fn send(
         let file = sending.progress.file(name, offered.size);
         sending.open.insert(offered.entry, Some(file));
     }
-    let name = sending.contact.name.clone();
-    let queued = format!(
-        "It is queued: {name} gets it when entrenous next runs here and there at the same time."
-    );
-    if what.no_wait {
-        println!("{queued}");
-        return Ok(());
-    }
-    let limit = what.wait.map_or(Duration::MAX, Duration::from_secs);
-    tokio::select! {
-        arrived = timeout(limit, sending.arrives(node)) => arrived.unwrap_or_else(|_| {
-            let text = format!("{name} does not have all of it yet. {queued}");
-            Err(Stop::Late(text).into())
-        }),
-        _ = tokio::signal::ctrl_c() => Err(Stop::Interrupted(format!("interrupted. {queued}")).into()),
-    }
+    Ok(sending)
 }
 
 const UNEXPECTED: &str = "an unexpected answer";
