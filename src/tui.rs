@@ -26,7 +26,7 @@
 //! | `view/` | one module for each part of the screen |
 //! | [`theme`] | the only module that names a colour |
 //! | `composer`, `field`, [`paths`] | where text is typed, and paths as they are typed |
-//! | `wrap`, `when`, [`qr`] | text into cells, times into words, invites into pictures |
+//! | `wrap`, `when`, [`qr`], [`picture`] | text into cells, times into words, invites and files into pictures |
 //! | `terminal`, [`disk`], `runner` | the terminal's modes; files and other programs; the loop |
 //!
 //! # Invariants
@@ -49,6 +49,7 @@ pub mod keymap;
 mod layout;
 pub mod model;
 pub mod paths;
+pub mod picture;
 pub mod qr;
 mod runner;
 pub mod terminal;

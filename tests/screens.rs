@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use entrenous::{
@@ -19,11 +19,15 @@ use entrenous::{
         config::ThemeName,
         disk::{Entry, Found, Listing, Look, Seen},
         paths::Places,
+        picture::Picture,
         update, view,
     },
 };
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
+
+#[path = "screens/files.rs"]
+mod files;
 
 /// 2026-11-14T14:05:09Z
 const NOW: u64 = 1_794_665_109_000;
@@ -287,6 +291,17 @@ fn see(look: Look) -> Seen {
             let path = paths[0].clone();
             Seen::Path(Some(Found { path, is_directory: false, size: 2_400_000 }))
         }
+        Look::Picture { cells, .. } => {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("a.png");
+            // A red disc on nothing.
+            let disc = image::RgbaImage::from_fn(160, 160, |x, y| {
+                let is_within = x.abs_diff(80).pow(2) + y.abs_diff(80).pow(2) < 6000;
+                image::Rgba([200, 0, 0, if is_within { 255 } else { 0 }])
+            });
+            disc.save(&path).unwrap();
+            Seen::Picture(Arc::new(Picture::read(&path, cells).unwrap()))
+        }
         Look::Directory { .. } => {
             let mut entries = vec![
                 entry("Documents", true, 0),
@@ -540,122 +555,6 @@ fn windows() {
     snapshot("whoami", prepare, true);
 }
 
-/// An offered file, with a longer name than fits for some.
-fn file(number: u8, author: Identity, name: &str, size: u64, state: FileState) -> EntryView {
-    let media_type = if name.contains(".png") { "image/png" } else { "" };
-    let path = match state {
-        FileState::Here if author == ME => Some(format!("/home/alice/Pictures/canal/{name}")),
-        FileState::Here => Some(format!("/home/alice/Downloads/{name}")),
-        _ => None,
-    };
-    let file = FileView {
-        name: name.to_owned(),
-        size,
-        media_type: media_type.to_owned(),
-        blob: "b1".repeat(32),
-        folder: false,
-        state,
-        path,
-    };
-    let minutes_ago = 60 - u64::from(number);
-    EntryView {
-        kind: EntryKind::File,
-        text: None,
-        file: Some(Box::new(file)),
-        ..entry(number, author, minutes_ago, "")
-    }
-}
-
-const FILM: EntryId = EntryId([24; 32]);
-const VANISHED: EntryId = EntryId([25; 32]);
-
-/// Files in every state, two of them on their way.
-fn offer_files(stage: &mut Stage) {
-    let tell = |stage: &mut Stage, message| {
-        stage.tell(Msg::Node(Event::FileOffered { conversation: conversation_id(1), message }));
-    };
-    let long = "Der_lange_Film_vom_Wochenende_am_Kanal_日本語_mit_allen.director's-cut.mkv";
-    tell(stage, file(21, ME, "lock.png", 2_400_000, FileState::Here));
-    tell(stage, file(22, BERTRAND, "notes.txt", 512, FileState::Offered));
-    tell(stage, file(23, BERTRAND, "canal.png", 3_100_000, FileState::Here));
-    tell(stage, file(24, BERTRAND, long, 1_000_000_000, FileState::Fetching));
-    tell(stage, file(25, BERTRAND, "lost.zip", 40_000_000, FileState::Fetching));
-    tell(stage, file(26, ME, "old.png", 99, FileState::Gone));
-    let progress = |entry, done, total| Event::FileProgress {
-        conversation: conversation_id(1),
-        entry,
-        done,
-        total,
-        bytes_per_second: 12_300_000,
-        holders: 2,
-    };
-    stage.tell(Msg::Node(progress(FILM, 430_000_000, 1_000_000_000)));
-    stage.tell(Msg::Node(progress(VANISHED, 10_000_000, 40_000_000)));
-    stage.tell(Msg::Node(Event::FileFailed {
-        conversation: conversation_id(1),
-        entry: VANISHED,
-        kind: FailureKind::FileGone,
-        text: "The file has changed or vanished at whoever offered it. What came of it is kept; \
-               ask them to send it again."
-            .into(),
-    }));
-    let stopped = file(25, BERTRAND, "lost.zip", 40_000_000, FileState::Stopped);
-    let conversation = conversation_id(1);
-    stage.tell(Msg::Node(Event::EntryChanged { conversation, message: stopped }));
-    // The sentence about it has gone.
-    stage.press(KeyCode::Esc);
-}
-
-#[test]
-fn files_in_the_conversation() {
-    snapshot("files", offer_files, true);
-    let prepare = |stage: &mut Stage| {
-        offer_files(stage);
-        stage.key(KeyCode::Up, KeyModifiers::ALT);
-        for _ in 0..4 {
-            stage.press(KeyCode::Char('k'));
-        }
-    };
-    snapshot("files-selected", prepare, true);
-    let prepare = |stage: &mut Stage| {
-        offer_files(stage);
-        stage.key(KeyCode::Up, KeyModifiers::ALT);
-        for _ in 0..3 {
-            stage.press(KeyCode::Char('k'));
-        }
-        stage.press(KeyCode::Char('i'));
-    };
-    snapshot("file-details", prepare, true);
-}
-
-#[test]
-fn files_on_their_way() {
-    let prepare = |stage: &mut Stage| {
-        offer_files(stage);
-        stage.press(KeyCode::F(6));
-        stage.press(KeyCode::Down);
-    };
-    snapshot("transfers", prepare, true);
-    snapshot("transfers-none", |stage| stage.press(KeyCode::F(6)), true);
-}
-
-#[test]
-fn choosing_a_file() {
-    let prepare = |stage: &mut Stage| {
-        stage.press(KeyCode::F(5));
-        stage.press(KeyCode::Down);
-        stage.press(KeyCode::Down);
-    };
-    snapshot("picker", prepare, true);
-    let prepare = |stage: &mut Stage| {
-        stage.press(KeyCode::F(5));
-        stage.type_in("写");
-    };
-    snapshot("picker-found", prepare, true);
-    let prepare = |stage: &mut Stage| stage.tell(Msg::Paste("/home/alice/写真.png".into()));
-    snapshot("dropped", prepare, true);
-}
-
 #[test]
 fn stopped() {
     let prepare = |stage: &mut Stage| {
@@ -677,7 +576,7 @@ fn no_size_makes_it_panic_or_leaves_the_frame() {
         [(1, 1), (2, 40), (39, 9), (40, 10), (41, 11), (71, 10), (72, 10), (300, 12), (40, 200)]
     {
         let mut stage = Stage::opened((width, height), ThemeName::TrueColor);
-        offer_files(&mut stage);
+        files::offer_files(&mut stage);
         for keys in [
             "",
             "/invites\n",

@@ -2,7 +2,7 @@
 //! what was seen comes back as a message. A disk that does not answer holds up nothing.
 
 use std::{
-    fs, io,
+    fs, io, panic,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::model::Msg;
+use super::{model::Msg, picture::Picture};
 
 /// What a listing holds at most; typing finds the rest.
 pub const MAX_ENTRIES: usize = 1000;
@@ -21,6 +21,9 @@ const MAX_READ: usize = 100_000;
 
 /// Threads that may look at the same time: when so many hang, more would hang too.
 const MAX_LOOKS: usize = 4;
+
+/// The name of the threads.
+const THREAD: &str = "disk";
 
 /// Messages that may wait for the loop.
 const MAX_MESSAGES: usize = 16;
@@ -40,6 +43,13 @@ pub enum Look {
     },
     /// The first of these paths that there is.
     Paths(Vec<PathBuf>),
+    /// The picture in a file.
+    Picture {
+        /// Where.
+        path: PathBuf,
+        /// Into how many columns and rows it is to fit.
+        cells: (u16, u16),
+    },
 }
 
 /// What was seen.
@@ -49,6 +59,8 @@ pub enum Seen {
     Directory(Listing),
     /// At one of the paths; none if at none of them.
     Path(Option<Found>),
+    /// In a file.
+    Picture(Arc<Picture>),
 }
 
 /// What lies in a directory.
@@ -113,12 +125,14 @@ impl Disk {
     pub fn look(&self, number: u64, look: Look) {
         let messages = self.messages.clone();
         let Ok(permit) = Arc::clone(&self.looks).try_acquire_owned() else { return };
-        thread::spawn(move || {
-            let seen = see(&look).map_err(|error| error.to_string());
+        let work = move || {
+            let seen = unwinding(|| see(&look));
             // If the loop is gone there is nobody to tell.
             _ = messages.blocking_send(Msg::Seen(number, seen));
             drop(permit);
-        });
+        };
+        // If no thread can be had the look is given up, as one that takes too long.
+        _ = thread::Builder::new().name(THREAD.to_owned()).spawn(work);
     }
 
     /// Opens a file or a directory in the program that the desktop has for it, which lives on
@@ -147,9 +161,27 @@ impl Disk {
     }
 }
 
-fn see(look: &Look) -> io::Result<Seen> {
+/// Decoders read what others wrote. One that panics has seen nothing.
+fn unwinding(
+    look: impl FnOnce() -> Result<Seen, String> + panic::UnwindSafe,
+) -> Result<Seen, String> {
+    let seen = panic::catch_unwind(look);
+    seen.unwrap_or_else(|_| Err("it cannot be understood".to_owned()))
+}
+
+/// Whether a panic of this thread ends nothing but a look.
+pub fn is_looking() -> bool {
+    thread::current().name() == Some(THREAD)
+}
+
+fn see(look: &Look) -> Result<Seen, String> {
+    let words = |error: io::Error| error.to_string();
     match look {
-        Look::Directory { path, begins } => list(path, begins).map(Seen::Directory),
+        Look::Directory { path, begins } => list(path, begins).map(Seen::Directory).map_err(words),
+        Look::Picture { path, cells } => {
+            let picture = Picture::read(path, *cells).map_err(|error| error.to_string())?;
+            Ok(Seen::Picture(Arc::new(picture)))
+        }
         Look::Paths(paths) => {
             let mut result = Ok(Seen::Path(None));
             for path in paths {
@@ -160,7 +192,7 @@ fn see(look: &Look) -> io::Result<Seen> {
                         let path = path.clone();
                         return Ok(Seen::Path(Some(Found { path, is_directory, size })));
                     }
-                    Err(error) if !is_absence(&error) => result = Err(error),
+                    Err(error) if !is_absence(&error) => result = Err(words(error)),
                     _ => {}
                 }
             }
@@ -257,6 +289,17 @@ mod tests {
         assert_eq!(look(&[&nowhere, &within_a_file, &too_long, &with_nul]), Seen::Path(None));
         let Seen::Path(Some(found)) = look(&[directory.path()]) else { panic!() };
         assert!(found.is_directory);
+    }
+
+    #[test]
+    fn a_decoder_that_panics_ends_a_look_and_not_the_screen() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let name = thread::Builder::new().name(THREAD.to_owned());
+        let looking = name.spawn(move || sender.send(is_looking())).unwrap();
+        looking.join().unwrap().unwrap();
+        assert!(receiver.recv().unwrap() && !is_looking());
+        let seen = unwinding(|| panic!("a defect"));
+        assert_eq!(seen, Err("it cannot be understood".to_owned()));
     }
 
     #[tokio::test]

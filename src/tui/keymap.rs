@@ -175,6 +175,7 @@ pub enum Action {
     CancelFile,
     OpenFile,
     RevealFile,
+    ShowPicture,
     Parent,
     Yes,
     No,

@@ -256,6 +256,8 @@ pub(super) enum LookFor {
     Pasted { conversation: ConversationId, text: String },
     /// To show it in the window that chooses a file.
     Picker,
+    /// To show it in the window with a picture.
+    Picture,
 }
 
 /// The state of the screen.

@@ -22,7 +22,7 @@ use crossterm::{
 use ratatui::{Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, kill_current_process_group};
 
-use super::{Model, view};
+use super::{Model, disk, view};
 
 /// Output is collected, so that a frame reaches the terminal in few writes.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -63,6 +63,9 @@ impl Screen {
         PANIC_HOOK.call_once(|| {
             let previous = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
+                if disk::is_looking() {
+                    return;
+                }
                 leave();
                 previous(info);
             }));

@@ -4,7 +4,7 @@ use std::env;
 
 use ratatui::style::{Color, Modifier, Style};
 
-use super::config::ThemeName;
+use super::{config::ThemeName, picture::Pixel};
 use crate::node::api::ContactState;
 
 /// Styles for what things are, so that no widget chooses a colour. Backgrounds stay the
@@ -202,10 +202,55 @@ impl Theme {
         self.accent()
     }
 
+    /// A pixel of a picture. Where only the 256 colours of xterm can be counted on, the nearest of
+    /// its cube or its greys; without colours, none.
+    fn pixel(self, [red, green, blue]: [u8; 3]) -> Option<Color> {
+        match self.name {
+            ThemeName::Mono => None,
+            ThemeName::TrueColor => Some(Color::Rgb(red, green, blue)),
+            ThemeName::Ansi => Some(Color::Indexed(nearest_of_256([red, green, blue]))),
+        }
+    }
+
+    /// A cell of a picture in half blocks: its sign and its style, from its upper and lower pixel.
+    /// None in a theme without colours.
+    pub fn half_block(self, upper: Pixel, lower: Pixel) -> Option<(&'static str, Style)> {
+        let colour = |pixel: [u8; 3]| self.pixel(pixel);
+        Some(match (upper, lower) {
+            (None, None) => (" ", Style::new()),
+            (Some(upper), None) => ("▀", Style::new().fg(colour(upper)?)),
+            (None, Some(lower)) => ("▄", Style::new().fg(colour(lower)?)),
+            (Some(upper), Some(lower)) => ("▀", Style::new().fg(colour(upper)?).bg(colour(lower)?)),
+        })
+    }
+
+    /// Whether pictures can be shown.
+    pub fn has_colours(self) -> bool {
+        self.name != ThemeName::Mono
+    }
+
     /// A QR code: black on white in every theme. It is a picture, not decoration: many cameras
     /// do not read an inverted one, and the terminal's own colours may be inverted.
     pub fn qr(self) -> Style {
         Style::new().fg(Color::Black).bg(Color::White)
+    }
+}
+
+/// The nearest of xterm's 256 colours: a cube of 6 steps a side from 16 on, 24 greys from 232 on.
+fn nearest_of_256(pixel: [u8; 3]) -> u8 {
+    const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    let far = |colour: [u8; 3]| {
+        let parts = pixel.iter().zip(colour).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2));
+        parts.sum::<u32>()
+    };
+    let step = |value: u8| (0..6_u8).min_by_key(|&at| STEPS[usize::from(at)].abs_diff(value));
+    let [red, green, blue] = pixel.map(|value| step(value).unwrap_or(0));
+    let of_cube = [red, green, blue].map(|at| STEPS[usize::from(at)]);
+    let grey = (0..24_u8).min_by_key(|&at| far([8 + 10 * at; 3])).unwrap_or(0);
+    if far([8 + 10 * grey; 3]) < far(of_cube) {
+        232 + grey
+    } else {
+        16 + 36 * red + 6 * green + blue
     }
 }
 
@@ -229,6 +274,21 @@ mod tests {
         assert_eq!(choose("", "", "vt100"), ThemeName::Mono);
         assert_eq!(choose("", "truecolor", "dumb"), ThemeName::Mono);
         assert_eq!(Theme::choose(None, &ColourEnvironment::default()).name, ThemeName::Ansi);
+    }
+
+    #[test]
+    fn pixels_become_the_nearest_colour_that_there_is() {
+        assert_eq!(nearest_of_256([0, 0, 0]), 16);
+        assert_eq!(nearest_of_256([255, 255, 255]), 231);
+        assert_eq!(nearest_of_256([250, 10, 0]), 196);
+        assert_eq!(nearest_of_256([128, 128, 128]), 244);
+        let cell = |name, upper, lower| Theme::named(name).half_block(upper, lower);
+        let (red, blue) = (Some([255, 0, 0]), Some([0, 0, 255]));
+        let both = Style::new().fg(Color::Indexed(196)).bg(Color::Indexed(21));
+        assert_eq!(cell(ThemeName::Ansi, red, blue), Some(("▀", both)));
+        let lower = Style::new().fg(Color::Rgb(0, 0, 255));
+        assert_eq!(cell(ThemeName::TrueColor, None, blue), Some(("▄", lower)));
+        assert_eq!(cell(ThemeName::Mono, red, blue), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod events;
 mod files;
 mod keys;
 mod picker;
+mod sending;
 mod start;
 mod windows;
 
@@ -21,7 +22,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => model.key(key.into()),
         Msg::Paste(text) => model.paste(&text),
-        Msg::Resize(columns, rows) => model.size = (columns, rows),
+        Msg::Resize(columns, rows) => model.resized((columns, rows)),
         Msg::Focus(focused) => model.focused = focused,
         Msg::Tick => {
             let now = model.now;

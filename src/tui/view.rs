@@ -18,7 +18,7 @@ mod timeline;
 mod windows;
 
 pub(super) use timeline::summary;
-pub(super) use windows::{help_rows, page_rows};
+pub(super) use windows::{help_rows, page_rows, picture_cells};
 
 /// Draws the whole screen.
 pub fn view(model: &Model, frame: &mut Frame<'_>) {

@@ -1,11 +1,12 @@
 //! The windows that lie over the conversation, one at a time.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     disk::{Entry, Listing},
     field::Field,
     keymap::Mode,
+    picture::Picture,
 };
 use crate::{
     conversation::{ConversationId, EntryId},
@@ -112,6 +113,15 @@ pub enum Window {
     Transfers {
         /// The selected one.
         chosen: usize,
+    },
+    /// A picture.
+    Picture {
+        /// Its file's name.
+        name: String,
+        /// Where it lies.
+        path: PathBuf,
+        /// The picture, or why there is none; none until it is known.
+        picture: Option<Result<Arc<Picture>, String>>,
     },
     /// Choosing a file to send.
     Picker(Picker),

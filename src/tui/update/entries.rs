@@ -166,7 +166,11 @@ impl Model {
             | Action::StopFile
             | Action::CancelFile
             | Action::OpenFile
-            | Action::RevealFile => self.file_action(entry, action),
+            | Action::RevealFile
+            | Action::ShowPicture => self.file_action(entry, action),
+            Action::Accept if self.held(entry).is_some_and(Self::is_picture) => {
+                self.file_action(entry, Action::ShowPicture);
+            }
             Action::Accept if self.held(entry).is_some_and(|held| self.enter_fetches(held)) => {
                 self.file_action(entry, Action::FetchFile);
             }

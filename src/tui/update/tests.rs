@@ -26,6 +26,7 @@ use crate::{
 mod commands;
 mod conversation;
 mod files;
+mod sending;
 mod start;
 
 const NOW: u64 = 1_794_665_109_000;

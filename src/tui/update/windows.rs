@@ -177,6 +177,7 @@ impl Model {
                 Window::Text { .. }
                 | Window::Details { .. }
                 | Window::Network { .. }
+                | Window::Picture { .. }
                 | Window::Invite { .. },
                 Action::Accept,
             ) => return,

@@ -16,9 +16,11 @@ use crate::tui::{
 mod about;
 mod files;
 mod invite;
+mod picture;
 mod search;
 
 pub use about::page_rows;
+pub use picture::cells as picture_cells;
 
 /// The widest that the help gets.
 const HELP_WIDTH: u16 = 100;
@@ -72,6 +74,9 @@ pub fn draw(model: &Model, window: &Window, buffer: &mut Buffer) -> Option<Posit
             return cursor;
         }
         Window::Transfers { chosen } => files::transfers(model, *chosen, screen, buffer),
+        Window::Picture { name, picture, .. } => {
+            picture::draw(model, name, picture.as_ref(), screen, buffer);
+        }
         Window::Picker(picker) => return files::picker(model, picker, screen, buffer),
         Window::Confirm { question, then } => {
             confirm(model, then.words(), question, screen, buffer);

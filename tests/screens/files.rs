@@ -1,0 +1,132 @@
+//! Files: in the conversation, on their way, chosen, shown.
+
+use super::*;
+
+/// An offered file, with a longer name than fits for some.
+fn file(number: u8, author: Identity, name: &str, size: u64, state: FileState) -> EntryView {
+    let media_type = if name.contains(".png") { "image/png" } else { "" };
+    let path = match state {
+        FileState::Here if author == ME => Some(format!("/home/alice/Pictures/canal/{name}")),
+        FileState::Here => Some(format!("/home/alice/Downloads/{name}")),
+        _ => None,
+    };
+    let file = FileView {
+        name: name.to_owned(),
+        size,
+        media_type: media_type.to_owned(),
+        blob: "b1".repeat(32),
+        folder: false,
+        state,
+        path,
+    };
+    let minutes_ago = 60 - u64::from(number);
+    EntryView {
+        kind: EntryKind::File,
+        text: None,
+        file: Some(Box::new(file)),
+        ..entry(number, author, minutes_ago, "")
+    }
+}
+
+const FILM: EntryId = EntryId([24; 32]);
+const VANISHED: EntryId = EntryId([25; 32]);
+
+/// Files in every state, two of them on their way.
+pub fn offer_files(stage: &mut Stage) {
+    let tell = |stage: &mut Stage, message| {
+        stage.tell(Msg::Node(Event::FileOffered { conversation: conversation_id(1), message }));
+    };
+    let long = "Der_lange_Film_vom_Wochenende_am_Kanal_日本語_mit_allen.director's-cut.mkv";
+    tell(stage, file(21, ME, "lock.png", 2_400_000, FileState::Here));
+    tell(stage, file(22, BERTRAND, "notes.txt", 512, FileState::Offered));
+    tell(stage, file(23, BERTRAND, "canal.png", 3_100_000, FileState::Here));
+    tell(stage, file(24, BERTRAND, long, 1_000_000_000, FileState::Fetching));
+    tell(stage, file(25, BERTRAND, "lost.zip", 40_000_000, FileState::Fetching));
+    tell(stage, file(26, ME, "old.png", 99, FileState::Gone));
+    let progress = |entry, done, total| Event::FileProgress {
+        conversation: conversation_id(1),
+        entry,
+        done,
+        total,
+        bytes_per_second: 12_300_000,
+        holders: 2,
+    };
+    stage.tell(Msg::Node(progress(FILM, 430_000_000, 1_000_000_000)));
+    stage.tell(Msg::Node(progress(VANISHED, 10_000_000, 40_000_000)));
+    stage.tell(Msg::Node(Event::FileFailed {
+        conversation: conversation_id(1),
+        entry: VANISHED,
+        kind: FailureKind::FileGone,
+        text: "The file has changed or vanished at whoever offered it. What came of it is kept; \
+               ask them to send it again."
+            .into(),
+    }));
+    let stopped = file(25, BERTRAND, "lost.zip", 40_000_000, FileState::Stopped);
+    let conversation = conversation_id(1);
+    stage.tell(Msg::Node(Event::EntryChanged { conversation, message: stopped }));
+    // The sentence about it has gone.
+    stage.press(KeyCode::Esc);
+}
+
+#[test]
+fn files_in_the_conversation() {
+    snapshot("files", offer_files, true);
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        stage.key(KeyCode::Up, KeyModifiers::ALT);
+        for _ in 0..4 {
+            stage.press(KeyCode::Char('k'));
+        }
+    };
+    snapshot("files-selected", prepare, true);
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        stage.key(KeyCode::Up, KeyModifiers::ALT);
+        for _ in 0..3 {
+            stage.press(KeyCode::Char('k'));
+        }
+        stage.press(KeyCode::Char('i'));
+    };
+    snapshot("file-details", prepare, true);
+}
+
+#[test]
+fn a_picture() {
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        stage.key(KeyCode::Up, KeyModifiers::ALT);
+        for _ in 0..3 {
+            stage.press(KeyCode::Char('k'));
+        }
+        stage.press(KeyCode::Enter);
+    };
+    snapshot("picture", prepare, true);
+}
+
+#[test]
+fn files_on_their_way() {
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        stage.press(KeyCode::F(6));
+        stage.press(KeyCode::Down);
+    };
+    snapshot("transfers", prepare, true);
+    snapshot("transfers-none", |stage| stage.press(KeyCode::F(6)), true);
+}
+
+#[test]
+fn choosing_a_file() {
+    let prepare = |stage: &mut Stage| {
+        stage.press(KeyCode::F(5));
+        stage.press(KeyCode::Down);
+        stage.press(KeyCode::Down);
+    };
+    snapshot("picker", prepare, true);
+    let prepare = |stage: &mut Stage| {
+        stage.press(KeyCode::F(5));
+        stage.type_in("写");
+    };
+    snapshot("picker-found", prepare, true);
+    let prepare = |stage: &mut Stage| stage.tell(Msg::Paste("/home/alice/写真.png".into()));
+    snapshot("dropped", prepare, true);
+}
