@@ -22,7 +22,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use libp2p::Stream;
@@ -70,6 +70,9 @@ const MAX_UNASKED: u64 = 32;
 
 /// Files that are fetched at the same time; others wait their turn.
 const MAX_FETCHES: usize = 4;
+
+/// One of which nothing has come for so long makes room for others.
+const STALLED: Duration = Duration::from_secs(10);
 
 /// Streams by which one file is fetched from one contact: while one asks, the other receives. Each
 /// has two blocks in hand, which are lost if it breaks off: 1 MiB together.
@@ -134,6 +137,8 @@ struct Fetching {
     streams: HashMap<LinkId, usize>,
     /// How often it broke off since something came, and how much had come then.
     broken: (u32, u64),
+    /// Since when, and since how much, nothing has come.
+    stalled: (Instant, u64),
     /// When, and how much had come, at the last looks.
     before: VecDeque<(Instant, u64)>,
 }
@@ -339,6 +344,11 @@ impl Node {
     }
 
     fn set_place(&mut self, kept: &KeptFile) {
+        self.set_place_then(kept, |_| {});
+    }
+
+    /// Keeps how far a file is here, and goes on once that is on the disk.
+    fn set_place_then(&mut self, kept: &KeptFile, then: impl FnOnce(&mut Self) + Send + 'static) {
         let (conversation, entry, place) = (kept.conversation, kept.entry, kept.place.clone());
         let store = self.store.clone();
         let set = async move {
@@ -346,7 +356,10 @@ impl Node {
             store.entry(conversation, entry).await
         };
         self.when(set, move |node, result| match result {
-            Ok(Some(message)) => node.tell(Event::EntryChanged { conversation, message }),
+            Ok(Some(message)) => {
+                node.tell(Event::EntryChanged { conversation, message });
+                then(node);
+            }
             // It was deleted.
             Ok(None) | Err(StoreError::NoFile) => {}
             Err(error) => node.trouble(error),
@@ -365,6 +378,7 @@ impl Node {
             finishing: false,
             streams: HashMap::new(),
             broken: (0, 0),
+            stalled: (Instant::now(), 0),
             before: VecDeque::new(),
         };
         self.files.fetching.insert(entry, fetching);
@@ -402,7 +416,12 @@ impl Node {
         let store = self.store.clone();
         let file = async move { store.file(conversation, entry).await };
         self.when(file, move |node, result| {
+            let finishing = |fetching: &Fetching| fetching.finishing;
             let stopped = result.map_err(Failure::from).and_then(|mut kept| {
+                if node.files.fetching.get(&entry).is_some_and(finishing) {
+                    let text = "All of it is here; it is being put in its place.";
+                    return Err(failure(FailureKind::InvalidInput, text));
+                }
                 node.end_fetch(entry);
                 match kept.place.state {
                     FileState::Fetching | FileState::Stopped => {}
@@ -444,11 +463,11 @@ impl Node {
             offered && most > 0 && file.size <= most
         });
         let (author, entry) = (message.author, message.entry);
-        let size = message.file.as_ref().map_or(0, |file| file.size.max(most / 16));
+        let size = message.file.as_ref().map_or(0, |file| file.size.max(most / 16).max(1));
         self.tell(Event::FileOffered { conversation, message });
         let most = most.saturating_mul(MAX_UNASKED);
         let unasked = self.files.unasked.entry(author).or_default();
-        if !small || *unasked + size > most {
+        if !small || unasked.saturating_add(size) > most {
             return;
         }
         *unasked += size;
@@ -677,13 +696,15 @@ impl Node {
             Err(failure) => return self.file_failed(entry, failure),
         };
         let Some(mut kept) = self.end_fetch(entry) else { return };
-        if let Some(link) = self.online(kept.conversation) {
-            self.send(link, Message::Fetched { conversation: kept.conversation, entry });
-        }
-        let shown = path.to_string_lossy().into_owned();
+        let (conversation, shown) = (kept.conversation, path.to_string_lossy().into_owned());
         kept.place = Place { state: FileState::Here, path, target: PathBuf::new() };
-        self.set_place(&kept);
-        self.tell(Event::FileDone { conversation: kept.conversation, entry, path: shown });
+        // Nothing is said before it is kept.
+        self.set_place_then(&kept, move |node| {
+            if let Some(link) = node.online(conversation) {
+                node.send(link, Message::Fetched { conversation, entry });
+            }
+            node.tell(Event::FileDone { conversation, entry, path: shown });
+        });
     }
 
     /// A contact says that a file of ours is on their disk. Of what was never offered to them
@@ -703,7 +724,7 @@ impl Node {
         let file = async move { store.file(conversation, entry).await };
         self.when(file, move |node, result| {
             let Ok(mut kept) = result else { return };
-            if kept.place.state != FileState::Here {
+            if kept.place.state != FileState::Here || kept.author != node.me().id {
                 return;
             }
             kept.place.state = FileState::Gone;
@@ -717,13 +738,55 @@ impl Node {
         });
     }
 
+    /// One of which nothing comes makes room for one that waits, whose holder is there.
+    fn make_room(&mut self, at: Instant) {
+        if self.files.fetching.len() < MAX_FETCHES {
+            return;
+        }
+        let there = |waiting: &KeptFile| self.online(waiting.conversation).is_some();
+        let Some(next) = self.files.waiting.iter().position(there) else { return };
+        let stalled = self.files.fetching.iter().find(|(_, fetching)| {
+            let idle = fetching.fetch.is_some() && !fetching.finishing;
+            idle && at.saturating_duration_since(fetching.stalled.0) >= STALLED
+        });
+        let Some(stalled) = stalled.map(|(entry, _)| *entry) else { return };
+        let Some(fetching) = self.files.fetching.remove(&stalled) else { return };
+        if let Some(fetch) = fetching.fetch {
+            fetch.stop.cancel();
+        }
+        self.files.waiting.push_back(fetching.kept);
+        if let Some(next) = self.files.waiting.remove(next) {
+            self.fetch(next);
+        }
+    }
+
+    /// Somebody is no contact any more: nothing of theirs is fetched.
+    pub(super) fn stop_files_of(&mut self, conversation: ConversationId) {
+        let fetching = self.files.fetching.values().map(|fetching| &fetching.kept);
+        let theirs = fetching.chain(&self.files.waiting);
+        let theirs: Vec<_> = theirs
+            .filter(|kept| kept.conversation == conversation)
+            .map(|kept| kept.entry)
+            .collect();
+        for entry in theirs {
+            if let Some(mut kept) = self.end_fetch(entry) {
+                kept.place.state = FileState::Stopped;
+                self.set_place(&kept);
+            }
+        }
+    }
+
     /// Tells how far files have come, and opens streams anew where some broke.
     pub(super) fn look_after_files(&mut self) {
         let at = Instant::now();
+        self.make_room(at);
         let mut events = Vec::new();
         for (entry, fetching) in &mut self.files.fetching {
             let Some(fetch) = &fetching.fetch else { continue };
             let done = fetch.done();
+            if fetching.stalled.1 != done {
+                fetching.stalled = (at, done);
+            }
             let before = fetching.before.front().copied();
             fetching.before.push_back((at, done));
             if fetching.before.len() > 6 {

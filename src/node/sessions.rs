@@ -181,12 +181,14 @@ impl Node {
     /// Forgets a contact and ends the session with them.
     pub(super) fn remove_person(&mut self, id: Identity) {
         let Some(person) = self.people.remove(&id) else { return };
+        self.stop_files_of(person.contact.conversation);
         self.conversations.retain(|_, who| *who != id);
         for target in &person.targets {
             self.net.forget(target);
         }
         if let Some(link) = person.link {
             self.links.remove(&link);
+            self.forget_streams(link);
             self.net.close(link);
         }
         self.meet_again();
@@ -484,6 +486,7 @@ impl Node {
                 self.net.forget(&Target::Peer(old.peer));
             }
             self.links.remove(&old_id);
+            self.forget_streams(old_id);
         }
         tracing::debug!(?id, "a contact is there");
         let standing = Exchanging {

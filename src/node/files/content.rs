@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -37,6 +37,19 @@ impl Content {
 /// Where the list of a folder's files lies, beside its hashes.
 pub fn list_of(hashes: &Path) -> PathBuf {
     hashes.with_extension("list")
+}
+
+/// Writes the list of a folder's files; only this user reads it.
+pub fn write_list(hashes: &Path, list: &[u8]) -> io::Result<()> {
+    let path = list_of(hashes);
+    if let Err(error) = fs::remove_file(&path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = disk::create(&path)?;
+    file.write_all(list)?;
+    file.sync_all()
 }
 
 impl ReadAt for Content {

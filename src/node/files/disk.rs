@@ -133,7 +133,9 @@ pub fn name(file: &File, path: &Path, target: &Path) -> io::Result<PathBuf> {
         let target = directory.join(numbered(&name, number));
         match rename(path, &target) {
             Ok(()) => {
-                File::open(directory)?.sync_all()?;
+                // It has its name, whether that survives a power cut or not: some file systems do
+                // not sync directories.
+                let _ = File::open(directory).and_then(|directory| directory.sync_all());
                 return Ok(target);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -44,7 +44,7 @@ pub struct Fetch {
     picker: Mutex<Picker>,
     done: AtomicU64,
     /// Something could not be brought to the disk.
-    unsynced: AtomicBool,
+    unsynced: Mutex<bool>,
 }
 
 /// How a task ended.
@@ -97,7 +97,7 @@ impl Fetch {
             picker: Mutex::new(Picker::new(size, &here)),
             stop: CancellationToken::new(),
             done: AtomicU64::new(done),
-            unsynced: AtomicBool::new(false),
+            unsynced: Mutex::new(false),
             kept,
             part,
             hashes,
@@ -180,10 +180,8 @@ impl Fetch {
             // So that little is left to wait for at the end. Nobody waits for this.
             let fetch = Arc::clone(self);
             spawn_blocking(move || {
-                if part.0.sync_data().is_err() {
-                    // The system tells of it but once.
-                    fetch.unsynced.store(true, Relaxed);
-                }
+                // If it fails, that is kept for the end.
+                let _ = fetch.sync(|| part.0.sync_data());
             });
         }
         Ok(())
@@ -195,19 +193,26 @@ impl Fetch {
     /// A sentence; what came is still where it was gathered.
     pub fn finish(&self, hashes: &Path) -> Result<PathBuf, Failure> {
         let place = &self.kept.place;
-        let synced = if self.unsynced.load(Relaxed) {
-            Err(io::Error::other("the disk failed"))
-        } else {
-            self.hashes.sync_all()
-        };
+        let synced = self.sync(|| self.part.sync_all().and_then(|()| self.hashes.sync_all()));
+        if synced.is_err() {
+            // What reads back as it should may not be on the disk: it is fetched anew.
+            let _ = forget_hashes(hashes);
+        }
         let named = synced.and_then(|()| match self.kept.file.manifest {
-            0 => {
-                self.part.sync_all()?;
-                disk::name(&self.part, &place.path, &place.target)
-            }
+            0 => disk::name(&self.part, &place.path, &place.target),
             bytes => self.lay_out(bytes, hashes),
         });
         named.map_err(|error| unwritable(&error))
+    }
+
+    /// Brings something to the disk, one thing at a time: the system tells of a failure but once,
+    /// to whoever asks first.
+    fn sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *unsynced {
+            return Err(io::Error::other("the disk failed"));
+        }
+        sync().inspect_err(|_| *unsynced = true)
     }
 
     /// Makes a folder of what came.
@@ -225,12 +230,13 @@ impl Fetch {
             fs::remove_dir_all(&directory)?;
         }
         let laid = folder::lay_out(&mut content, &items, &directory)?;
-        let path = disk::name(&File::open(&directory)?, &directory, &place.target)?;
         if laid == items {
             // It can be passed on.
-            fs::write(content::list_of(hashes), list)?;
+            content::write_list(hashes, &list)?;
         }
-        remove(&place.path)?;
+        let path = disk::name(&File::open(&directory)?, &directory, &place.target)?;
+        // It is where it belongs, whatever else happens.
+        let _ = remove(&place.path);
         Ok(path)
     }
 

@@ -127,6 +127,9 @@ pub fn decode(bytes: &[u8], contents: u64) -> Option<Vec<Item>> {
         Ok(items)
     };
     let items = read().ok()?;
+    if !items.windows(2).all(|two| two[0].path < two[1].path) {
+        return None;
+    }
     let sum = items.iter().filter_map(|item| item.bytes).try_fold(0, u64::checked_add);
     (sum == Some(contents)).then_some(items)
 }

@@ -1,6 +1,6 @@
 //! Offering a file: its content is hashed where it lies.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use super::{
     content::{self, Content},
@@ -32,7 +32,7 @@ pub fn offer(path: &Path, hashes: &Path) -> Result<File, Failure> {
         let listed = items.and_then(|items| Ok((folder::encode(&items)?, items)));
         let (list, items) = listed.map_err(|error| unreadable(io::Error::other(error)))?;
         let manifest = list.len() as u64;
-        fs::write(content::list_of(hashes), &list).map_err(unreadable)?;
+        content::write_list(hashes, &list).map_err(unreadable)?;
         let folder = Folder::new(path, list, &items);
         let size = folder.size();
         (Content::Folder(folder), size, manifest)

@@ -86,7 +86,7 @@ impl Serving {
                     let sent = Happened::Sent { conversation, entry, to, bytes };
                     self.happened.send(sent).await.ok()?;
                 }
-                Err(Broken::Changed | Broken::Local(_)) => return Some((self.conversation, entry)),
+                Err(Broken::Changed) => return Some((self.conversation, entry)),
                 Err(_) => return None,
             }
         }
@@ -104,13 +104,22 @@ impl Serving {
             FileState::Gone => return Err(FileRefusal::Gone),
             _ => return Err(FileRefusal::Unknown),
         }
+        if kept.author == self.who {
+            // They have it; whether I still do is not theirs to ask.
+            return Err(FileRefusal::Unknown);
+        }
         let hashes = super::hashes(&self.blobs, request.entry);
         let opened = spawn_blocking(move || {
             let content = Content::open(&kept.file, &kept.place.path, &hashes)?;
             let hashes = disk::open_again(&hashes)?;
             Ok::<_, io::Error>(Source { kept, content, hashes })
         });
-        opened.await.ok().and_then(Result::ok).ok_or(FileRefusal::Gone)
+        match opened.await {
+            Ok(Ok(source)) => Ok(source),
+            Ok(Err(error)) if is_gone(&error) => Err(FileRefusal::Gone),
+            // A disk that does not answer now may do so later.
+            _ => Err(FileRefusal::Busy),
+        }
     }
 }
 
@@ -123,6 +132,12 @@ impl Source {
         blob::send(&self.content, &file.key, &outboard, block, &mut slices)?;
         Ok(slices)
     }
+}
+
+/// Whether something is not there any more, or is something else.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), InvalidData | InvalidInput | IsADirectory | NotADirectory | NotFound)
 }
 
 /// The bytes of these groups.
