@@ -229,7 +229,9 @@ impl Model {
                     transfer.stage = Stage::Failed(text.clone());
                     transfer.name = Some(name.clone());
                 }
-                self.notify(Tone::Bad, format!("{name}: {text}"));
+                let is_named = text.starts_with(&name);
+                let sentence = if is_named { text } else { format!("{name}: {text}") };
+                self.notify(Tone::Bad, sentence);
             }
             _ => {}
         }

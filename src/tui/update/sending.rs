@@ -208,7 +208,13 @@ impl Model {
 
     /// A file could not be sent.
     pub(super) fn not_offered(&mut self, name: &str, failure: &Failure) {
-        self.notify(Tone::Bad, format!("{name} was not sent: {}", failure.text));
+        // The path is often said already.
+        let what = if failure.text.contains(name) {
+            "Not sent".to_owned()
+        } else {
+            format!("{name} was not sent")
+        };
+        self.notify(Tone::Bad, format!("{what}: {}", failure.text));
     }
 
     /// Tab in a line whose command takes a path: the disk is asked.

@@ -86,6 +86,10 @@ fn what_cannot_be_sent_is_said() {
     let result = Err(failure(FailureKind::FileUnreadable, "It is gone."));
     stage.event(Event::Answered { request: request.number, result });
     assert_eq!(stage.notice(), "nothing.txt was not sent: It is gone.");
+    stage.enter("/send nothing.txt");
+    stage.see(found("/work/nothing.txt", false));
+    stage.fail("/work/nothing.txt cannot be sent.");
+    assert_eq!(stage.notice(), "Not sent: /work/nothing.txt cannot be sent.");
 }
 
 #[test]
