@@ -290,6 +290,10 @@ pub struct Model {
     pub(super) pending: HashMap<u64, Pending>,
     pub(super) places: Places,
     pub(super) transfers: Transfers,
+    /// Own files that others fetch.
+    pub(super) sends: Transfers,
+    /// Own files that came whole in this run, and to whom; bounded.
+    pub(super) fetched: VecDeque<(EntryId, Identity)>,
     pub(super) looking: Option<Looking>,
     /// Where a file was chosen last.
     pub(super) last_directory: Option<PathBuf>,
@@ -332,6 +336,8 @@ impl Model {
             pending: HashMap::new(),
             places: options.places.clone(),
             transfers: Transfers::default(),
+            sends: Transfers::default(),
+            fetched: VecDeque::new(),
             looking: None,
             last_directory: None,
             next_request: 1,
@@ -351,7 +357,8 @@ impl Model {
         let notice = self.notice.as_ref().map(|notice| notice.until);
         let looking = self.looking.as_ref().map(|looking| looking.until);
         let transfers = self.transfers.deadline(self.now);
-        [notice, looking, transfers].into_iter().flatten().fold(minute, UnixMillis::min)
+        let sends = self.sends.deadline(self.now);
+        [notice, looking, transfers, sends].into_iter().flatten().fold(minute, UnixMillis::min)
     }
 
     /// What the keyboard is for.

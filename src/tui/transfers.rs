@@ -12,6 +12,13 @@ pub const MAX_TRANSFERS: usize = 256;
 /// milliseconds, nothing comes any more, and the last rate says nothing.
 pub const FRESH: u64 = 2_500;
 
+/// The same for what is sent: that is told when an answer of up to 4 MiB went out, of several that
+/// are under way.
+pub const FRESH_SENT: u64 = 15_000;
+
+/// How long the rate of what is sent is measured, in milliseconds.
+const MEASURE: u64 = 3_000;
+
 /// What a file is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
@@ -44,12 +51,16 @@ pub struct Transfer {
     pub holders: u32,
     /// When its progress was last told; 0: never.
     pub at: UnixMillis,
+    /// How long what is known of it is news.
+    fresh: u64,
+    /// Of a file that is sent: since when its rate is measured, and what went out since.
+    measured: (UnixMillis, u64),
 }
 
 impl Transfer {
     /// Something of it came just now.
     pub fn moves(&self, now: UnixMillis) -> bool {
-        self.stage == Stage::Running && self.holders > 0 && now < self.at.saturating_add(FRESH)
+        self.stage == Stage::Running && self.holders > 0 && now < self.at.saturating_add(self.fresh)
     }
 
     /// How much of it is here, in percent: 100 only if it is all of it.
@@ -96,6 +107,8 @@ impl Transfers {
                 rate: 0,
                 holders: 0,
                 at: 0,
+                fresh: FRESH,
+                measured: (0, 0),
             });
             self.0.len() - 1
         });
@@ -125,6 +138,37 @@ impl Transfers {
         }
     }
 
+    /// More of an own file of `total` bytes went out, on one of several ways to somebody.
+    pub fn sent(
+        &mut self,
+        (conversation, entry): (ConversationId, EntryId),
+        total: u64,
+        bytes: u64,
+        now: UnixMillis,
+    ) {
+        let transfer = self.at(conversation, entry);
+        transfer.fresh = FRESH_SENT;
+        let is_first = !transfer.moves(now);
+        if is_first {
+            // Who has stopped goes on where they were; who has it all begins anew.
+            if transfer.done >= total {
+                transfer.done = 0;
+            }
+            (transfer.measured, transfer.rate) = ((now, 0), 0);
+        }
+        transfer.done = transfer.done.saturating_add(bytes).min(total);
+        (transfer.total, transfer.holders, transfer.at) = (total, 1, now);
+        let (since, before) = transfer.measured;
+        // What went out before the first time that something was told says nothing of the rate.
+        let sent = before.saturating_add(if is_first { 0 } else { bytes });
+        let passed = now.saturating_sub(since);
+        transfer.measured = (since, sent);
+        if passed >= MEASURE {
+            transfer.rate = sent.saturating_mul(1000) / passed;
+            transfer.measured = (now, 0);
+        }
+    }
+
     /// Those that come just now: how many, and how much of them all is here, in percent.
     pub fn moving(&self, now: UnixMillis) -> Option<(usize, u64)> {
         let moving = self.0.iter().filter(|transfer| transfer.moves(now));
@@ -137,7 +181,7 @@ impl Transfers {
     /// When the next of them counts as moving no more.
     pub fn deadline(&self, now: UnixMillis) -> Option<UnixMillis> {
         let moving = self.0.iter().filter(|transfer| transfer.moves(now));
-        moving.map(|transfer| transfer.at + FRESH).min()
+        moving.map(|transfer| transfer.at.saturating_add(transfer.fresh)).min()
     }
 }
 
@@ -353,6 +397,30 @@ mod tests {
         transfers.at(HERE, id(257));
         assert_eq!(transfers.all().len(), MAX_TRANSFERS);
         assert!(transfers.get(id(0)).is_none() && transfers.get(id(257)).is_some());
+    }
+
+    #[test]
+    fn what_is_sent_is_added_up_and_its_rate_measured() {
+        let mut sends = Transfers::default();
+        let seen = |sends: &Transfers| {
+            sends.get(id(1)).map(|transfer| (transfer.done, transfer.rate)).unwrap()
+        };
+        let file = (HERE, id(1));
+        sends.sent(file, 1000, 100, NOW);
+        assert_eq!(seen(&sends), (100, 0));
+        sends.sent(file, 1000, 100, NOW + 2000);
+        sends.sent(file, 1000, 200, NOW + 4000);
+        assert_eq!(seen(&sends), (400, 75));
+        // Stopped for a while: the pause is no slowness.
+        let later = NOW + 4000 + FRESH_SENT;
+        assert_eq!((sends.moving(later - 1), sends.moving(later)), (Some((1, 40)), None));
+        sends.sent(file, 1000, 100, later);
+        assert_eq!((seen(&sends), sends.moving(later)), ((500, 0), Some((1, 50))));
+        // What was sent twice is not more than all; fetched again it begins anew.
+        sends.sent(file, 1000, 900, later + 1);
+        assert_eq!(seen(&sends).0, 1000);
+        sends.sent(file, 1000, 10, later + 1 + FRESH_SENT);
+        assert_eq!(seen(&sends).0, 10);
     }
 
     #[test]

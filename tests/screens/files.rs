@@ -38,6 +38,12 @@ pub fn offer_files(stage: &mut Stage) {
     };
     let long = "Der_lange_Film_vom_Wochenende_am_Kanal_日本語_mit_allen.director's-cut.mkv";
     tell(stage, file(21, ME, "lock.png", 2_400_000, FileState::Here));
+    let fetched = Event::FileFetched {
+        conversation: conversation_id(1),
+        entry: EntryId([21; 32]),
+        by: BERTRAND,
+    };
+    stage.tell(Msg::Node(fetched));
     tell(stage, file(22, BERTRAND, "notes.txt", 512, FileState::Offered));
     tell(stage, file(23, BERTRAND, "canal.png", 3_100_000, FileState::Here));
     tell(stage, file(24, BERTRAND, long, 1_000_000_000, FileState::Fetching));

@@ -77,6 +77,7 @@ impl Model {
             }
             (Pending::Delete { conversation, entry }, Answer::Written(_)) => {
                 self.transfers.drop(entry);
+                self.sends.drop(entry);
                 if let Some(held) = self.held_mut(conversation, entry) {
                     (held.deleted, held.text) = (true, None);
                     held.reactions.clear();

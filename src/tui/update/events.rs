@@ -47,8 +47,9 @@ impl Model {
             | Event::FileOffered { conversation, message } => self.message(conversation, message),
             event @ (Event::FileProgress { .. }
             | Event::FileDone { .. }
+            | Event::FileSent { .. }
+            | Event::FileFetched { .. }
             | Event::FileFailed { .. }) => self.file_event(event),
-            Event::FileSent { .. } | Event::FileFetched { .. } => {}
             Event::EntryChanged { conversation, message } => {
                 self.transfers.see(conversation, &message);
                 if let Some(timeline) = self.timelines.get_mut(&conversation) {

@@ -219,6 +219,21 @@ impl Model {
                 let shown = self.shown_path(&path);
                 self.notify(Tone::Good, format!("{name} is here: {shown}"));
             }
+            Event::FileSent { conversation, entry, bytes, .. } => {
+                let now = self.now;
+                // Without its entry nothing is known to measure it by.
+                if let Some(total) = self.held_file(conversation, entry).map(|file| file.size) {
+                    self.sends.sent((conversation, entry), total, bytes, now);
+                }
+            }
+            Event::FileFetched { entry, by, .. } => {
+                self.sends.drop(entry);
+                self.fetched.retain(|&(of, _)| of != entry);
+                if self.fetched.len() == transfers::MAX_TRANSFERS {
+                    self.fetched.pop_front();
+                }
+                self.fetched.push_back((entry, by));
+            }
             Event::FileFailed { conversation, entry, text, .. } => {
                 let name = self.name_of_file(conversation, entry);
                 let me = self.my_id();

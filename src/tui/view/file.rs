@@ -59,10 +59,9 @@ pub fn state(
     let Some(file) = &entry.file else { return };
     let cells = usize::from(area.width).saturating_sub(GUTTER + 1);
     let transfer = model.transfers.get(entry.entry);
-    if file.state == FileState::Fetching
-        && let Some(transfer) = transfer
-        && transfer.at > 0
-    {
+    let coming = transfer.filter(|transfer| file.state == FileState::Fetching && transfer.at > 0);
+    let going = model.sends.get(entry.entry).filter(|transfer| transfer.moves(model.now));
+    if let Some(transfer) = coming.or(going) {
         let area = Rect { width: area.width.saturating_sub(1), ..area };
         return gauge(model, transfer, area, (GUTTER, y), buffer);
     }
@@ -101,9 +100,17 @@ fn words(
             _ => format!("stopped{}", how("go on")),
         },
         FileState::Here => {
+            let fetched = model.fetched.iter().find(|(of, _)| *of == entry.entry);
+            let begin = match fetched {
+                Some((_, by)) => {
+                    format!("{} has it", wrap::truncate(&model.name_of(*by), cells / 3))
+                }
+                None => "here".to_owned(),
+            };
             let path = file.path.as_deref().map(|path| model.shown_path(path));
-            let words = path.map_or("here".to_owned(), |path| {
-                format!("here: {}", paths::short(&path, cells.saturating_sub(6)))
+            let words = path.map_or(begin.clone(), |path| {
+                let room = cells.saturating_sub(wrap::width(&begin) + 2);
+                format!("{begin}: {}", paths::short(&path, room))
             });
             return (words, if is_own { theme.dim() } else { theme.good() });
         }

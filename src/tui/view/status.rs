@@ -26,13 +26,16 @@ pub fn network_words(network: Option<&Network>) -> String {
     format!("{scope} · {}", count(network.links as usize, "link"))
 }
 
-/// The files that come just now, and those that are being made ready: `↓ 2 files 43 %`.
+/// The files that come and go just now, and those that are being made ready: `↓ 2 files 43 %`.
 fn files(model: &Model) -> String {
     let count = |count: usize| format!("{count} file{}", if count == 1 { "" } else { "s" });
     let sending = model.pending.values().filter(|p| matches!(p, Pending::SendFile { .. })).count();
     let mut parts = Vec::new();
     if let Some((moving, percent)) = model.transfers.moving(model.now) {
         parts.push(format!("↓ {} {percent} %", count(moving)));
+    }
+    if let Some((moving, percent)) = model.sends.moving(model.now) {
+        parts.push(format!("↑ {} {percent} %", count(moving)));
     }
     if sending > 0 {
         parts.push(format!("reading {}", count(sending)));

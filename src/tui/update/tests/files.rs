@@ -8,7 +8,7 @@ use crate::{
     tui::{
         disk::{Look, Seen},
         picture::Picture,
-        transfers::{FRESH, Stage as Going},
+        transfers::{FRESH, FRESH_SENT, Stage as Going},
         window::Picker,
     },
 };
@@ -173,6 +173,35 @@ fn a_file_that_came_or_failed_is_said_so() {
     stage.event(fail("own.txt has vanished."));
     assert!(stage.model.transfers.all().is_empty());
     assert_eq!(stage.notice(), "own.txt has vanished.");
+}
+
+#[test]
+fn who_sends_a_file_sees_it_go_and_arrive() {
+    let mut stage = Stage::open(vec![file(1, ME, "own.txt", FileState::Here)]);
+    let sent = |number, bytes| Event::FileSent {
+        conversation: WITH_BOB,
+        entry: id(number),
+        to: BOB,
+        bytes,
+    };
+    stage.event(sent(1, 1_200_000));
+    // One that is not loaded cannot be measured.
+    stage.event(sent(2, 1));
+    assert_eq!(stage.model.sends.moving(NOW), Some((1, 50)));
+    assert_eq!(stage.model.deadline(), NOW + FRESH_SENT);
+    assert!(stage.model.transfers.all().is_empty());
+    let fetched = |entry| Event::FileFetched { conversation: WITH_BOB, entry, by: BOB };
+    stage.event(fetched(id(1)));
+    assert!(stage.model.sends.all().is_empty());
+    assert_eq!(stage.model.fetched, [(id(1), BOB)]);
+    // What is remembered is bounded.
+    for number in 0..300_u16 {
+        let mut bytes = [9; 32];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        stage.event(fetched(EntryId(bytes)));
+        stage.event(fetched(EntryId(bytes)));
+    }
+    assert_eq!(stage.model.fetched.len(), 256);
 }
 
 #[test]
