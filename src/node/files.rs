@@ -318,7 +318,8 @@ impl Node {
                 self.tell(Event::FileDone { conversation: kept.conversation, entry, path });
                 return Ok(());
             }
-            FileState::Stopped if to.is_none() => {}
+            // One that is said to be fetched, and is not, has just failed.
+            FileState::Stopped | FileState::Fetching if to.is_none() => {}
             state => {
                 let mut to = to.map_or_else(|| self.files.config.downloads.clone(), PathBuf::from);
                 if to == self.files.config.downloads {
@@ -328,7 +329,7 @@ impl Node {
                     let text = format!("{} cannot be made: {error}.", to.display());
                     failure(FailureKind::FileUnreadable, text)
                 })?;
-                if state == FileState::Stopped {
+                if matches!(state, FileState::Stopped | FileState::Fetching) {
                     // It is gathered anew, elsewhere.
                     fetch::forget(&kept.place.path, &hashes(&self.files.blobs, entry))
                         .map_err(|error| fetch::unwritable(&error))?;
