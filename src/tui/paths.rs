@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn places() -> Places {
-        Places { home: Some("/home/me".into()), working: "/work".into() }
+        Places { home: Some("/home/me".into()), working: "/desk".into() }
     }
 
     #[test]
@@ -177,21 +177,21 @@ mod tests {
             ("~", "/home/me"),
             ("~/a b.png", "/home/me/a b.png"),
             ("~//a", "/home/me/a"),
-            ("~bob/a", "/work/~bob/a"),
-            ("a.png", "/work/a.png"),
-            ("./a.png", "/work/a.png"),
+            ("~bob/a", "/desk/~bob/a"),
+            ("a.png", "/desk/a.png"),
+            ("./a.png", "/desk/a.png"),
             ("../a.png", "/a.png"),
             ("../../../a/b/..", "/a"),
             ("/etc/./hosts", "/etc/hosts"),
             ("'/tmp/a b'", "/tmp/a b"),
-            ("\"a b\"", "/work/a b"),
-            ("'", "/work/'"),
+            ("\"a b\"", "/desk/a b"),
+            ("'", "/desk/'"),
             ("file:///tmp/a%20b", "/tmp/a b"),
-            ("file://elsewhere/a", "/work/file:/elsewhere/a"),
+            ("file://elsewhere/a", "/desk/file:/elsewhere/a"),
         ] {
             assert_eq!(places().resolve(typed), PathBuf::from(path), "{typed}");
         }
-        assert_eq!(Places { home: None, ..places() }.resolve("~/a"), PathBuf::from("/work/~/a"));
+        assert_eq!(Places { home: None, ..places() }.resolve("~/a"), PathBuf::from("/desk/~/a"));
     }
 
     #[test]

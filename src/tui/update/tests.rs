@@ -99,7 +99,7 @@ impl Stage {
             config: Config::default(),
             colours: ColourEnvironment::default(),
             zone: TimeZone::UTC,
-            places: Places { home: Some("/home/me".into()), working: "/work".into() },
+            places: Places { home: Some("/home/me".into()), working: "/desk".into() },
             max_entries: None,
         };
         let model = Model::new(&options, NOW).unwrap();

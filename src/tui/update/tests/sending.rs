@@ -74,11 +74,11 @@ fn what_cannot_be_sent_is_said() {
     stage.tell(Msg::Tick);
     assert!(stage.notice().contains("does not answer"));
     assert_eq!(stage.composed(), "/send nothing.txt");
-    stage.tell(Msg::Seen(number, found("/work/nothing.txt", false)));
+    stage.tell(Msg::Seen(number, found("/desk/nothing.txt", false)));
     stage.nothing();
     // A whole directory is not sent by mistake.
     stage.key("enter");
-    stage.see(found("/work/nothing.txt", true));
+    stage.see(found("/desk/nothing.txt", true));
     assert_eq!(stage.question(), "Send the directory nothing.txt, with all that is in it?");
     stage.key("y");
     let request = stage.asked.remove(0);
@@ -87,9 +87,9 @@ fn what_cannot_be_sent_is_said() {
     stage.event(Event::Answered { request: request.number, result });
     assert_eq!(stage.notice(), "nothing.txt was not sent: It is gone.");
     stage.enter("/send nothing.txt");
-    stage.see(found("/work/nothing.txt", false));
-    stage.fail("/work/nothing.txt cannot be sent.");
-    assert_eq!(stage.notice(), "Not sent: /work/nothing.txt cannot be sent.");
+    stage.see(found("/desk/nothing.txt", false));
+    stage.fail("/desk/nothing.txt cannot be sent.");
+    assert_eq!(stage.notice(), "Not sent: /desk/nothing.txt cannot be sent.");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn tab_completes_paths() {
     stage.tell(Msg::Seen(number, Ok(Seen::Directory(listing(&["holiday zoo"])))));
     assert_eq!(stage.composed(), "/send ~/Pictures/holiday zx");
     for (line, directory, begins) in
-        [("/get ", "/work", ""), ("/send a", "/work", "a"), ("/send ~", "/home/me", "")]
+        [("/get ", "/desk", ""), ("/send a", "/desk", "a"), ("/send ~", "/home/me", "")]
     {
         stage.key("esc");
         stage.type_in(line);
@@ -195,7 +195,7 @@ fn a_file_is_chosen() {
     let mut stage = Stage::open(vec![]);
     stage.enter("/send");
     let look = stage.see(Ok(Seen::Directory(listing(&["docs/", ".git/", "a.txt", "Radio.ogg"]))));
-    assert_eq!(look, Look::Directory { path: "/work".into(), begins: String::new() });
+    assert_eq!(look, Look::Directory { path: "/desk".into(), begins: String::new() });
     let names = |stage: &Stage| {
         stage.picker().fitting().iter().map(|entry| entry.name.clone()).collect::<Vec<_>>()
     };
@@ -208,11 +208,11 @@ fn a_file_is_chosen() {
     stage.key("backspace");
     stage.key("enter");
     let look = stage.see(Ok(Seen::Directory(listing(&["deep/"]))));
-    assert_eq!(paths(&look), [Path::new("/work/docs")]);
+    assert_eq!(paths(&look), [Path::new("/desk/docs")]);
     // Up selects what was left.
-    for (key, parent) in [("backspace", "/work"), ("left", "/")] {
+    for (key, parent) in [("backspace", "/desk"), ("left", "/")] {
         stage.key(key);
-        let look = stage.see(Ok(Seen::Directory(listing(&["aaa/", "docs/", "work/"]))));
+        let look = stage.see(Ok(Seen::Directory(listing(&["aaa/", "docs/", "desk/"]))));
         assert_eq!(paths(&look), [Path::new(parent)]);
     }
     assert_eq!(stage.picker().chosen, 2);
@@ -222,16 +222,16 @@ fn a_file_is_chosen() {
     stage.see(Ok(Seen::Directory(listing(&["docs/", "a.txt"]))));
     stage.key("down");
     stage.key("enter");
-    assert!(matches!(stage.command(), Command::SendFile { path, .. } if path == "/work/a.txt"));
+    assert!(matches!(stage.command(), Command::SendFile { path, .. } if path == "/desk/a.txt"));
     assert!(stage.model.window.is_none());
     // The next time begins there; a directory is sent after a question.
     stage.key("f5");
     let look = stage.see(Ok(Seen::Directory(listing(&["docs/", "a.txt"]))));
-    assert_eq!(paths(&look), [Path::new("/work")]);
+    assert_eq!(paths(&look), [Path::new("/desk")]);
     stage.key("alt-enter");
     assert_eq!(stage.question(), "Send the directory docs, with all that is in it?");
     stage.key("y");
-    assert!(matches!(stage.command(), Command::SendFile { path, .. } if path == "/work/docs"));
+    assert!(matches!(stage.command(), Command::SendFile { path, .. } if path == "/desk/docs"));
 }
 
 #[test]
