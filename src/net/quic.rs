@@ -35,7 +35,7 @@ use libp2p::{
     multiaddr::Protocol,
 };
 use quinn::{
-    ClientConfig, EndpointConfig, Runtime, ServerConfig, TokioRuntime, TransportConfig,
+    ClientConfig, EndpointConfig, MtuDiscoveryConfig, Runtime, ServerConfig, TokioRuntime, TransportConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use rustls::pki_types::CertificateDer;
@@ -59,6 +59,10 @@ const IDLE_TIMEOUT_MS: u32 = 6_000;
 /// A packet at least this often, so that the idle timeout tells of a dead link only, and no NAT
 /// forgets its mapping: the shortest in use last 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
+
+/// The longest UDP payload that is tried, where a network carries it: loopback, jumbo frames. The
+/// system sends ten at a time (GSO), which together are less than the 64 KiB that it takes.
+const MAX_PACKET: u16 = 6_500;
 
 /// Streams that the other side may have open on a connection. A link needs one.
 pub const MAX_STREAMS: u32 = 16;
@@ -206,6 +210,8 @@ impl Transport {
         let client = QuicClientConfig::try_from(client).map_err(io::Error::other)?;
         let server = QuicServerConfig::try_from(server).map_err(io::Error::other)?;
 
+        let mut mtu = MtuDiscoveryConfig::default();
+        mtu.upper_bound(MAX_PACKET);
         let mut transport = TransportConfig::default();
         transport
             .max_concurrent_uni_streams(0_u32.into())
@@ -214,6 +220,7 @@ impl Transport {
             .keep_alive_interval(Some(KEEP_ALIVE))
             .max_idle_timeout(Some(quinn::VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
             .allow_spin(false)
+            .mtu_discovery_config(Some(mtu))
             .stream_receive_window(STREAM_WINDOW.into())
             .send_window(SEND_WINDOW)
             .receive_window(CONNECTION_WINDOW.into());
@@ -230,6 +237,7 @@ impl Transport {
         let mut endpoint = EndpointConfig::default();
         // RFC 9287 would clear the bit by which QUIC is told from the rest.
         endpoint.supported_versions(vec![1]).grease_quic_bit(false);
+        endpoint.max_udp_payload_size(MAX_PACKET).map_err(io::Error::other)?;
         Ok(Self {
             client,
             server,
