@@ -1,0 +1,209 @@
+//! The streams by which files are fetched: whom to ask, and for how long.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use libp2p::Stream;
+
+use super::{
+    Happened,
+    fetch::{self, End},
+    fetching::MAX_FETCHES,
+    stream::Timed,
+};
+use crate::{
+    conversation::EntryId,
+    net::LinkId,
+    node::{api::FailureKind, failure, run::Node},
+    store::KeptFile,
+    sync::FileRefusal,
+};
+
+/// Streams by which one file is fetched from one contact: while one asks, the other receives. Each
+/// has two blocks in hand, which are lost if it breaks off: 1 MiB together.
+const STREAMS: usize = 2;
+
+/// One of which nothing has come for so long makes room for others.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// A file that breaks off again and again without anything having come is given up.
+const MAX_BROKEN: u32 = 10;
+
+impl Node {
+    /// A contact has come: what it may have is asked for.
+    pub(in crate::node) fn ask_for_files(&mut self, link: LinkId) {
+        let Some(who) = self.standing_with(link) else { return };
+        let mine: Vec<_> = self
+            .files
+            .fetching
+            .iter()
+            .filter(|(_, fetching)| {
+                self.conversations.get(&fetching.kept.conversation) == Some(&who)
+            })
+            .map(|(entry, _)| *entry)
+            .collect();
+        for entry in mine {
+            self.open_streams(entry, link);
+        }
+    }
+
+    pub(super) fn open_streams(&mut self, entry: EntryId, link: LinkId) {
+        let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
+        let Some(fetch) = &fetching.fetch else { return };
+        if fetch.is_whole() {
+            return;
+        }
+        let streams = fetching.streams.entry(link).or_default();
+        while *streams < STREAMS {
+            *streams += 1;
+            self.files.opening.entry(link).or_default().push_back(entry);
+            self.net.open_files(link);
+        }
+    }
+
+    /// A stream that was to be opened is, or it failed.
+    pub(in crate::node) fn asking(&mut self, link: LinkId, stream: Option<Stream>) {
+        let Some(entry) = self.files.opening.get_mut(&link).and_then(VecDeque::pop_front) else {
+            return;
+        };
+        let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
+        let (Some(fetch), Some(stream)) = (&fetching.fetch, stream) else {
+            if let Some(streams) = fetching.streams.get_mut(&link) {
+                *streams = streams.saturating_sub(1);
+            }
+            return;
+        };
+        self.files.next_holder += 1;
+        let (fetch, holder) = (Arc::clone(fetch), self.files.next_holder);
+        let (person, happened) = (person(link), self.files.happened.clone());
+        let stream = Timed::new(stream, fetch.stop.clone(), Arc::clone(&self.counters));
+        tokio::spawn(async move {
+            let end = fetch.work(holder, person, stream).await;
+            let _ = happened.send(Happened::Worked { entry, link, end }).await;
+        });
+    }
+
+    pub(super) fn worked(&mut self, entry: EntryId, link: LinkId, end: End) {
+        let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
+        if let Some(streams) = fetching.streams.get_mut(&link) {
+            *streams = streams.saturating_sub(1);
+        }
+        if self.finish_if_whole(entry) {
+            return;
+        }
+        tracing::debug!(?entry, ?end, "a stream of a file ended");
+        let gone = || {
+            let text = "The file has changed or vanished at whoever offered it. What came of it \
+                        is kept; ask them to send it again.";
+            failure(FailureKind::FileGone, text)
+        };
+        match end {
+            End::Nothing | End::Refused(FileRefusal::Busy) => {}
+            End::Refused(FileRefusal::Gone | FileRefusal::Unknown) => {
+                self.file_failed(entry, gone());
+            }
+            End::Broken(crate::blob::Broken::False) => {
+                let text = "Something else was sent than what was offered; nothing of that was kept. \
+                            The program of whoever offered it is broken, or lies.";
+                self.file_failed(entry, failure(FailureKind::FileGone, text));
+            }
+            End::Broken(crate::blob::Broken::Local(error)) => {
+                self.file_failed(entry, fetch::unwritable(&error));
+            }
+            End::Broken(_) => self.broke(entry, link),
+        }
+    }
+
+    /// A stream broke. Where the link stands, it is tried again when links are looked after.
+    fn broke(&mut self, entry: EntryId, link: LinkId) {
+        if !self.links.contains_key(&link) {
+            return;
+        }
+        let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
+        let done = fetching.fetch.as_ref().map_or(0, |fetch| fetch.done());
+        let (broken, before) = &mut fetching.broken;
+        if done > *before {
+            (*broken, *before) = (0, done);
+        }
+        *broken += 1;
+        if *broken > MAX_BROKEN {
+            let text = "The file broke off again and again. What came of it is kept; fetch it \
+                        again later.";
+            self.file_failed(entry, failure(FailureKind::FileGone, text));
+        }
+    }
+
+    /// A link is no more.
+    pub(in crate::node) fn forget_streams(&mut self, link: LinkId) {
+        self.files.opening.remove(&link);
+        for fetching in self.files.fetching.values_mut() {
+            fetching.streams.remove(&link);
+        }
+    }
+
+    /// One of which nothing comes makes room for one that waits, whose holder is there.
+    fn make_room(&mut self, at: Instant) {
+        if self.files.fetching.len() < MAX_FETCHES {
+            return;
+        }
+        let there = |waiting: &KeptFile| self.online(waiting.conversation).is_some();
+        let Some(next) = self.files.waiting.iter().position(there) else { return };
+        let stalled = self.files.fetching.iter().find(|(_, fetching)| {
+            let idle = fetching.fetch.is_some() && !fetching.finishing;
+            idle && at.saturating_duration_since(fetching.stalled.0) >= STALLED
+        });
+        let Some(stalled) = stalled.map(|(entry, _)| *entry) else { return };
+        let Some(fetching) = self.files.fetching.remove(&stalled) else { return };
+        if let Some(fetch) = fetching.fetch {
+            fetch.stop.cancel();
+        }
+        self.files.waiting.push_back(fetching.kept);
+        if let Some(next) = self.files.waiting.remove(next) {
+            self.fetch(next);
+        }
+    }
+
+    /// Tells how far files have come, and opens streams anew where some broke.
+    pub(in crate::node) fn look_after_files(&mut self) {
+        let at = Instant::now();
+        self.make_room(at);
+        let mut events = Vec::new();
+        for (entry, fetching) in &mut self.files.fetching {
+            let Some(fetch) = &fetching.fetch else { continue };
+            let done = fetch.done();
+            if fetching.stalled.1 != done {
+                fetching.stalled = (at, done);
+            }
+            let before = fetching.before.front().copied();
+            fetching.before.push_back((at, done));
+            if fetching.before.len() > 6 {
+                fetching.before.pop_front();
+            }
+            if fetching.before.iter().rev().nth(1).is_some_and(|(_, before)| *before == done) {
+                continue;
+            }
+            let millis = before.map_or(0, |(since, _)| (at - since).as_millis());
+            let came = before.map_or(0, |(_, before)| done.saturating_sub(before));
+            let rate = u128::from(came * 1000).checked_div(millis).unwrap_or(0);
+            events.push(fetching.progress(*entry, u64::try_from(rate).unwrap_or(u64::MAX)));
+        }
+        for event in events {
+            self.tell(event);
+        }
+        let links: Vec<_> = self.people.values().filter_map(|person| person.link).collect();
+        for link in links {
+            self.ask_for_files(link);
+        }
+    }
+}
+
+/// One link leads to one person.
+fn person(link: LinkId) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    link.hash(&mut hasher);
+    hasher.finish()
+}

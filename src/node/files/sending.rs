@@ -1,0 +1,163 @@
+//! Files that are offered here, and sent to those who ask.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use libp2p::Stream;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Happened, content, fetch, hashes, offer,
+    serve::{self, Serving},
+    stream::Timed,
+};
+use crate::{
+    conversation::{self, ConversationId, EntryId},
+    identity::Identity,
+    net::LinkId,
+    node::{
+        api::{Answer, Event, Failure, FailureKind, FileState, Offered},
+        failure, now,
+        run::Node,
+    },
+    store::WrittenEntry,
+};
+
+/// Streams on which files are sent at the same time, to everybody together. Each holds two blocks,
+/// 512 KiB.
+pub(super) const MAX_SERVED: usize = 64;
+
+impl Node {
+    pub(in crate::node) fn send_file(
+        &mut self,
+        request: u64,
+        conversation: ConversationId,
+        path: String,
+    ) {
+        if !Path::new(&path).is_absolute() {
+            let text = "The path of a file begins at the root, as /home/me/picture.png.";
+            return self.answer(request, Err(failure(FailureKind::InvalidInput, text)));
+        }
+        // Its entry has no name yet.
+        let hashes = self.files.blobs.join(format!("new-{:016x}", rand::random::<u64>()));
+        let blobs = self.files.blobs.clone();
+        self.files.begin(move || {
+            let made = std::fs::create_dir_all(&blobs).map_err(|error| fetch::unwritable(&error));
+            let result = made.and_then(|()| offer::offer(Path::new(&path), &hashes));
+            Happened::Hashed { request, conversation, path, hashes, result }
+        });
+    }
+
+    pub(super) fn write_file(
+        &mut self,
+        request: u64,
+        conversation: ConversationId,
+        path: String,
+        new: PathBuf,
+        file: conversation::File,
+    ) {
+        let (store, blobs) = (self.store.clone(), self.files.blobs.clone());
+        let (blob, size) = (file.root.to_string(), file.size);
+        let write = async move { store.write_file(conversation, file, path, now()).await };
+        self.when(write, move |node, result| {
+            let written = result.map_err(Failure::from).and_then(|written| {
+                let to = hashes(&blobs, written.entry.id);
+                let list = content::list_of(&new);
+                let moved = std::fs::rename(&new, &to).and_then(|()| {
+                    if list.exists() {
+                        std::fs::rename(list, content::list_of(&to))
+                    } else {
+                        Ok(())
+                    }
+                });
+                moved.map_err(|error| fetch::unwritable(&error))?;
+                Ok(written)
+            });
+            match written {
+                Ok(WrittenEntry { entry, shown, .. }) => {
+                    let file = shown.and_then(|view| view.file);
+                    let offered = file.map(|file| Offered {
+                        entry: entry.id,
+                        blob,
+                        size,
+                        sent_at: entry.header.time,
+                        file,
+                    });
+                    let internal = || failure(FailureKind::Internal, "The file is not shown.");
+                    let answer = offered.map(Answer::Offered).ok_or_else(internal);
+                    node.answer(request, answer);
+                    node.push_written(conversation, entry);
+                    node.push_live();
+                }
+                Err(error) => {
+                    // It is made anew when it is sent again.
+                    let _ = fetch::forget_hashes(&new);
+                    node.answer(request, Err(error));
+                }
+            }
+        });
+    }
+
+    /// A contact asks for files.
+    pub(in crate::node) fn asked(&mut self, link: LinkId, stream: Stream) {
+        let Some(who) = self.standing_with(link) else { return };
+        let Ok(permit) = Arc::clone(&self.files.served).try_acquire_owned() else {
+            tokio::spawn(serve::refuse(stream));
+            return;
+        };
+        let serving = Serving {
+            conversation: ConversationId::direct(&self.me().id, &who),
+            store: self.store.clone(),
+            blobs: self.files.blobs.clone(),
+            who,
+            happened: self.files.happened.clone(),
+        };
+        let happened = self.files.happened.clone();
+        let stream = Timed::new(stream, CancellationToken::new(), Arc::clone(&self.counters));
+        tokio::spawn(async move {
+            let gone = serving.serve(stream).await;
+            drop(permit);
+            if let Some((conversation, entry)) = gone {
+                let _ = happened.send(Happened::SourceGone { conversation, entry }).await;
+            }
+        });
+    }
+
+    /// A contact says that a file of ours is on their disk. Of what was never offered to them
+    /// nothing is told.
+    pub(in crate::node) fn fetched(
+        &mut self,
+        by: Identity,
+        conversation: ConversationId,
+        entry: EntryId,
+    ) {
+        let store = self.store.clone();
+        let file = async move { store.file(conversation, entry).await };
+        self.when(file, move |node, result| {
+            if result.is_ok_and(|kept| kept.author == node.me().id) {
+                node.tell(Event::FileFetched { conversation, entry, by });
+            }
+        });
+    }
+
+    pub(super) fn source_gone(&mut self, conversation: ConversationId, entry: EntryId) {
+        let store = self.store.clone();
+        let file = async move { store.file(conversation, entry).await };
+        self.when(file, move |node, result| {
+            let Ok(mut kept) = result else { return };
+            if kept.place.state != FileState::Here || kept.author != node.me().id {
+                return;
+            }
+            kept.place.state = FileState::Gone;
+            node.set_place(&kept);
+            let text = format!(
+                "{} has changed or vanished, so it could not be sent. Send it again.",
+                kept.file.name
+            );
+            let kind = FailureKind::FileGone;
+            node.tell(Event::FileFailed { conversation, entry, kind, text });
+        });
+    }
+}
