@@ -52,7 +52,7 @@ pub use self::{
     contacts::{MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_CONTACTS},
     directory::{Directory, lock},
     error::{Result, StoreError},
-    files::{KeptFile, Place},
+    files::{KeptFile, Place, Remembered},
     invites::{MAX_INVITES, MAX_OPEN_INVITES},
     nodes::MAX_DHT_NODES,
     open::{create, open},
@@ -464,7 +464,7 @@ impl Store {
 
 /// Files.
 impl Store {
-    /// Writes an own entry that offers a file whose content lies at this path.
+    /// Writes an own entry that offers a file which lies here.
     ///
     /// # Errors
     /// As [`Store::write`]; [`StoreError::InvalidInput`] also for a path that is not UTF-8.
@@ -472,10 +472,10 @@ impl Store {
         &self,
         conversation: ConversationId,
         file: File,
-        path: String,
+        place: Place,
         now: UnixMillis,
     ) -> Result<WrittenEntry> {
-        self.call(move |core| core.write_file(&conversation, file, &path, now)).await
+        self.call(move |core| core.write_file(&conversation, file, &place, now)).await
     }
 
     /// The file that an entry offers, and how far it is here.
@@ -499,24 +499,28 @@ impl Store {
         self.call(move |core| core.set_place(&conversation, &entry, &place)).await
     }
 
-    /// Forgets how far a file is here. Returns that, if there was something to forget.
+    /// How far a file is here, be it offered still or not.
     ///
     /// # Errors
     /// [`StoreError::UnknownConversation`].
-    pub async fn forget_file(
-        &self,
-        conversation: ConversationId,
-        entry: EntryId,
-    ) -> Result<Option<Place>> {
-        self.call(move |core| core.forget_file(&conversation, &entry)).await
+    pub async fn place(&self, conversation: ConversationId, entry: EntryId) -> Result<Place> {
+        self.call(move |core| core.place(&conversation, &entry)).await
     }
 
-    /// The files that were being fetched when the program ended.
+    /// Forgets how far a file is here.
     ///
     /// # Errors
     /// Only those of every method.
-    pub async fn fetching(&self) -> Result<Vec<(ConversationId, EntryId)>> {
-        self.call(Core::fetching).await
+    pub async fn forget_file(&self, entry: EntryId) -> Result<()> {
+        self.call(move |core| core.forget_file(&entry)).await
+    }
+
+    /// All files of which something is known here.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn files(&self) -> Result<Vec<Remembered>> {
+        self.call(Core::files).await
     }
 }
 

@@ -30,15 +30,15 @@ use std::{
 
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::spawn_blocking,
+    task::{JoinHandle, spawn_blocking},
 };
 
 use self::{
-    fetch::{End, Fetch},
+    fetch::{End, Fetch, Ready},
     sending::MAX_SERVED,
 };
 use super::{
-    api::{EntryKind, EntryView, Event, Failure},
+    api::{EntryKind, EntryView, Event, Failure, FileState},
     run::Node,
     sessions::Stage,
 };
@@ -47,7 +47,7 @@ use crate::{
     conversation::{self, ConversationId, EntryId},
     identity::Identity,
     net::LinkId,
-    store::{KeptFile, StoreError},
+    store::{KeptFile, Place, StoreError},
 };
 
 /// How files are dealt with.
@@ -71,16 +71,26 @@ pub(super) enum Happened {
     Hashed {
         request: u64,
         conversation: ConversationId,
-        path: String,
-        hashes: PathBuf,
+        place: Place,
         result: Result<conversation::File, Failure>,
     },
-    /// A file can be fetched.
-    Prepared { entry: EntryId, result: Result<Box<Fetch>, Failure> },
+    /// It was found out where one is to be gathered, or that it is there already.
+    Placed {
+        attempt: u64,
+        request: Option<u64>,
+        result: Result<bool, Failure>,
+        kept: Box<KeptFile>,
+    },
+    /// A file can be fetched, or is there.
+    Prepared { entry: EntryId, attempt: u64, result: Result<Ready, Failure> },
     /// A stream by which it was fetched ended.
-    Worked { entry: EntryId, link: LinkId, end: End },
+    Worked { entry: EntryId, attempt: u64, link: LinkId, end: End },
     /// It is whole, and where it belongs.
-    Finished { entry: EntryId, result: Result<PathBuf, Failure> },
+    Finished { entry: EntryId, attempt: u64, result: Result<PathBuf, Failure> },
+    /// What had come of one that nobody wants any more was removed.
+    Forgotten { request: u64, kept: Box<KeptFile>, result: Result<(), Failure> },
+    /// What there was here of one whose entry was deleted was removed.
+    Cleared { entry: EntryId, removed: bool },
     /// So many bytes more of one were sent.
     Sent { conversation: ConversationId, entry: EntryId, to: Identity, bytes: u64 },
     /// One that was asked for has changed or vanished.
@@ -93,11 +103,17 @@ pub(super) struct Files {
     /// Where hashes lie.
     blobs: PathBuf,
     happened: mpsc::Sender<Happened>,
+    /// What was begun last on the disk for each file.
+    at_work: HashMap<EntryId, JoinHandle<()>>,
+    /// Asked for; the place is not known yet, or not kept.
+    placing: HashMap<EntryId, (u64, KeptFile)>,
     fetching: BTreeMap<EntryId, Fetching>,
     /// Waiting for their turn.
     waiting: VecDeque<KeptFile>,
-    /// Streams that are being opened on each link, and for what.
-    opening: HashMap<LinkId, VecDeque<EntryId>>,
+    /// The number of the last attempt; see [`Fetching`].
+    attempts: u64,
+    /// Streams that are being opened on each link, and for which attempt at what.
+    opening: HashMap<LinkId, VecDeque<(EntryId, u64)>>,
     served: Arc<Semaphore>,
     next_holder: Holder,
     /// Bytes that were fetched unasked, of each contact.
@@ -107,6 +123,9 @@ pub(super) struct Files {
 /// A file that is being fetched.
 struct Fetching {
     kept: KeptFile,
+    /// Another number each time that one is begun: what is still heard of an earlier attempt at the
+    /// same file says nothing of this one.
+    attempt: u64,
     /// None: it is being prepared, or put where it belongs.
     fetch: Option<Arc<Fetch>>,
     finishing: bool,
@@ -135,9 +154,9 @@ impl Fetching {
     }
 }
 
-/// Where the hashes of a file lie.
-fn hashes(blobs: &Path, entry: EntryId) -> PathBuf {
-    blobs.join(entry.to_string())
+/// A name for hashes that nothing else has.
+fn hashes_name() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 impl Files {
@@ -147,8 +166,11 @@ impl Files {
             config,
             blobs: directory.join("blobs"),
             happened,
+            at_work: HashMap::new(),
+            placing: HashMap::new(),
             fetching: BTreeMap::new(),
             waiting: VecDeque::new(),
+            attempts: 0,
             opening: HashMap::new(),
             served: Arc::new(Semaphore::new(MAX_SERVED)),
             next_holder: 0,
@@ -157,36 +179,88 @@ impl Files {
         (files, receiver)
     }
 
+    /// Whether one that is whole is being put in its place.
+    pub fn is_finishing(&self) -> bool {
+        self.fetching.values().any(|fetching| fetching.finishing)
+    }
+
+    /// Nothing is begun any more.
+    pub fn begin_nothing(&mut self) {
+        self.waiting.clear();
+        self.placing.clear();
+    }
+
     /// Ends all threads; what they have written stays.
     pub fn stop(&mut self) {
         for fetching in std::mem::take(&mut self.fetching).into_values() {
             if let Some(fetch) = fetching.fetch {
-                fetch.stop.cancel();
+                fetch::end(fetch);
             }
         }
     }
 
-    /// Runs on a thread that may wait; its result comes back to the node.
+    /// Whether it was asked for, and has neither come nor failed.
+    fn is_wanted(&self, entry: EntryId) -> bool {
+        self.placing.contains_key(&entry)
+            || self.fetching.contains_key(&entry)
+            || self.waiting.iter().any(|waiting| waiting.entry == entry)
+    }
+
+    fn next_attempt(&mut self) -> u64 {
+        self.attempts += 1;
+        self.attempts
+    }
+
+    /// What is fetched by this attempt, if that was not ended.
+    fn attempt(&mut self, entry: EntryId, attempt: u64) -> Option<&mut Fetching> {
+        self.fetching.get_mut(&entry).filter(|fetching| fetching.attempt == attempt)
+    }
+
+    /// Runs on a thread that may wait, as a disk may for ever; its result comes back to the node.
     fn begin(&self, work: impl FnOnce() -> Happened + Send + 'static) {
+        drop(self.begin_after(None, work));
+    }
+
+    /// The same for one file: one thing after the other, in the order in which they are begun. So
+    /// what is made for a fetch is not made after it was removed.
+    fn begin_for(&mut self, entry: EntryId, work: impl FnOnce() -> Happened + Send + 'static) {
+        let before = self.at_work.remove(&entry);
+        let task = self.begin_after(before, work);
+        self.at_work.insert(entry, task);
+    }
+
+    fn begin_after(
+        &self,
+        before: Option<JoinHandle<()>>,
+        work: impl FnOnce() -> Happened + Send + 'static,
+    ) -> JoinHandle<()> {
         let happened = self.happened.clone();
         tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
             if let Ok(result) = spawn_blocking(work).await {
                 // If the node is gone there is nobody to tell.
                 let _ = happened.send(result).await;
             }
-        });
+        })
     }
 }
 
 impl Node {
-    /// Goes on with what was being fetched.
+    /// Removes what a crash left behind, and goes on with what was being fetched.
     pub(super) async fn resume_files(&mut self) -> Result<(), Failure> {
-        for (conversation, entry) in self.store.fetching().await? {
-            match self.store.file(conversation, entry).await {
-                Ok(kept) => self.fetch(kept),
-                // The program ended before it could be forgotten.
-                Err(StoreError::NoFile) => self.file_deleted(conversation, entry),
-                Err(error) => return Err(error.into()),
+        let files = self.store.files().await?;
+        let named = files.iter().map(|file| file.place.hashes.clone()).collect();
+        let blobs = self.files.blobs.clone();
+        // This alone is waited for: nobody makes hashes yet. They lie beside the database.
+        let _ = spawn_blocking(move || forget::sweep(&blobs, &named)).await;
+        for file in files {
+            if !file.offered {
+                self.file_deleted(file.conversation, file.entry);
+            } else if file.place.state == FileState::Fetching {
+                let kept = self.store.file(file.conversation, file.entry).await?;
+                self.fetch(kept);
             }
         }
         Ok(())
@@ -195,16 +269,22 @@ impl Node {
     /// A thread tells something.
     pub(super) fn handle_file(&mut self, happened: Happened) {
         match happened {
-            Happened::Hashed { request, conversation, path, hashes, result } => match result {
-                Ok(file) => self.write_file(request, conversation, path, hashes, file),
-                Err(failure) => {
-                    let _ = fetch::forget_hashes(&hashes);
-                    self.answer(request, Err(failure));
-                }
+            Happened::Hashed { request, conversation, place, result } => match result {
+                Ok(file) => self.write_file(request, conversation, place, file),
+                Err(failure) => self.answer(request, Err(failure)),
             },
-            Happened::Prepared { entry, result } => self.prepared(entry, result),
-            Happened::Worked { entry, link, end } => self.worked(entry, link, end),
-            Happened::Finished { entry, result } => self.finished(entry, result),
+            Happened::Placed { attempt, request, result, kept } => {
+                self.placed(attempt, request, result, *kept);
+            }
+            Happened::Prepared { entry, attempt, result } => self.prepared(entry, attempt, result),
+            Happened::Worked { entry, attempt, link, end } => {
+                self.worked(entry, attempt, link, end);
+            }
+            Happened::Finished { entry, attempt, result } => self.finished(entry, attempt, result),
+            Happened::Forgotten { request, kept, result } => self.forgotten(request, *kept, result),
+            Happened::Cleared { entry, removed: true } => self.cleared(entry),
+            // It is tried again at the next start.
+            Happened::Cleared { removed: false, .. } => {}
             Happened::Sent { conversation, entry, to, bytes } => {
                 self.tell(Event::FileSent { conversation, entry, to, bytes });
             }
@@ -213,25 +293,29 @@ impl Node {
     }
 
     fn set_place(&mut self, kept: &KeptFile) {
-        self.set_place_then(kept, |_| {});
+        self.set_place_then(kept, |node, kept| match kept {
+            // Without a file: it was deleted.
+            Ok(()) | Err(StoreError::NoFile) => {}
+            Err(error) => node.trouble(error),
+        });
     }
 
     /// Keeps how far a file is here, and goes on once that is on the disk.
-    fn set_place_then(&mut self, kept: &KeptFile, then: impl FnOnce(&mut Self) + Send + 'static) {
+    fn set_place_then(
+        &mut self,
+        kept: &KeptFile,
+        then: impl FnOnce(&mut Self, Result<(), StoreError>) + Send + 'static,
+    ) {
         let (conversation, entry, place) = (kept.conversation, kept.entry, kept.place.clone());
         let store = self.store.clone();
         let set = async move {
             store.set_place(conversation, entry, place).await?;
-            store.entry(conversation, entry).await
+            store.entry(conversation, entry).await?.ok_or(StoreError::NoFile)
         };
-        self.when(set, move |node, result| match result {
-            Ok(Some(message)) => {
-                node.tell(Event::EntryChanged { conversation, message });
-                then(node);
-            }
-            // It was deleted.
-            Ok(None) | Err(StoreError::NoFile) => {}
-            Err(error) => node.trouble(error),
+        self.when(set, move |node, result| {
+            let kept =
+                result.map(|message| node.tell(Event::EntryChanged { conversation, message }));
+            then(node, kept);
         });
     }
 

@@ -46,6 +46,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long links may take to send their last messages at the end.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// How long a file that is whole may take to be put in its place at the end.
+const FINISH: Duration = Duration::from_secs(5);
+
 /// A trouble that goes on is told again after this; a full disk fails every operation.
 const SAME_TROUBLE: Duration = Duration::from_secs(30);
 
@@ -247,6 +250,22 @@ impl Node {
         }
     }
 
+    /// Ends what is done for files. What is just getting its name is waited for, so that it is
+    /// known to be there.
+    async fn finish_files(&mut self) {
+        self.files.begin_nothing();
+        let finishing = async {
+            while self.files.is_finishing() || !self.work.is_empty() {
+                tokio::select! {
+                    Some(happened) = self.from_files.recv() => self.handle_file(happened),
+                    Some(then) = self.work.next(), if !self.work.is_empty() => then(self),
+                }
+            }
+        };
+        let _ = timeout(FINISH, finishing).await;
+        self.files.stop();
+    }
+
     /// Ends in order: what was said last may still leave, the store closes, the front end is told
     /// what it was not yet told.
     async fn stop(mut self) -> Result<(), Failure> {
@@ -255,7 +274,7 @@ impl Node {
             // Only where to begin: next time it is found out again.
             let _ = self.store.set_dht_nodes(met).await;
         }
-        self.files.stop();
+        self.finish_files().await;
         let mut open = self.links.len();
         self.links.clear();
         let farewell = async {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use rusqlite::OptionalExtension as _;
 
-use super::{Core, Result, StoreError, WrittenEntry, log::SqlLog};
+use super::{
+    Core, Result, StoreError, WrittenEntry,
+    log::{SqlLog, prefix},
+};
 use crate::{
     conversation::{Body, ConversationId, EntryId, File, Kind, Log as _},
     identity::Identity,
@@ -35,12 +38,28 @@ pub struct Place {
     pub path: PathBuf,
     /// Of one that is not here: the path that it is to have.
     pub target: PathBuf,
+    /// The name of the file in which its hashes lie; empty if nowhere.
+    pub hashes: String,
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Self { state: FileState::Offered, path: PathBuf::new(), target: PathBuf::new() }
+        let (path, target) = (PathBuf::new(), PathBuf::new());
+        Self { state: FileState::Offered, path, target, hashes: String::new() }
     }
+}
+
+/// What is known here of a file, be it offered still or not.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// Where it was offered.
+    pub conversation: ConversationId,
+    /// By which entry.
+    pub entry: EntryId,
+    /// How far it is here.
+    pub place: Place,
+    /// The entry is there, and was not deleted.
+    pub offered: bool,
 }
 
 fn number(state: FileState) -> i64 {
@@ -68,12 +87,11 @@ impl Core {
         &mut self,
         conversation: &ConversationId,
         file: File,
-        path: &str,
+        place: &Place,
         now: UnixMillis,
     ) -> Result<WrittenEntry> {
         let mut written = self.write(conversation, Body::File(Box::new(file)), now)?;
         let id = written.entry.id;
-        let place = (number(FileState::Here), path, "");
         self.put_place(conversation, &id, place)?;
         written.shown = self.logs.open(conversation)?.view(&id)?;
         Ok(written)
@@ -105,48 +123,71 @@ impl Core {
         place: &Place,
     ) -> Result<()> {
         self.file(conversation, entry)?;
-        let (path, target) = (utf8(&place.path)?, utf8(&place.target)?);
-        self.put_place(conversation, entry, (number(place.state), path, target))
+        self.put_place(conversation, entry, place)
     }
 
     fn put_place(
         &self,
         conversation: &ConversationId,
         entry: &EntryId,
-        (state, path, target): (i64, &str, &str),
+        place: &Place,
     ) -> Result<()> {
+        let (path, target) = (utf8(&place.path)?, utf8(&place.target)?);
         self.connection()
             .prepare_cached(
-                "INSERT INTO file (entry, conversation, state, path, target)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO file (entry, conversation, state, path, target, hashes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT DO UPDATE SET
-                     state = excluded.state, path = excluded.path, target = excluded.target",
+                     state = excluded.state, path = excluded.path, target = excluded.target,
+                     hashes = excluded.hashes",
             )?
-            .execute((entry.0, conversation.0, state, path, target))?;
+            .execute((entry.0, conversation.0, number(place.state), path, target, &place.hashes))?;
         Ok(())
     }
 
-    pub(super) fn forget_file(
+    pub(super) fn place(
         &mut self,
         conversation: &ConversationId,
         entry: &EntryId,
-    ) -> Result<Option<Place>> {
-        let place = self.logs.open(conversation)?.place(entry)?;
-        let forgotten = self
-            .connection()
-            .prepare_cached("DELETE FROM file WHERE entry = ?1")?
-            .execute([entry.0])?;
-        Ok((forgotten > 0).then_some(place))
+    ) -> Result<Place> {
+        self.logs.open(conversation)?.place(entry)
     }
 
-    pub(super) fn fetching(&mut self) -> Result<Vec<(ConversationId, EntryId)>> {
-        let ids = self
-            .connection()
-            .prepare_cached("SELECT conversation, entry FROM file WHERE state = 1")?
-            .query_map([], |row| Ok((ConversationId(row.get(0)?), EntryId(row.get(1)?))))?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(ids)
+    pub(super) fn forget_file(&mut self, entry: &EntryId) -> Result<()> {
+        self.connection()
+            .prepare_cached("DELETE FROM file WHERE entry = ?1")?
+            .execute([entry.0])?;
+        Ok(())
     }
+
+    pub(super) fn files(&mut self) -> Result<Vec<Remembered>> {
+        let all = self
+            .connection()
+            .prepare_cached("SELECT state, path, target, hashes, conversation, entry FROM file")?
+            .query_map([], |row| {
+                Ok((ConversationId(row.get(4)?), EntryId(row.get(5)?), place(row)?))
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut offered = self.connection().prepare_cached(
+            "SELECT 1 FROM entry WHERE prefix = ?1 AND id = ?2 AND body IS NOT NULL",
+        )?;
+        all.into_iter()
+            .map(|(conversation, entry, place)| {
+                let offered = offered.exists((prefix(&entry), entry.0))?;
+                Ok(Remembered { conversation, entry, place, offered })
+            })
+            .collect()
+    }
+}
+
+/// What the first columns say.
+fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place {
+        state: state(row.get(0)?),
+        path: row.get::<_, String>(1)?.into(),
+        target: row.get::<_, String>(2)?.into(),
+        hashes: row.get(3)?,
+    })
 }
 
 fn utf8(path: &std::path::Path) -> Result<&str> {
@@ -158,14 +199,8 @@ impl SqlLog<'_> {
     pub(super) fn place(&self, entry: &EntryId) -> Result<Place> {
         let place = self
             .connection
-            .prepare_cached("SELECT state, path, target FROM file WHERE entry = ?1")?
-            .query_row([entry.0], |row| {
-                Ok(Place {
-                    state: state(row.get(0)?),
-                    path: row.get::<_, String>(1)?.into(),
-                    target: row.get::<_, String>(2)?.into(),
-                })
-            })
+            .prepare_cached("SELECT state, path, target, hashes FROM file WHERE entry = ?1")?
+            .query_row([entry.0], place)
             .optional()?;
         Ok(place.unwrap_or_default())
     }

@@ -59,35 +59,35 @@ impl Node {
         let streams = fetching.streams.entry(link).or_default();
         while *streams < STREAMS {
             *streams += 1;
-            self.files.opening.entry(link).or_default().push_back(entry);
+            let opening = (entry, fetching.attempt);
+            self.files.opening.entry(link).or_default().push_back(opening);
             self.net.open_files(link);
         }
     }
 
     /// A stream that was to be opened is, or it failed.
     pub(in crate::node) fn asking(&mut self, link: LinkId, stream: Option<Stream>) {
-        let Some(entry) = self.files.opening.get_mut(&link).and_then(VecDeque::pop_front) else {
-            return;
-        };
-        let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
-        let (Some(fetch), Some(stream)) = (&fetching.fetch, stream) else {
+        let opening = self.files.opening.get_mut(&link).and_then(VecDeque::pop_front);
+        let Some((entry, attempt)) = opening else { return };
+        let Some(fetching) = self.files.attempt(entry, attempt) else { return };
+        let (Some(fetch), Some(stream)) = (fetching.fetch.clone(), stream) else {
             if let Some(streams) = fetching.streams.get_mut(&link) {
                 *streams = streams.saturating_sub(1);
             }
             return;
         };
         self.files.next_holder += 1;
-        let (fetch, holder) = (Arc::clone(fetch), self.files.next_holder);
+        let holder = self.files.next_holder;
         let (person, happened) = (person(link), self.files.happened.clone());
         let stream = Timed::new(stream, fetch.stop.clone(), Arc::clone(&self.counters));
         tokio::spawn(async move {
             let end = fetch.work(holder, person, stream).await;
-            let _ = happened.send(Happened::Worked { entry, link, end }).await;
+            let _ = happened.send(Happened::Worked { entry, attempt, link, end }).await;
         });
     }
 
-    pub(super) fn worked(&mut self, entry: EntryId, link: LinkId, end: End) {
-        let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
+    pub(super) fn worked(&mut self, entry: EntryId, attempt: u64, link: LinkId, end: End) {
+        let Some(fetching) = self.files.attempt(entry, attempt) else { return };
         if let Some(streams) = fetching.streams.get_mut(&link) {
             *streams = streams.saturating_sub(1);
         }
@@ -158,7 +158,7 @@ impl Node {
         let Some(stalled) = stalled.map(|(entry, _)| *entry) else { return };
         let Some(fetching) = self.files.fetching.remove(&stalled) else { return };
         if let Some(fetch) = fetching.fetch {
-            fetch.stop.cancel();
+            fetch::end(fetch);
         }
         self.files.waiting.push_back(fetching.kept);
         if let Some(next) = self.files.waiting.remove(next) {
@@ -169,6 +169,7 @@ impl Node {
     /// Tells how far files have come, and opens streams anew where some broke.
     pub(in crate::node) fn look_after_files(&mut self) {
         let at = Instant::now();
+        self.files.at_work.retain(|_, task| !task.is_finished());
         self.make_room(at);
         let mut events = Vec::new();
         for (entry, fetching) in &mut self.files.fetching {

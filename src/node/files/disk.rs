@@ -123,14 +123,12 @@ pub fn free(directory: &Path) -> io::Result<u64> {
 /// `name (2).txt`. Never replaces anything, and moves nothing but the file that it is given.
 /// Returns where it is.
 pub fn name(file: &File, path: &Path, target: &Path) -> io::Result<PathBuf> {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
     let directory = target.parent().unwrap_or(Path::new("/"));
     let (ours, there) = (file.metadata()?, path.symlink_metadata()?);
     if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
         return Err(not_ours());
     }
-    for number in 1..=MAX_NAMES {
-        let target = directory.join(numbered(&name, number));
+    for target in names(target) {
         match rename(path, &target) {
             Ok(()) => {
                 // It has its name, whether that survives a power cut or not: some file systems do
@@ -143,6 +141,12 @@ pub fn name(file: &File, path: &Path, target: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// The paths that are tried for one that is to have this.
+pub fn names(target: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    (1..=MAX_NAMES).map(move |number| target.with_file_name(numbered(&name, number)))
 }
 
 /// Unless there is something of this name.

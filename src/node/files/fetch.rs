@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    content,
+    content::{self, Content},
     disk::{self, Sparse},
     folder,
     stream::Timed,
@@ -23,10 +23,10 @@ use super::{
 use crate::{
     blob::{self, Broken, GROUP, Holder, Outboard, Picker, Span},
     node::{
-        api::{Failure, FailureKind},
+        api::{Failure, FailureKind, FileState},
         failure,
     },
-    store::KeptFile,
+    store::{KeptFile, Place},
     sync::{FileRefusal, FileRequest, file_request::GRANTED},
 };
 
@@ -47,6 +47,14 @@ pub struct Fetch {
     unsynced: Mutex<bool>,
 }
 
+/// What a file is before it is fetched.
+pub enum Ready {
+    /// Some of it, or all, is still to be fetched, or to be put in its place.
+    Fetch(Box<Fetch>),
+    /// It is whole, and has its name already.
+    There(PathBuf),
+}
+
 /// How a task ended.
 #[derive(Debug)]
 pub enum End {
@@ -64,28 +72,39 @@ impl Fetch {
     ///
     /// # Errors
     /// A sentence: it cannot be written, or there is no room.
-    pub fn prepare(kept: KeptFile, hashes: &Path) -> Result<Self, Failure> {
-        Self::open(kept, hashes).map_err(|error| unwritable(&error))
+    pub fn prepare(kept: KeptFile, blobs: &Path) -> Result<Ready, Failure> {
+        Self::open(kept, blobs).map_err(|error| unwritable(&error))
     }
 
-    fn open(kept: KeptFile, hashes: &Path) -> io::Result<Self> {
+    fn open(kept: KeptFile, blobs: &Path) -> io::Result<Ready> {
+        fs::create_dir_all(blobs)?;
+        let hashes = &blobs.join(&kept.place.hashes);
         let (size, path) = (kept.file.size, kept.place.path.clone());
         let part = match disk::open_again(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(there) = find(&kept, hashes) {
+                    return Ok(Ready::There(there));
+                }
                 remove(hashes)?;
-                std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+                fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
                 disk::create(&path)?
             }
             opened => opened?,
         };
-        let hashes = match disk::open_again(hashes) {
+        let hashes_file = match disk::open_again(hashes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => disk::create(hashes)?,
             opened => opened?,
         };
         let (root, key) = (kept.file.root, kept.file.key.clone());
-        let here = blob::verified(&part, &key, &Outboard::new(root, size, &hashes))?;
-        let groups: u64 = here.iter().map(|span| span.end - span.start).sum();
-        let done = (groups * GROUP).min(size);
+        let here = blob::verified(&part, &key, &Outboard::new(root, size, &hashes_file))?;
+        let done = (count(&here) * GROUP).min(size);
+        if kept.file.manifest > 0
+            && count(&here) == blob::groups(size)
+            && let Some(there) = find(&kept, hashes)
+        {
+            remove(&path)?;
+            return Ok(Ready::There(there));
+        }
         // A folder is laid out beside what came.
         let twice = if kept.file.manifest > 0 { size } else { 0 };
         let needed = (size - done).saturating_add(blob::outboard_bytes(size)).saturating_add(twice);
@@ -93,15 +112,15 @@ impl Fetch {
             return Err(io::ErrorKind::StorageFull.into());
         }
         part.set_len(size)?;
-        Ok(Self {
+        Ok(Ready::Fetch(Box::new(Self {
             picker: Mutex::new(Picker::new(size, &here)),
             stop: CancellationToken::new(),
             done: AtomicU64::new(done),
             unsynced: Mutex::new(false),
             kept,
             part,
-            hashes,
-        })
+            hashes: hashes_file,
+        })))
     }
 
     /// Bytes that are here and verified.
@@ -120,6 +139,7 @@ impl Fetch {
         self.picker().join(worker, person, None);
         let end = self.ask(worker, stream).await;
         self.picker().leave(worker);
+        release(self);
         end.unwrap_or_else(End::Broken)
     }
 
@@ -191,8 +211,9 @@ impl Fetch {
     ///
     /// # Errors
     /// A sentence; what came is still where it was gathered.
-    pub fn finish(&self, hashes: &Path) -> Result<PathBuf, Failure> {
+    pub fn finish(&self, blobs: &Path) -> Result<PathBuf, Failure> {
         let place = &self.kept.place;
+        let hashes = &blobs.join(&place.hashes);
         let synced = self.sync(|| self.part.sync_all().and_then(|()| self.hashes.sync_all()));
         if synced.is_err() {
             // What reads back as it should may not be on the disk: it is fetched anew.
@@ -224,11 +245,9 @@ impl Fetch {
         content.read_exact(&mut list)?;
         let items = folder::decode(&list, file.size - list_bytes);
         let items = items.ok_or_else(|| io::Error::other("its list of files is damaged"))?;
-        let directory = place.path.with_extension("folder");
-        if directory.symlink_metadata().is_ok() {
-            // Of an end in the midst of this.
-            fs::remove_dir_all(&directory)?;
-        }
+        let directory = folder_of(place);
+        // Of an end in the midst of this.
+        remove_folder(&directory)?;
         let laid = folder::lay_out(&mut content, &items, &directory)?;
         if laid == items {
             // It can be passed on.
@@ -245,19 +264,68 @@ impl Fetch {
     }
 }
 
+/// Ends all tasks of a fetch.
+pub fn end(fetch: Arc<Fetch>) {
+    fetch.stop.cancel();
+    release(fetch);
+}
+
+/// Even closing a file may wait for a disk.
+fn release(fetch: Arc<Fetch>) {
+    spawn_blocking(move || drop(fetch));
+}
+
+fn count(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| span.end - span.start).sum()
+}
+
+/// Where a file is that has its name already: the program may have ended before that was kept. A
+/// folder is found if all names in it are as they were at whoever offered it.
+fn find(kept: &KeptFile, hashes: &Path) -> Option<PathBuf> {
+    let KeptFile { file, place, .. } = kept;
+    let outboard = Outboard::new(file.root, file.size, disk::open_again(hashes).ok()?);
+    for path in disk::names(&place.target) {
+        let there = path.symlink_metadata().ok()?;
+        let alike = if file.manifest > 0 {
+            there.is_dir()
+        } else {
+            there.is_file() && there.len() == file.size
+        };
+        if alike
+            && let Ok(content) = Content::open(file, &path, hashes)
+            && let Ok(here) = blob::verified(&content, &file.key, &outboard)
+            && count(&here) == blob::groups(file.size)
+        {
+            return Some(path);
+        }
+    }
+    None
+}
+
 /// What became of a block.
 async fn finished<T>(task: JoinHandle<Result<T, Broken>>) -> Result<T, Broken> {
     task.await.map_err(|error| Broken::Local(error.into()))?
 }
 
-/// Forgets what has come of a file.
-pub fn forget(part: &Path, hashes: &Path) -> io::Result<()> {
-    remove(part)?;
-    match fs::remove_dir_all(part.with_extension("folder")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Forgets what has come of a file, and its hashes; of one that is whole only these.
+pub fn forget(place: &Place, blobs: &Path) -> io::Result<()> {
+    if matches!(place.state, FileState::Fetching | FileState::Stopped) {
+        remove(&place.path)?;
+        remove_folder(&folder_of(place))?;
     }
-    forget_hashes(hashes)
+    if place.hashes.is_empty() { Ok(()) } else { forget_hashes(&blobs.join(&place.hashes)) }
+}
+
+/// Where a folder is laid out before it gets its name: beside it, and nobody else knows the name.
+fn folder_of(place: &Place) -> PathBuf {
+    place.path.with_file_name(format!(".entrenous-{}.folder", place.hashes))
+}
+
+fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Forgets the hashes of a file, and the list of a folder.

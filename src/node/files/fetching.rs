@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     Fetching, Happened, disk,
-    fetch::{self, Fetch},
-    hashes,
+    fetch::{self, Fetch, Ready},
+    hashes_name,
 };
 use crate::{
     conversation::{ConversationId, EntryId},
@@ -19,12 +19,12 @@ use crate::{
         failure,
         run::Node,
     },
-    store::{KeptFile, Place},
+    store::{KeptFile, Place, StoreError},
     sync::Message,
 };
 
-/// What is fetched unasked from one contact between two starts, as a multiple of what one may have. Each
-/// file counts as a sixteenth of that at least, so that there are no more than 512.
+/// What is fetched unasked from one contact between two starts, as a multiple of what one may
+/// have. Each file counts as a sixteenth of that at least, so that there are no more than 512.
 const MAX_UNASKED: u64 = 32;
 
 /// Files that are fetched at the same time; others wait their turn.
@@ -42,57 +42,114 @@ impl Node {
             let text = "Where a file is to go begins at the root, as /home/me/pictures.";
             return self.answer(request, Err(failure(FailureKind::InvalidInput, text)));
         }
-        let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| {
-            let begun =
-                result.map_err(Failure::from).and_then(|kept| node.get(kept, to.as_deref()));
-            node.answer(request, begun.map(|()| Answer::Done {}));
-        });
+        self.get(conversation, entry, to, Some(request));
     }
 
     /// Fetches a file to a place, the directory for downloads unless given; or goes on with it.
-    pub(super) fn get(&mut self, mut kept: KeptFile, to: Option<&str>) -> Result<(), Failure> {
-        let entry = kept.entry;
-        if self.files.fetching.contains_key(&entry)
-            || self.files.waiting.iter().any(|waiting| waiting.entry == entry)
-        {
-            return Ok(());
+    fn get(
+        &mut self,
+        conversation: ConversationId,
+        entry: EntryId,
+        to: Option<String>,
+        request: Option<u64>,
+    ) {
+        let store = self.store.clone();
+        let file = async move { store.file(conversation, entry).await };
+        self.when(file, move |node, result| match result {
+            Ok(kept) => node.get_kept(kept, to, request),
+            Err(error) => node.begun(request, conversation, entry, Err(error.into())),
+        });
+    }
+
+    fn get_kept(&mut self, mut kept: KeptFile, to: Option<String>, request: Option<u64>) {
+        let KeptFile { conversation, entry, .. } = kept;
+        if self.files.is_wanted(entry) {
+            return self.begun(request, conversation, entry, Ok(()));
         }
-        match kept.place.state {
-            FileState::Here if kept.author == self.me().id => {
-                let text = format!("The file lies at {}.", kept.place.path.display());
-                return Err(failure(FailureKind::InvalidInput, text));
+        if kept.author == self.me().id {
+            let text = match kept.place.state {
+                FileState::Here => format!("The file lies at {}.", kept.place.path.display()),
+                _ => "The file is your own. It has changed or vanished: send it again.".to_owned(),
+            };
+            let failure = failure(FailureKind::InvalidInput, text);
+            return self.begun(request, conversation, entry, Err(failure));
+        }
+        let attempt = self.files.next_attempt();
+        self.files.placing.insert(entry, (attempt, kept.clone()));
+        // One that is said to be fetched, and is not, has just failed.
+        if to.is_none() && matches!(kept.place.state, FileState::Stopped | FileState::Fetching) {
+            return self.placed(attempt, request, Ok(false), kept);
+        }
+        let (downloads, blobs) = (self.files.config.downloads.clone(), self.files.blobs.clone());
+        self.files.begin_for(entry, move || {
+            let result = choose_place(&mut kept, to.as_deref(), &downloads, &blobs);
+            Happened::Placed { attempt, request, result, kept: Box::new(kept) }
+        });
+    }
+
+    /// It is known where one is to be gathered, or that it is `there` already.
+    pub(super) fn placed(
+        &mut self,
+        attempt: u64,
+        request: Option<u64>,
+        there: Result<bool, Failure>,
+        mut kept: KeptFile,
+    ) {
+        let KeptFile { conversation, entry, .. } = kept;
+        let is_wanted = move |node: &Self| {
+            node.files.placing.get(&entry).is_some_and(|(number, _)| *number == attempt)
+        };
+        if !is_wanted(self) {
+            return self.begun(request, conversation, entry, Err(cancelled()));
+        }
+        match there {
+            Ok(false) => {
+                kept.place.state = FileState::Fetching;
+                // Where it is gathered is kept before anything is there, so that it is found.
+                self.set_place_then(&kept.clone(), move |node, result| {
+                    let wanted = is_wanted(node);
+                    if wanted {
+                        node.files.placing.remove(&entry);
+                    }
+                    let result = match result {
+                        Ok(()) if !wanted => Err(cancelled()),
+                        result => result.map_err(Failure::from),
+                    };
+                    let begins = result.is_ok();
+                    node.begun(request, conversation, entry, result);
+                    if begins {
+                        node.fetch(kept);
+                    }
+                });
             }
-            FileState::Here if kept.place.path.exists() => {
+            Ok(true) => {
+                self.files.placing.remove(&entry);
                 let path = kept.place.path.to_string_lossy().into_owned();
-                self.tell(Event::FileDone { conversation: kept.conversation, entry, path });
-                return Ok(());
+                self.tell(Event::FileDone { conversation, entry, path });
+                self.begun(request, conversation, entry, Ok(()));
             }
-            // One that is said to be fetched, and is not, has just failed.
-            FileState::Stopped | FileState::Fetching if to.is_none() => {}
-            state => {
-                let mut to = to.map_or_else(|| self.files.config.downloads.clone(), PathBuf::from);
-                if to == self.files.config.downloads {
-                    to.push("");
-                }
-                let target = disk::target(&to, &kept.file.name).map_err(|error| {
-                    let text = format!("{} cannot be made: {error}.", to.display());
-                    failure(FailureKind::FileUnreadable, text)
-                })?;
-                if matches!(state, FileState::Stopped | FileState::Fetching) {
-                    // It is gathered anew, elsewhere.
-                    fetch::forget(&kept.place.path, &hashes(&self.files.blobs, entry))
-                        .map_err(|error| fetch::unwritable(&error))?;
-                }
-                kept.place.path = disk::temporary(&target);
-                kept.place.target = target;
+            Err(failure) => {
+                self.files.placing.remove(&entry);
+                self.begun(request, conversation, entry, Err(failure));
             }
         }
-        kept.place.state = FileState::Fetching;
-        self.set_place(&kept);
-        self.fetch(kept);
-        Ok(())
+    }
+
+    /// Whoever asked for a file is answered. If nobody did, only a failure is told.
+    fn begun(
+        &mut self,
+        request: Option<u64>,
+        conversation: ConversationId,
+        entry: EntryId,
+        result: Result<(), Failure>,
+    ) {
+        match (request, result) {
+            (Some(request), result) => self.answer(request, result.map(|()| Answer::Done {})),
+            (None, Err(Failure { kind, text })) => {
+                self.tell(Event::FileFailed { conversation, entry, kind, text });
+            }
+            (None, Ok(())) => {}
+        }
     }
 
     /// An entry came. Small files are fetched unasked, of those who are verified or of whom it was
@@ -120,14 +177,7 @@ impl Node {
             return;
         }
         *unasked += size;
-        let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| {
-            let begun = result.map_err(Failure::from).and_then(|kept| node.get(kept, None));
-            if let Err(Failure { kind, text }) = begun {
-                node.tell(Event::FileFailed { conversation, entry, kind, text });
-            }
-        });
+        self.get(conversation, entry, None, None);
     }
 
     /// Begins, now or in its turn.
@@ -136,8 +186,10 @@ impl Node {
             return self.files.waiting.push_back(kept);
         }
         let entry = kept.entry;
+        let attempt = self.files.next_attempt();
         let fetching = Fetching {
             kept: kept.clone(),
+            attempt,
             fetch: None,
             finishing: false,
             streams: HashMap::new(),
@@ -147,27 +199,26 @@ impl Node {
         };
         self.files.fetching.insert(entry, fetching);
         let blobs = self.files.blobs.clone();
-        self.files.begin(move || {
-            let made = std::fs::create_dir_all(&blobs).map_err(|error| fetch::unwritable(&error));
-            let result = made.and_then(|()| Fetch::prepare(kept, &hashes(&blobs, entry)));
-            Happened::Prepared { entry, result: result.map(Box::new) }
+        self.files.begin_for(entry, move || {
+            let result = Fetch::prepare(kept, &blobs);
+            Happened::Prepared { entry, attempt, result }
         });
     }
 
-    pub(super) fn prepared(&mut self, entry: EntryId, result: Result<Box<Fetch>, Failure>) {
-        let fetching = self.files.fetching.get_mut(&entry);
-        let fetching = match (fetching, &result) {
-            (Some(fetching), Ok(fetch)) if fetching.kept.place != fetch.kept.place => None,
-            (fetching, _) => fetching,
-        };
-        let Some(fetching) = fetching else {
-            if let Ok(fetch) = result {
-                self.prepared_in_vain(*fetch);
+    pub(super) fn prepared(
+        &mut self,
+        entry: EntryId,
+        attempt: u64,
+        result: Result<Ready, Failure>,
+    ) {
+        let Some(fetching) = self.files.attempt(entry, attempt) else {
+            if let Ok(Ready::Fetch(fetch)) = result {
+                fetch::end(Arc::from(fetch));
             }
             return;
         };
         match result {
-            Ok(fetch) => {
+            Ok(Ready::Fetch(fetch)) => {
                 let conversation = fetching.kept.conversation;
                 fetching.fetch = Some(Arc::from(fetch));
                 // At once: so much is here, though nobody may be there to ask.
@@ -180,6 +231,7 @@ impl Node {
                     self.open_streams(entry, link);
                 }
             }
+            Ok(Ready::There(path)) => self.finished(entry, attempt, Ok(path)),
             Err(failure) => self.file_failed(entry, failure),
         }
     }
@@ -191,41 +243,60 @@ impl Node {
             return false;
         }
         if !std::mem::replace(&mut fetching.finishing, true) {
-            let (fetch, blobs) = (Arc::clone(fetch), self.files.blobs.clone());
-            self.files.begin(move || Happened::Finished {
+            let (fetch, attempt) = (Arc::clone(fetch), fetching.attempt);
+            let blobs = self.files.blobs.clone();
+            self.files.begin_for(entry, move || Happened::Finished {
                 entry,
-                result: fetch.finish(&hashes(&blobs, entry)),
+                attempt,
+                result: fetch.finish(&blobs),
             });
         }
         true
     }
 
-    pub(super) fn finished(&mut self, entry: EntryId, result: Result<PathBuf, Failure>) {
+    pub(super) fn finished(
+        &mut self,
+        entry: EntryId,
+        attempt: u64,
+        result: Result<PathBuf, Failure>,
+    ) {
+        if self.files.attempt(entry, attempt).is_none() {
+            return;
+        }
         let path = match result {
             Ok(path) => path,
             Err(failure) => return self.file_failed(entry, failure),
         };
         let Some(mut kept) = self.end_fetch(entry) else { return };
         let (conversation, shown) = (kept.conversation, path.to_string_lossy().into_owned());
-        kept.place = Place { state: FileState::Here, path, target: PathBuf::new() };
+        let hashes = kept.place.hashes;
+        kept.place = Place { state: FileState::Here, path, target: PathBuf::new(), hashes };
         // Nothing is said before it is kept.
-        self.set_place_then(&kept, move |node| {
-            if let Some(link) = node.online(conversation) {
-                node.send(link, Message::Fetched { conversation, entry });
+        self.set_place_then(&kept, move |node, result| match result {
+            Ok(()) => {
+                if let Some(link) = node.online(conversation) {
+                    node.send(link, Message::Fetched { conversation, entry });
+                }
+                node.tell(Event::FileDone { conversation, entry, path: shown });
             }
-            node.tell(Event::FileDone { conversation, entry, path: shown });
+            // It was deleted.
+            Err(StoreError::NoFile) => {}
+            Err(error) => node.trouble(error),
         });
     }
 
-    /// Ends a fetch, and begins the next.
+    /// Ends a fetch, and begins the next. Returns what was fetched, or was to be.
     pub(super) fn end_fetch(&mut self, entry: EntryId) -> Option<KeptFile> {
+        if let Some((_, kept)) = self.files.placing.remove(&entry) {
+            return Some(kept);
+        }
         let position = self.files.waiting.iter().position(|waiting| waiting.entry == entry);
         if let Some(position) = position {
             return self.files.waiting.remove(position);
         }
         let fetching = self.files.fetching.remove(&entry)?;
         if let Some(fetch) = fetching.fetch {
-            fetch.stop.cancel();
+            fetch::end(fetch);
         }
         if let Some(next) = self.files.waiting.pop_front() {
             self.fetch(next);
@@ -242,42 +313,73 @@ impl Node {
     ) {
         let store = self.store.clone();
         let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| {
-            let finishing = |fetching: &Fetching| fetching.finishing;
-            let stopped = result.map_err(Failure::from).and_then(|mut kept| {
-                if node.files.fetching.get(&entry).is_some_and(finishing) {
-                    let text = "All of it is here; it is being put in its place.";
-                    return Err(failure(FailureKind::InvalidInput, text));
-                }
-                node.end_fetch(entry);
-                match kept.place.state {
-                    FileState::Fetching | FileState::Stopped => {}
-                    _ => return Err(failure(FailureKind::NoFile, "It is not being fetched.")),
-                }
-                kept.place.state = FileState::Stopped;
-                if forget {
-                    fetch::forget(&kept.place.path, &hashes(&node.files.blobs, entry))
-                        .map_err(|error| fetch::unwritable(&error))?;
-                    kept.place = Place::default();
-                }
-                node.set_place(&kept);
-                Ok(())
+        self.when(file, move |node, result| match result {
+            Ok(kept) => node.stop_kept(request, kept, forget),
+            Err(error) => node.answer(request, Err(error.into())),
+        });
+    }
+
+    fn stop_kept(&mut self, request: u64, mut kept: KeptFile, forget: bool) {
+        let entry = kept.entry;
+        if self.files.fetching.get(&entry).is_some_and(|fetching| fetching.finishing) {
+            let text = "All of it is here; it is being put in its place.";
+            return self.answer(request, Err(failure(FailureKind::InvalidInput, text)));
+        }
+        let was_wanted = self.end_fetch(entry).is_some();
+        if !was_wanted && !matches!(kept.place.state, FileState::Fetching | FileState::Stopped) {
+            let failure = failure(FailureKind::NoFile, "It is not being fetched.");
+            return self.answer(request, Err(failure));
+        }
+        if forget {
+            // The place is forgotten when nothing is there any more: after a crash, too, it is
+            // known what to remove.
+            let blobs = self.files.blobs.clone();
+            self.files.begin_for(entry, move || {
+                let forgotten = fetch::forget(&kept.place, &blobs);
+                let result = forgotten.map_err(|error| fetch::unwritable(&error));
+                Happened::Forgotten { request, kept: Box::new(kept), result }
             });
-            node.answer(request, stopped.map(|()| Answer::Done {}));
+        } else {
+            stop(&mut kept);
+            self.set_place(&kept);
+            self.answer(request, Ok(Answer::Done {}));
+        }
+    }
+
+    pub(super) fn forgotten(
+        &mut self,
+        request: u64,
+        mut kept: KeptFile,
+        result: Result<(), Failure>,
+    ) {
+        // It may have been asked for again meanwhile, and is made anew then.
+        if self.files.is_wanted(kept.entry) {
+            return self.answer(request, Ok(Answer::Done {}));
+        }
+        if let Err(failure) = result {
+            stop(&mut kept);
+            self.set_place(&kept);
+            return self.answer(request, Err(failure));
+        }
+        kept.place = Place::default();
+        self.set_place_then(&kept, move |node, result| {
+            node.answer(request, result.map(|()| Answer::Done {}).map_err(Failure::from));
         });
     }
 
     /// Somebody is no contact any more: nothing of theirs is fetched.
     pub(in crate::node) fn stop_files_of(&mut self, conversation: ConversationId) {
         let fetching = self.files.fetching.values().map(|fetching| &fetching.kept);
-        let theirs = fetching.chain(&self.files.waiting);
-        let theirs: Vec<_> = theirs
+        let placing = self.files.placing.values().map(|(_, kept)| kept);
+        let theirs: Vec<_> = fetching
+            .chain(placing)
+            .chain(&self.files.waiting)
             .filter(|kept| kept.conversation == conversation)
             .map(|kept| kept.entry)
             .collect();
         for entry in theirs {
             if let Some(mut kept) = self.end_fetch(entry) {
-                kept.place.state = FileState::Stopped;
+                stop(&mut kept);
                 self.set_place(&kept);
             }
         }
@@ -287,9 +389,49 @@ impl Node {
     pub(super) fn file_failed(&mut self, entry: EntryId, failure: Failure) {
         let Some(mut kept) = self.end_fetch(entry) else { return };
         tracing::debug!(?entry, text = failure.text, "a file failed");
-        kept.place.state = FileState::Stopped;
+        stop(&mut kept);
         self.set_place(&kept);
         let (conversation, Failure { kind, text }) = (kept.conversation, failure);
         self.tell(Event::FileFailed { conversation, entry, kind, text });
     }
+}
+
+/// It is not fetched any more; what has come is kept.
+fn stop(kept: &mut KeptFile) {
+    if kept.place.state == FileState::Fetching {
+        kept.place.state = FileState::Stopped;
+    }
+}
+
+fn cancelled() -> Failure {
+    failure(FailureKind::NoFile, "It was cancelled, or deleted.")
+}
+
+/// Chooses where a file is to go, and where it is gathered until then. Returns whether it is here
+/// already.
+///
+/// # Errors
+/// A sentence: there can be no such place.
+fn choose_place(
+    kept: &mut KeptFile,
+    to: Option<&str>,
+    downloads: &Path,
+    blobs: &Path,
+) -> Result<bool, Failure> {
+    if kept.place.state == FileState::Here && kept.place.path.exists() {
+        return Ok(true);
+    }
+    let mut to = to.map_or_else(|| downloads.to_owned(), PathBuf::from);
+    if to == downloads {
+        to.push("");
+    }
+    let target = disk::target(&to, &kept.file.name).map_err(|error| {
+        let text = format!("{} cannot be made: {error}.", to.display());
+        failure(FailureKind::FileUnreadable, text)
+    })?;
+    // It is gathered anew, elsewhere.
+    fetch::forget(&kept.place, blobs).map_err(|error| fetch::unwritable(&error))?;
+    let (path, state) = (disk::temporary(&target), FileState::Fetching);
+    kept.place = Place { state, path, target, hashes: hashes_name() };
+    Ok(false)
 }

@@ -1,17 +1,14 @@
-//! What becomes of what has come of a file that nobody wants any more.
+//! What becomes of what is here of a file that nobody wants any more.
 
-use std::path::Path;
+use std::{collections::HashSet, ffi::OsStr, fs, io, path::Path};
 
-use tokio::task::spawn_blocking;
-
-use super::{Fetch, fetch, hashes};
+use super::{Happened, fetch};
 use crate::{
     conversation::{ConversationId, EntryId},
     node::{
-        api::{EntryKind, EntryView, Event, FileState},
+        api::{EntryKind, EntryView, Event},
         run::Node,
     },
-    store::StoreError,
 };
 
 impl Node {
@@ -32,43 +29,61 @@ impl Node {
     pub(super) fn file_deleted(&mut self, conversation: ConversationId, entry: EntryId) {
         self.end_fetch(entry);
         let store = self.store.clone();
-        let forget = async move { store.forget_file(conversation, entry).await };
-        self.when(forget, move |node, result| match result {
-            Ok(Some(place)) => {
-                let part = match place.state {
-                    FileState::Fetching | FileState::Stopped => Some(place.path),
-                    FileState::Offered | FileState::Here | FileState::Gone => None,
-                };
-                clear(part.as_deref(), &hashes(&node.files.blobs, entry));
+        let place = async move { store.place(conversation, entry).await };
+        self.when(place, move |node, result| match result {
+            // What it is known by goes last: a crash before that leaves nothing but what the next
+            // start removes.
+            Ok(place) => {
+                let blobs = node.files.blobs.clone();
+                node.files.begin_for(entry, move || {
+                    let removed = fetch::forget(&place, &blobs).is_ok();
+                    Happened::Cleared { entry, removed }
+                });
             }
-            Ok(None) => {}
             Err(error) => node.trouble(error),
         });
     }
 
-    /// This was made ready for a fetch that was ended meanwhile. If it was cancelled, or the entry
-    /// deleted, what was made is removed again.
-    pub(super) fn prepared_in_vain(&mut self, prepared: Fetch) {
-        let (conversation, entry) = (prepared.kept.conversation, prepared.kept.entry);
+    /// Nothing is there any more of one whose entry was deleted.
+    pub(super) fn cleared(&mut self, entry: EntryId) {
         let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| {
-            let path = prepared.kept.place.path;
-            let hashes = hashes(&node.files.blobs, entry);
-            match result {
-                Ok(kept) if kept.place.path == path => {}
-                // It is being fetched anew.
-                Ok(kept) if kept.place.state == FileState::Fetching => clear(Some(&path), &path),
-                Ok(_) | Err(StoreError::NoFile) => clear(Some(&path), &hashes),
-                Err(error) => node.trouble(error),
+        let forget = async move { store.forget_file(entry).await };
+        self.when(forget, |node, result| {
+            if let Err(error) = result {
+                node.trouble(error);
             }
         });
     }
 }
 
-/// Removes these, where that holds up nothing. If it fails there is nobody who could be told what
-/// to do about it.
-fn clear(part: Option<&Path>, hashes: &Path) {
-    let (part, hashes) = (part.unwrap_or(hashes).to_owned(), hashes.to_owned());
-    spawn_blocking(move || fetch::forget(&part, &hashes));
+/// Removes the hashes, and lists of folders, whose names are not among these: of offers that were
+/// not written before a crash.
+pub fn sweep(blobs: &Path, named: &HashSet<String>) -> io::Result<()> {
+    for entry in fs::read_dir(blobs)?.flatten() {
+        let path = entry.path();
+        let name = path.file_stem().and_then(OsStr::to_str);
+        if name.is_none_or(|name| !named.contains(name)) {
+            // If that fails, it is tried again at the next start.
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_that_nothing_names_are_swept_and_no_others() {
+        let blobs = tempfile::tempdir().unwrap();
+        for name in ["kept", "kept.list", "other", "other.list", "new-0123"] {
+            fs::write(blobs.path().join(name), "").unwrap();
+        }
+        sweep(blobs.path(), &HashSet::from(["kept".to_owned(), String::new()])).unwrap();
+        let names = fs::read_dir(blobs.path()).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["kept", "kept.list"]);
+    }
 }

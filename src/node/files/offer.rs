@@ -1,10 +1,10 @@
 //! Offering a file: its content is hashed where it lies.
 
-use std::{io, path::Path};
+use std::{fs, io, path::Path};
 
 use super::{
     content::{self, Content},
-    disk,
+    disk, fetch,
     folder::{self, Folder},
 };
 use crate::{
@@ -17,11 +17,25 @@ use crate::{
     text,
 };
 
-/// Hashes the content of a file or folder, under a fresh key. The hashes are written to `hashes`.
+/// Hashes the content of a file or folder, under a fresh key. The hashes are on the disk, in the
+/// directory `blobs` under the name `hashes`, before anybody can be told of it.
 ///
 /// # Errors
-/// A sentence about the path.
-pub fn offer(path: &Path, hashes: &Path) -> Result<File, Failure> {
+/// A sentence about the path; no hashes are left.
+pub fn offer(path: &Path, blobs: &Path, hashes: &str) -> Result<File, Failure> {
+    fs::create_dir_all(blobs).map_err(|error| fetch::unwritable(&error))?;
+    let hashes = blobs.join(hashes);
+    let offered = hash(path, &hashes);
+    if offered.is_ok() {
+        // Some file systems do not sync directories.
+        let _ = fs::File::open(blobs).and_then(|directory| directory.sync_all());
+    } else {
+        let _ = fetch::forget_hashes(&hashes);
+    }
+    offered
+}
+
+fn hash(path: &Path, hashes: &Path) -> Result<File, Failure> {
     let unreadable = |error: io::Error| {
         let text = format!("{} cannot be sent: {error}.", text::line(&path.to_string_lossy()));
         failure(FailureKind::FileUnreadable, text)

@@ -6,10 +6,11 @@ use std::{
 };
 
 use libp2p::Stream;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Happened, content, fetch, hashes, offer,
+    Happened, fetch, hashes_name, offer,
     serve::{self, Serving},
     stream::Timed,
 };
@@ -18,11 +19,11 @@ use crate::{
     identity::Identity,
     net::LinkId,
     node::{
-        api::{Answer, Event, Failure, FailureKind, FileState, Offered},
+        api::{Answer, Event, FailureKind, FileState, Offered},
         failure, now,
         run::Node,
     },
-    store::WrittenEntry,
+    store::{Place, WrittenEntry},
 };
 
 /// Streams on which files are sent at the same time, to everybody together. Each holds two blocks,
@@ -40,62 +41,47 @@ impl Node {
             let text = "The path of a file begins at the root, as /home/me/picture.png.";
             return self.answer(request, Err(failure(FailureKind::InvalidInput, text)));
         }
-        // Its entry has no name yet.
-        let hashes = self.files.blobs.join(format!("new-{:016x}", rand::random::<u64>()));
+        // Only that the row of its entry names them keeps its hashes.
+        let (target, hashes) = (PathBuf::new(), hashes_name());
+        let place = Place { state: FileState::Here, path: path.into(), target, hashes };
         let blobs = self.files.blobs.clone();
         self.files.begin(move || {
-            let made = std::fs::create_dir_all(&blobs).map_err(|error| fetch::unwritable(&error));
-            let result = made.and_then(|()| offer::offer(Path::new(&path), &hashes));
-            Happened::Hashed { request, conversation, path, hashes, result }
+            let result = offer::offer(&place.path, &blobs, &place.hashes);
+            Happened::Hashed { request, conversation, place, result }
         });
     }
 
+    /// The hashes are on the disk: it can be offered.
     pub(super) fn write_file(
         &mut self,
         request: u64,
         conversation: ConversationId,
-        path: String,
-        new: PathBuf,
+        place: Place,
         file: conversation::File,
     ) {
-        let (store, blobs) = (self.store.clone(), self.files.blobs.clone());
+        let (store, hashes) = (self.store.clone(), self.files.blobs.join(&place.hashes));
         let (blob, size) = (file.root.to_string(), file.size);
-        let write = async move { store.write_file(conversation, file, path, now()).await };
-        self.when(write, move |node, result| {
-            let written = result.map_err(Failure::from).and_then(|written| {
-                let to = hashes(&blobs, written.entry.id);
-                let list = content::list_of(&new);
-                let moved = std::fs::rename(&new, &to).and_then(|()| {
-                    if list.exists() {
-                        std::fs::rename(list, content::list_of(&to))
-                    } else {
-                        Ok(())
-                    }
+        let write = async move { store.write_file(conversation, file, place, now()).await };
+        self.when(write, move |node, result| match result {
+            Ok(WrittenEntry { entry, shown, .. }) => {
+                let file = shown.and_then(|view| view.file);
+                let offered = file.map(|file| Offered {
+                    entry: entry.id,
+                    blob,
+                    size,
+                    sent_at: entry.header.time,
+                    file,
                 });
-                moved.map_err(|error| fetch::unwritable(&error))?;
-                Ok(written)
-            });
-            match written {
-                Ok(WrittenEntry { entry, shown, .. }) => {
-                    let file = shown.and_then(|view| view.file);
-                    let offered = file.map(|file| Offered {
-                        entry: entry.id,
-                        blob,
-                        size,
-                        sent_at: entry.header.time,
-                        file,
-                    });
-                    let internal = || failure(FailureKind::Internal, "The file is not shown.");
-                    let answer = offered.map(Answer::Offered).ok_or_else(internal);
-                    node.answer(request, answer);
-                    node.push_written(conversation, entry);
-                    node.push_live();
-                }
-                Err(error) => {
-                    // It is made anew when it is sent again.
-                    let _ = fetch::forget_hashes(&new);
-                    node.answer(request, Err(error));
-                }
+                let internal = || failure(FailureKind::Internal, "The file is not shown.");
+                let answer = offered.map(Answer::Offered).ok_or_else(internal);
+                node.answer(request, answer);
+                node.push_written(conversation, entry);
+                node.push_live();
+            }
+            Err(error) => {
+                // They are made anew when it is sent again.
+                spawn_blocking(move || fetch::forget_hashes(&hashes));
+                node.answer(request, Err(error.into()));
             }
         });
     }

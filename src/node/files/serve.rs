@@ -108,7 +108,7 @@ impl Serving {
             // They have it; whether I still do is not theirs to ask.
             return Err(FileRefusal::Unknown);
         }
-        let hashes = super::hashes(&self.blobs, request.entry);
+        let hashes = self.blobs.join(&kept.place.hashes);
         let opened = spawn_blocking(move || {
             let content = Content::open(&kept.file, &kept.place.path, &hashes)?;
             let hashes = disk::open_again(&hashes)?;
