@@ -100,11 +100,12 @@ fn a_text_and_files_are_sent_listed_and_fetched() {
     assert_eq!(listed.code, 0, "{listed:?}");
     let lines: Vec<Vec<&str>> =
         listed.out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["1", "offered", "5", "B", "Ann", "small.txt"]);
-    assert_eq!(lines[1], ["2", "offered", "19.07", "MiB", "Ann", "large.bin"]);
+    assert_eq!(lines[0][1..], ["offered", "5", "B", "Ann", "small.txt"]);
+    assert_eq!(lines[1][1..], ["offered", "19.07", "MiB", "Ann", "large.bin"]);
     assert_eq!(lines.len(), 2);
+    let (small, large) = (lines[0][0], lines[1][0]);
     let to = bob.outside().join("here");
-    let got = run(&bob, &["get", "Ann", "2", "1", "--to", "here"]);
+    let got = run(&bob, &["get", "Ann", large, small, "--to", "here"]);
     assert_eq!(got.code, 0, "{got:?}");
     let mut paths: Vec<_> = got.out.lines().collect();
     paths.sort_unstable();
@@ -129,7 +130,8 @@ fn a_text_and_files_are_sent_listed_and_fetched() {
     let sending = start(&ann, &["send", "Bob", "--file", "things"]);
     let listed = run(&bob, &["get", "Ann"]);
     assert!(listed.out.lines().nth(2).unwrap().ends_with("Ann  things/"), "{listed:?}");
-    let got = run(&bob, &["get", "3", "--to", "here/"]);
+    let things = listed.out.lines().nth(2).and_then(|line| line.split(' ').next()).unwrap();
+    let got = run(&bob, &["get", things, "--to", "here/"]);
     assert_eq!((got.code, got.out.trim()), (0, to.join("things").to_str().unwrap()), "{got:?}");
     assert_eq!(fs::read_to_string(to.join("things/inner/a.txt")).unwrap(), "inner");
     let sent = end(sending);
@@ -137,7 +139,7 @@ fn a_text_and_files_are_sent_listed_and_fetched() {
     // What is here is said to be, and where; by the beginning of an identity too, and offline.
     let listed = run_offline(&bob, &["get"]);
     assert!(listed.out.contains("here") && listed.out.contains(to.to_str().unwrap()), "{listed:?}");
-    let again = run_offline(&bob, &["get", "1"]);
+    let again = run_offline(&bob, &["get", small]);
     assert_eq!((again.code, again.out.trim()), (0, to.join("small.txt").to_str().unwrap()));
     let queued = run(&ann, &["send", &bobs_id, "--text", "later", "--no-wait"]);
     assert_eq!(queued.code, 0, "{queued:?}");
@@ -181,8 +183,10 @@ fn exit_codes_are_those_that_help_names() {
         (&["send", "Bob", "--text", ""], 1, "nothing to see"),
         (&["send", "Bob", "--text", "x", "--wait", "1"], 4, "It is queued"),
         (&["get", "Cleo"], 2, "there are: Bob"),
-        (&["get", "Bob", "x"], 2, "no number"),
-        (&["get", "Bob", "7", "--wait", "0"], 2, "no file 7; there are 0"),
+        (&["get", "Bob", "x"], 2, "is no file"),
+        (&["get", "Bob", "7"], 2, "is no file"),
+        (&["get", "Bob", "7a7a7a", "--wait", "0"], 2, "no file 7a7a7a"),
+        (&["get", "7a7a7a", "--wait", "0"], 2, "no file 7a7a7a"),
         (&["get", "--to", "/tmp", "--wait", "0"], 2, "--to"),
         (&["get", "--wait", "0"], 0, "No files are offered."),
     ] {
@@ -223,6 +227,12 @@ fn interrupted_it_says_what_becomes_of_it() {
     b.event("message", |event| event["text"] == "wait");
 }
 
+/// The first in the list, by what it is known by.
+fn first_offered(profile: &Profile) -> String {
+    let listed = run(profile, &["get"]);
+    listed.out.split(' ').next().unwrap_or_else(|| panic!("{listed:?}")).to_owned()
+}
+
 #[test]
 fn what_can_not_be_sent_or_fetched_fails() {
     let Pair { ann, bob, .. } = Pair::new();
@@ -232,7 +242,8 @@ fn what_can_not_be_sent_or_fetched_fails() {
     assert_eq!(queued.code, 0, "{queued:?}");
     fs::remove_file(&path).unwrap();
     let a = ann.start();
-    let got = run(&bob, &["get", "1"]);
+    let offered = first_offered(&bob);
+    let got = run(&bob, &["get", &offered]);
     assert_eq!(got.code, 1, "{got:?}");
     assert!(got.err.contains("gone.bin: The file has changed or vanished"), "{got:?}");
     assert_eq!(got.out, "");
@@ -254,7 +265,7 @@ fn on_a_terminal_there_are_bars() {
     let mut sending = Screen::run(&ann.command(), &words, ann.outside(), (100, 20), &[]);
     sending.wait_until_shown("Offering a.bin, 4.77 MiB.");
     sending.wait_until_shown("] 0 B/4.77 MiB");
-    let mut words = vec!["get".to_owned(), "1".to_owned()];
+    let mut words = vec!["get".to_owned(), first_offered(&bob)];
     words.extend(bob.arguments());
     let mut getting = Screen::run(&bob.command(), &words, bob.outside(), (100, 20), &[]);
     assert_eq!(sending.ended_in_order(), 0, "{}", sending.text());

@@ -46,6 +46,13 @@ struct Offer {
     file: FileView,
 }
 
+/// Digits of an entry by which a file is known in the list: nothing that anybody deletes or offers
+/// meanwhile makes them stand for another file, as it would a number.
+const DIGITS: usize = 8;
+
+/// The fewest digits that are taken for a file.
+const MIN_DIGITS: usize = 6;
+
 /// Lists what is offered, or fetches some of it.
 pub async fn run(
     options: &Options,
@@ -53,13 +60,13 @@ pub async fn run(
     to: Option<PathBuf>,
     wait: Option<u64>,
 ) -> eyre::Result<()> {
-    let (who, numbers) = wanted(what)?;
-    if numbers.is_empty() && to.is_some() {
-        return Err(Stop::Usage("--to needs the number of a file".to_owned()).into());
+    let (first, mut files) = wanted(what)?;
+    if what.is_empty() && to.is_some() {
+        return Err(Stop::Usage("--to needs a file, as the list shows it".to_owned()).into());
     }
     let mut to = to.map(|to| absolute(&to)).transpose()?;
     if let Some(to) = &mut to
-        && numbers.len() > 1
+        && what.len() > 2
         && !to.ends_with('/')
     {
         // Several files can only have a directory in common.
@@ -72,22 +79,27 @@ pub async fn run(
     // Only what is here already can be had offline.
     let limit = if options.offline { QUIET } else { wait.unwrap_or(Duration::MAX) };
     let work = async {
-        let from = from(&mut node, who).await?;
+        let contacts = contacts(&mut node).await?;
+        let from = match first.map(|first| (first, who::find(&contacts, first))) {
+            None => contacts,
+            Some((_, Ok(who))) => vec![who.clone()],
+            Some((first, Err(nobody))) => {
+                files.insert(digits(first).ok_or(nobody)?);
+                contacts
+            }
+        };
         let mut offers = offers(&mut node, &from).await?;
-        let highest = numbers.iter().max().copied().unwrap_or(usize::MAX);
-        if highest > offers.len() {
+        if files.is_empty() || files.iter().any(|file| matching(&offers, file).is_empty()) {
             hear(&mut node, &from, listen).await?;
             offers = self::offers(&mut node, &from).await?;
         }
-        if numbers.is_empty() {
+        if files.is_empty() {
             return list(&offers);
         }
-        let chosen = numbers.iter().map(|number| {
-            let no_such =
-                || Stop::Usage(format!("there is no file {number}; there are {}", offers.len()));
-            offers.get(number - 1).ok_or_else(no_such)
-        });
-        let chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+        let chosen = files.iter().map(|file| choose(&offers, file));
+        let mut chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+        chosen.sort_by_key(|offer| offer.entry);
+        chosen.dedup_by_key(|offer| offer.entry);
         let fetched = timeout(limit, fetch(&mut node, &chosen, to)).await;
         fetched.unwrap_or_else(|_| {
             let text = "not all of it has come. What came is kept, and the rest is fetched when \
@@ -106,31 +118,43 @@ pub async fn run(
     done
 }
 
-/// Whose files, and which. A word of up to six digits is a number.
-fn wanted(what: &[String]) -> Result<(Option<&str>, BTreeSet<usize>), Stop> {
-    let number = |word: &String| {
-        let short = word.len() <= 6;
-        word.parse::<usize>().ok().filter(|number| short && *number > 0)
-    };
-    let (who, rest) = match what {
-        [first, rest @ ..] if number(first).is_none() => (Some(first.as_str()), rest),
-        all => (None, all),
-    };
-    let numbers = rest.iter().map(|word| {
-        number(word).ok_or_else(|| Stop::Usage(format!("{word:?} is no number of a file")))
+/// The first word, which says whose files, or is one itself; and which files the others are.
+fn wanted(what: &[String]) -> Result<(Option<&str>, BTreeSet<String>), Stop> {
+    let Some((first, rest)) = what.split_first() else { return Ok((None, BTreeSet::new())) };
+    let files = rest.iter().map(|word| {
+        let text = || format!("{word:?} is no file: say at least {MIN_DIGITS} digits of the list");
+        digits(word).ok_or_else(|| Stop::Usage(text()))
     });
-    Ok((who, numbers.collect::<Result<_, _>>()?))
+    Ok((Some(first), files.collect::<Result<_, _>>()?))
 }
 
-async fn from(node: &mut Open, who: Option<&str>) -> eyre::Result<Vec<Contact>> {
-    let contacts = contacts(node).await?;
-    Ok(match who {
-        Some(who) => vec![who::find(&contacts, who)?.clone()],
-        None => contacts,
-    })
+/// The beginning of an entry, if this can be one.
+fn digits(word: &str) -> Option<String> {
+    let digits = word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (digits && (MIN_DIGITS..=64).contains(&word.len())).then(|| word.to_lowercase())
 }
 
-/// What these offer, the oldest first: so the numbers of those that are known stay the same.
+fn matching<'o>(offers: &'o [Offer], file: &str) -> Vec<&'o Offer> {
+    offers.iter().filter(|offer| offer.entry.to_string().starts_with(file)).collect()
+}
+
+/// The one file whose entry begins so.
+fn choose<'o>(offers: &'o [Offer], file: &str) -> Result<&'o Offer, Stop> {
+    match matching(offers, file)[..] {
+        [one] => Ok(one),
+        [] => {
+            let text = format!("there is no file {file}; `entrenous get` lists those there are");
+            Err(Stop::Usage(text))
+        }
+        ref several => {
+            let all = several.iter().map(|one| format!("\n  {}  {}", one.entry, one.file.name));
+            let all: String = all.collect();
+            Err(Stop::Usage(format!("{file} may be any of these; say more digits:{all}")))
+        }
+    }
+}
+
+/// What these offer, the oldest first.
 async fn offers(node: &mut Open, from: &[Contact]) -> eyre::Result<Vec<Offer>> {
     let mut offers = Vec::new();
     for contact in from {
@@ -194,7 +218,7 @@ fn list(offers: &[Offer]) -> eyre::Result<()> {
     }
     let width = offers.iter().map(|offer| offer.from.name.width()).max().unwrap_or(0);
     let mut output = io::stdout().lock();
-    for (index, Offer { from, file, .. }) in offers.iter().enumerate() {
+    for Offer { from, file, entry, .. } in offers {
         let state = match file.state {
             FileState::Offered => "offered",
             FileState::Fetching => "coming",
@@ -202,7 +226,7 @@ fn list(offers: &[Offer]) -> eyre::Result<()> {
             FileState::Here => "here",
             FileState::Gone => "gone",
         };
-        let number = index + 1;
+        let entry = entry.to_string();
         let size = BinaryBytes(file.size).to_string();
         let blanks = " ".repeat(width - from.name.width());
         let FileView { name, path, folder, .. } = file;
@@ -210,7 +234,8 @@ fn list(offers: &[Offer]) -> eyre::Result<()> {
         let path = path.as_ref().map(|path| format!("  ({path})")).unwrap_or_default();
         writeln!(
             output,
-            "{number:>4}  {state:<7}  {size:>11}  {}{blanks}  {name}{slash}{path}",
+            "{}  {state:<7}  {size:>11}  {}{blanks}  {name}{slash}{path}",
+            &entry[..DIGITS],
             from.name
         )?;
     }
@@ -284,22 +309,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_number_is_one_and_whatever_else_comes_first_is_a_name() {
+    fn enough_digits_are_a_file_and_the_first_word_may_be_anybody() {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        for (line, who, numbers) in [
+        for (line, first, files) in [
             ("", None, vec![]),
             ("Ann", Some("Ann"), vec![]),
-            ("Ann 2 1 2", Some("Ann"), vec![1, 2]),
-            ("3", None, vec![3]),
-            ("12345678", Some("12345678"), vec![]),
-            ("0", Some("0"), vec![]),
+            ("Ann 0a1b2c 12345678 0A1B2C", Some("Ann"), vec!["0a1b2c", "12345678"]),
+            ("0a1b2c", Some("0a1b2c"), vec![]),
         ] {
             let words = words(line);
-            let (is_who, is_numbers) = wanted(&words).unwrap();
-            assert_eq!((is_who, is_numbers.into_iter().collect()), (who, numbers), "{line}");
+            let (is_first, is_files) = wanted(&words).unwrap();
+            let is_files: Vec<_> = is_files.iter().map(String::as_str).collect();
+            assert_eq!((is_first, is_files), (first, files), "{line}");
         }
-        for line in ["Ann Bob", "Ann 0", "1 x", "Ann -1", "Ann 1234567"] {
+        for line in ["Ann Bob", "Ann 1", "0a1b2c x", "Ann 0a1b2", "Ann 0a1b2g"] {
             assert_eq!(wanted(&words(line)).unwrap_err().code(), 2, "{line}");
         }
+        for (word, file) in [("0A1B2C", Some("0a1b2c")), ("cafe", None), ("facades", None)] {
+            assert_eq!(digits(word).as_deref(), file);
+        }
+    }
+
+    #[test]
+    fn digits_that_may_be_several_files_are_refused() {
+        let offer = |last: u8| {
+            let mut entry = [0xab; 32];
+            entry[31] = last;
+            Offer {
+                from: Contact {
+                    id: Identity([7; 32]),
+                    name: "Ann".to_owned(),
+                    verified: false,
+                    state: ContactState::Offline,
+                    path: None,
+                    unasked: None,
+                    last_seen: None,
+                },
+                conversation: ConversationId([1; 32]),
+                entry: EntryId(entry),
+                sent_at: 0,
+                file: FileView {
+                    name: format!("{last}.txt"),
+                    size: 1,
+                    media_type: String::new(),
+                    blob: String::new(),
+                    folder: false,
+                    state: FileState::Offered,
+                    path: None,
+                },
+            }
+        };
+        let offers = [offer(0x10), offer(0x11), offer(0x20)];
+        let refused = |digits: &str| choose(&offers, digits).err().unwrap().to_string();
+        let several = refused("abababab");
+        assert!(several.contains("16.txt") && several.contains("32.txt"), "{several}");
+        assert!(refused("abac").contains("no file abac"));
+        let begins = "ab".repeat(31);
+        assert!(refused(&format!("{begins}1")).contains("17.txt"));
+        assert_eq!(choose(&offers, &format!("{begins}2")).ok().unwrap().file.name, "32.txt");
     }
 }

@@ -108,8 +108,8 @@ pub enum Action {
     /// List the files and folders that contacts offer, or fetch some of them
     #[command(after_help = EXIT_CODES)]
     Get {
-        /// Whose, and which by their numbers in the list; no number: list them
-        #[arg(value_name = "WHO] [NUMBER")]
+        /// Whose, and which by the digits that the list shows; none: list them
+        #[arg(value_name = "WHO] [FILE")]
         what: Vec<String>,
         /// Where to: a directory, or the name that it is to have
         #[arg(long, value_name = "PATH")]
