@@ -36,6 +36,7 @@ use tokio::{
 use self::{
     fetch::{End, Fetch, Ready},
     sending::MAX_SERVED,
+    serve::{Share, Sources},
 };
 use super::{
     api::{EntryKind, EntryView, Event, Failure, FileState},
@@ -115,6 +116,9 @@ pub(super) struct Files {
     /// Streams that are being opened on each link, and for which attempt at what.
     opening: HashMap<LinkId, VecDeque<(EntryId, u64)>>,
     served: Arc<Semaphore>,
+    /// The streams of each contact.
+    shares: HashMap<Identity, Share>,
+    sources: Sources,
     next_holder: Holder,
     /// Bytes that were fetched unasked, of each contact.
     unasked: HashMap<Identity, u64>,
@@ -173,6 +177,8 @@ impl Files {
             attempts: 0,
             opening: HashMap::new(),
             served: Arc::new(Semaphore::new(MAX_SERVED)),
+            shares: HashMap::new(),
+            sources: Sources::default(),
             next_holder: 0,
             unasked: HashMap::new(),
         };

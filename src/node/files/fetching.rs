@@ -367,8 +367,12 @@ impl Node {
         });
     }
 
-    /// Somebody is no contact any more: nothing of theirs is fetched.
+    /// Somebody is no contact any more: nothing of theirs is fetched, and they are sent nothing.
     pub(in crate::node) fn stop_files_of(&mut self, conversation: ConversationId) {
+        let who = self.conversations.get(&conversation);
+        if let Some(share) = who.and_then(|who| self.files.shares.remove(who)) {
+            share.stop.cancel();
+        }
         let fetching = self.files.fetching.values().map(|fetching| &fetching.kept);
         let placing = self.files.placing.values().map(|(_, kept)| kept);
         let theirs: Vec<_> = fetching

@@ -7,7 +7,6 @@ use std::{
 
 use libp2p::Stream;
 use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Happened, fetch, hashes_name, offer,
@@ -89,22 +88,24 @@ impl Node {
     /// A contact asks for files.
     pub(in crate::node) fn asked(&mut self, link: LinkId, stream: Stream) {
         let Some(who) = self.standing_with(link) else { return };
-        let Ok(permit) = Arc::clone(&self.files.served).try_acquire_owned() else {
-            tokio::spawn(serve::refuse(stream));
-            return;
-        };
         let serving = Serving {
             conversation: ConversationId::direct(&self.me().id, &who),
             store: self.store.clone(),
             blobs: self.files.blobs.clone(),
             who,
+            sources: self.files.sources.clone(),
             happened: self.files.happened.clone(),
         };
-        let happened = self.files.happened.clone();
-        let stream = Timed::new(stream, CancellationToken::new(), Arc::clone(&self.counters));
+        let share = self.files.shares.entry(who).or_default().clone();
+        let (all, happened) = (Arc::clone(&self.files.served), self.files.happened.clone());
+        let counters = Arc::clone(&self.counters);
         tokio::spawn(async move {
-            let gone = serving.serve(stream).await;
-            drop(permit);
+            let Some(permit) = share.take().await else { return serve::refuse(stream).await };
+            let Ok(permits) = all.try_acquire_owned().map(|one| (one, permit)) else {
+                return serve::refuse(stream).await;
+            };
+            let gone = serving.serve(Timed::new(stream, share.stop, counters)).await;
+            drop(permits);
             if let Some((conversation, entry)) = gone {
                 let _ = happened.send(Happened::SourceGone { conversation, entry }).await;
             }

@@ -1,10 +1,22 @@
 //! Sending what another asks for.
 
-use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::Stream;
-use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc},
+    task::spawn_blocking,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{Happened, content::Content, disk, stream::Timed};
 use crate::{
@@ -22,6 +34,70 @@ use crate::{
 /// How long a request that is refused may take to come, and the byte of its refusal to leave.
 const REFUSAL: Duration = Duration::from_secs(2);
 
+/// How long the next request may take to come, from the first moment to its last byte: whoever has
+/// nothing to ask must not hold a stream that others could have.
+const REQUEST: Duration = Duration::from_secs(20);
+
+/// Streams on which one contact is sent files at the same time: two for each of the four files that
+/// an honest one fetches. A few who take all of theirs leave some for others.
+pub const SHARE: usize = 8;
+
+/// The streams of one contact.
+#[derive(Clone)]
+pub struct Share {
+    streams: Arc<Semaphore>,
+    /// Ends them all.
+    pub stop: CancellationToken,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { streams: Arc::new(Semaphore::new(SHARE)), stop: CancellationToken::new() }
+    }
+}
+
+impl Share {
+    /// Waits a moment for a stream that ends, as one does whose file is whole. None: too many are
+    /// in use.
+    pub async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.streams).acquire_owned();
+        timeout(REFUSAL, permit).await.ok()?.ok()
+    }
+}
+
+/// What is being sent: each file is open once, however many streams send it.
+#[derive(Clone, Default)]
+pub struct Sources(Arc<Mutex<HashMap<EntryId, Weak<Shared>>>>);
+
+/// A file that is being sent, by all streams that do.
+#[derive(Default)]
+struct Shared {
+    source: OnceCell<Arc<Source>>,
+    /// It is not offered any more.
+    stop: CancellationToken,
+}
+
+impl Sources {
+    fn of(&self, entry: EntryId) -> Arc<Shared> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = all.get(&entry).and_then(Weak::upgrade) {
+            return shared;
+        }
+        all.retain(|_, shared| shared.strong_count() > 0);
+        let shared = Arc::<Shared>::default();
+        all.insert(entry, Arc::downgrade(&shared));
+        shared
+    }
+
+    /// Nobody is sent this any more, not even the rest of an answer.
+    pub fn stop(&self, entry: EntryId) {
+        let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&entry);
+        if let Some(shared) = shared.and_then(|shared| shared.upgrade()) {
+            shared.stop.cancel();
+        }
+    }
+}
+
 /// What somebody may ask for, and where it is found.
 pub struct Serving {
     /// The conversation that the one who asks is in.
@@ -32,6 +108,8 @@ pub struct Serving {
     pub blobs: PathBuf,
     /// Who asks.
     pub who: Identity,
+    /// What is being sent, to whomever.
+    pub sources: Sources,
     /// Is told what was sent.
     pub happened: mpsc::Sender<Happened>,
 }
@@ -61,25 +139,32 @@ impl Serving {
     /// Answers requests on this stream until it ends. Returns the file that was asked for and has
     /// changed or vanished, if there was one.
     pub async fn serve(self, mut stream: Timed) -> Option<(ConversationId, EntryId)> {
-        let mut source: Option<Arc<Source>> = None;
+        // Kept from one request to the next, so that it stays open.
+        let mut shared: Option<(EntryId, Arc<Shared>)> = None;
         // Memory is used again: fresh pages cost as much as what is done with them.
         let mut spare = [Vec::new(), Vec::new()];
-        while let Ok(request) = read_request(&mut stream).await {
+        while let Ok(Ok(request)) = timeout(REQUEST, read_request(&mut stream)).await {
             let entry = request.entry;
-            if source.as_ref().is_none_or(|source| source.kept.entry != entry) {
-                source = None;
-                match self.open(&request).await {
-                    Ok(opened) => source = Some(Arc::new(opened)),
-                    Err(refusal) => {
-                        stream.write(&[refusal.number()]).await.ok()?;
-                        if refusal == FileRefusal::Gone {
-                            return Some((self.conversation, entry));
-                        }
-                    }
-                }
+            if shared.as_ref().is_none_or(|(of, _)| *of != entry) {
+                shared = Some((entry, self.sources.of(entry)));
             }
-            let Some(source) = &source else { continue };
-            match send(source, &request, &mut stream, &mut spare).await {
+            let Some((_, file)) = &shared else { return None };
+            let source = match self.open(&request, file).await {
+                Ok(source) => source,
+                Err(refusal) => {
+                    shared = None;
+                    stream.write(&[refusal.number()]).await.ok()?;
+                    if refusal == FileRefusal::Gone {
+                        return Some((self.conversation, entry));
+                    }
+                    continue;
+                }
+            };
+            let sent = tokio::select! {
+                () = file.stop.cancelled() => return None,
+                sent = send(&source, &request, &mut stream, &mut spare) => sent,
+            };
+            match sent {
                 Ok(()) => {
                     let (conversation, to) = (self.conversation, self.who);
                     let bytes = bytes(&request.spans, source.kept.file.size);
@@ -93,7 +178,8 @@ impl Serving {
         None
     }
 
-    async fn open(&self, request: &FileRequest) -> Result<Source, FileRefusal> {
+    /// Whether this may be asked for is looked at each time: it may have been deleted meanwhile.
+    async fn open(&self, request: &FileRequest, file: &Shared) -> Result<Arc<Source>, FileRefusal> {
         if request.conversation != self.conversation {
             return Err(FileRefusal::Unknown);
         }
@@ -108,18 +194,21 @@ impl Serving {
             // They have it; whether I still do is not theirs to ask.
             return Err(FileRefusal::Unknown);
         }
-        let hashes = self.blobs.join(&kept.place.hashes);
-        let opened = spawn_blocking(move || {
-            let content = Content::open(&kept.file, &kept.place.path, &hashes)?;
-            let hashes = disk::open_again(&hashes)?;
-            Ok::<_, io::Error>(Source { kept, content, hashes })
+        let source = file.source.get_or_try_init(|| async {
+            let hashes = self.blobs.join(&kept.place.hashes);
+            let opened = spawn_blocking(move || {
+                let content = Content::open(&kept.file, &kept.place.path, &hashes)?;
+                let hashes = disk::open_again(&hashes)?;
+                Ok::<_, io::Error>(Arc::new(Source { kept, content, hashes }))
+            });
+            match opened.await {
+                Ok(Ok(source)) => Ok(source),
+                Ok(Err(error)) if is_gone(&error) => Err(FileRefusal::Gone),
+                // A disk that does not answer now may do so later.
+                _ => Err(FileRefusal::Busy),
+            }
         });
-        match opened.await {
-            Ok(Ok(source)) => Ok(source),
-            Ok(Err(error)) if is_gone(&error) => Err(FileRefusal::Gone),
-            // A disk that does not answer now may do so later.
-            _ => Err(FileRefusal::Busy),
-        }
+        source.await.cloned()
     }
 }
 
