@@ -1,15 +1,15 @@
 //! Files on disks: where one that comes is gathered, and how it gets its name.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rand::RngExt;
 use rustix::{
-    fs::{CWD, OFlags, RenameFlags},
+    fs::{CWD, Mode, OFlags, RenameFlags},
     io::Errno,
 };
 
@@ -30,7 +30,7 @@ pub fn temporary(target: &Path) -> PathBuf {
 pub fn target(to: &Path, name: &str) -> io::Result<PathBuf> {
     let is_directory = to.is_dir() || to.as_os_str().as_encoded_bytes().ends_with(b"/");
     let target = if is_directory { to.join(name) } else { to.to_owned() };
-    std::fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
+    fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
     match target.symlink_metadata() {
         // Too long a name, for one: better said now than when all has come.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -41,6 +41,34 @@ pub fn target(to: &Path, name: &str) -> io::Result<PathBuf> {
 /// Makes a file that was not there, for this user alone.
 pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes a directory that was not there, for this user alone.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Makes a directory that was not there, and holds on to it: to what is made in it by way of this,
+/// nobody else has a way, even if they may write where it lies and give its name to something else.
+pub fn make_own_directory(path: &Path) -> io::Result<File> {
+    make_directory(path)?;
+    let flags = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
+    let directory = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let there = directory.metadata()?;
+    let is_ours = there.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && there.mode() & 0o077 == 0 { Ok(directory) } else { Err(not_ours()) }
+}
+
+/// As [`create`], in a directory that is held.
+pub fn create_in(directory: &File, path: &str) -> io::Result<File> {
+    let new = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(directory, path, new, Mode::RUSR | Mode::WUSR)?;
+    Ok(File::from(made))
+}
+
+/// As [`make_directory`], in a directory that is held.
+pub fn make_directory_in(directory: &File, path: &str) -> io::Result<()> {
+    Ok(rustix::fs::mkdirat(directory, path, Mode::RWXU)?)
 }
 
 /// Opens a file that was made by [`create`]: a plain one, not by way of a link.
@@ -153,12 +181,30 @@ pub fn names(target: &Path) -> impl Iterator<Item = PathBuf> {
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
-        // A file system that does not know how: a second name fails if it is taken.
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            std::fs::hard_link(from, to)?;
-            std::fs::remove_file(from)
-        }
+        // A file system that does not know how.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_over_own(from, to),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The same in two steps, each of which replaces nothing of anybody's: something empty takes the
+/// name, unless that is taken, and then makes way.
+fn rename_over_own(from: &Path, to: &Path) -> io::Result<()> {
+    if from.symlink_metadata()?.is_dir() {
+        make_directory(to)?;
+        return fs::rename(from, to).inspect_err(|_| {
+            let _ = fs::remove_dir(to);
+        });
+    }
+    match fs::hard_link(from, to) {
+        // FAT has no second names.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            create(to)?;
+            fs::rename(from, to).inspect_err(|_| {
+                let _ = fs::remove_file(to);
+            })
+        }
+        linked => linked.and_then(|()| fs::remove_file(from)),
     }
 }
 
@@ -175,7 +221,7 @@ pub fn numbered(name: &str, number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -207,6 +253,54 @@ mod tests {
         assert_eq!(fs::read_to_string(there).unwrap(), "new");
         assert_eq!(fs::read_to_string(directory.join("a.txt")).unwrap(), "old");
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn where_renaming_would_replace_nothing_is_replaced_either() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("file"), "old").unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        symlink("/nonexistent/elsewhere", at("link")).unwrap();
+        fs::write(at("new"), "new").unwrap();
+        fs::create_dir_all(at("new folder/inner")).unwrap();
+        for from in ["new", "new folder"] {
+            for taken in ["file", "folder", "link"] {
+                let error = rename_over_own(&at(from), &at(taken)).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{from} to {taken}");
+                assert!(at(from).exists());
+            }
+        }
+        assert_eq!(fs::read_to_string(at("file")).unwrap(), "old");
+        rename_over_own(&at("new"), &at("free")).unwrap();
+        rename_over_own(&at("new folder"), &at("free folder")).unwrap();
+        assert_eq!(fs::read_to_string(at("free")).unwrap(), "new");
+        assert!(at("free folder/inner").is_dir());
+        assert!(!at("new").exists() && !at("new folder").exists());
+        assert!(rename_over_own(&at("nothing"), &at("free (2)")).is_err());
+        assert!(!at("free (2)").exists());
+    }
+
+    #[test]
+    fn a_directory_of_ones_own_is_none_that_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("victim")).unwrap();
+        symlink(at("victim"), at("link")).unwrap();
+        for name in ["victim", "link"] {
+            assert!(make_own_directory(&at(name)).is_err(), "{name}");
+        }
+        // Once it is held, its name may go to something else.
+        let held = make_own_directory(&at("own")).unwrap();
+        fs::rename(at("own"), at("moved")).unwrap();
+        symlink(at("victim"), at("own")).unwrap();
+        make_directory_in(&held, "a").unwrap();
+        create_in(&held, "a/b").unwrap();
+        assert!(create_in(&held, "a/b").is_err());
+        assert!(at("moved/a/b").exists());
+        assert_eq!(fs::read_dir(at("victim")).unwrap().count(), 0);
+        let opened = File::open(at("moved/a/b")).unwrap().metadata().unwrap();
+        assert_eq!(opened.mode() & 0o777, 0o600);
     }
 
     #[test]

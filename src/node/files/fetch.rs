@@ -248,12 +248,13 @@ impl Fetch {
         let directory = folder_of(place);
         // Of an end in the midst of this.
         remove_folder(&directory)?;
-        let laid = folder::lay_out(&mut content, &items, &directory)?;
+        let held = disk::make_own_directory(&directory)?;
+        let laid = folder::lay_out(&mut content, &items, &held)?;
         if laid == items {
             // It can be passed on.
             content::write_list(hashes, &list)?;
         }
-        let path = disk::name(&File::open(&directory)?, &directory, &place.target)?;
+        let path = disk::name(&held, &directory, &place.target)?;
         // It is where it belongs, whatever else happens.
         let _ = remove(&place.path);
         Ok(path)

@@ -12,7 +12,6 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -200,13 +199,12 @@ impl ReadAt for Folder {
     }
 }
 
-/// Lays out a folder, whose list was read already, in a new directory. Names are made harmless;
+/// Lays out a folder, whose list was read already, in an empty directory. Names are made harmless;
 /// two that become the same get numbers. Returns the list by its new paths, for [`Folder`].
 ///
 /// # Errors
 /// Reading or writing.
-pub fn lay_out(content: &mut File, items: &[Item], directory: &Path) -> io::Result<Vec<Item>> {
-    make(directory)?;
+pub fn lay_out(content: &mut File, items: &[Item], directory: &File) -> io::Result<Vec<Item>> {
     // What each directory of the list is called here.
     let mut directories: HashMap<&str, String> = HashMap::new();
     let mut laid = Vec::with_capacity(items.len());
@@ -220,12 +218,12 @@ pub fn lay_out(content: &mut File, items: &[Item], directory: &Path) -> io::Resu
         let name = text::file_name(name);
         let path = match item.bytes {
             None => {
-                let path = free_name(&parent, &name, |path| make(&directory.join(path)))?.0;
+                let path = free_name(&parent, &name, make_in(directory))?.0;
                 directories.insert(&item.path, path.clone());
                 path
             }
             Some(bytes) => {
-                let create = |path: &str| disk::create(&directory.join(path));
+                let create = |path: &str| disk::create_in(directory, path);
                 let (path, mut file) = free_name(&parent, &name, create)?;
                 copy(content, &mut file, bytes, &mut buffer)?;
                 path
@@ -234,13 +232,13 @@ pub fn lay_out(content: &mut File, items: &[Item], directory: &Path) -> io::Resu
         laid.push(Item { path, bytes: item.bytes });
     }
     // Once for all of them, and not once for each.
-    rustix::fs::syncfs(File::open(directory)?)?;
+    rustix::fs::syncfs(directory)?;
     Ok(laid)
 }
 
 /// Where a directory of the list is; it is made if it was not named before what is in it.
 fn parent_of<'l>(
-    directory: &Path,
+    directory: &File,
     directories: &mut HashMap<&'l str, String>,
     listed: &'l str,
 ) -> io::Result<String> {
@@ -253,7 +251,7 @@ fn parent_of<'l>(
     let (before, name) = listed.rsplit_once('/').unwrap_or(("", listed));
     let parent = parent_of(directory, directories, before)?;
     let name = text::file_name(name);
-    let path = free_name(&parent, &name, |path| make(&directory.join(path)))?.0;
+    let path = free_name(&parent, &name, make_in(directory))?.0;
     directories.insert(listed, path.clone());
     Ok(path)
 }
@@ -276,8 +274,8 @@ fn free_name<T>(
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-fn make(directory: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(directory)
+fn make_in(directory: &File) -> impl Fn(&str) -> io::Result<()> {
+    |path| disk::make_directory_in(directory, path)
 }
 
 fn copy(from: &mut File, to: &mut File, bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -317,6 +315,9 @@ mod tests {
         let huge = encode(&[file("a", u64::MAX), file("b", 2)]).unwrap();
         assert_eq!(decode(&huge, 1), None, "no overflow");
         assert_eq!(decode(&[0x9a, 0xff, 0xff, 0xff, 0xff], 0), None);
+        for items in [[file("b", 1), file("a", 2)], [file("a", 1), file("a", 2)]] {
+            assert_eq!(decode(&encode(&items).unwrap(), 3), None, "out of order, or twice");
+        }
         let deep = encode(&[file(&"x/".repeat(100), 0)]).unwrap();
         assert_eq!(decode(&deep, 0), None);
     }
@@ -351,7 +352,8 @@ mod tests {
         let content = here.path().join("content");
         fs::write(&content, "0123456789ab").unwrap();
         let out = here.path().join("out");
-        let laid = lay_out(&mut File::open(&content).unwrap(), &items, &out).unwrap();
+        let directory = disk::make_own_directory(&out).unwrap();
+        let laid = lay_out(&mut File::open(&content).unwrap(), &items, &directory).unwrap();
         assert_eq!(names(here.path()).iter().filter(|name| !name.starts_with("out")).count(), 1);
         let files: Vec<_> = laid.iter().filter(|item| item.bytes.is_some()).collect();
         assert_eq!(files.len(), 11);
