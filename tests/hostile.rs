@@ -15,6 +15,8 @@ mod attacker;
 mod contact;
 #[path = "hostile/files.rs"]
 mod files;
+#[path = "hostile/shares.rs"]
+mod shares;
 #[path = "hostile/stranger.rs"]
 mod stranger;
 

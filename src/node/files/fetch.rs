@@ -285,8 +285,11 @@ fn count(spans: &[Span]) -> u64 {
 fn find(kept: &KeptFile, hashes: &Path) -> Option<PathBuf> {
     let KeptFile { file, place, .. } = kept;
     let outboard = Outboard::new(file.root, file.size, disk::open_again(hashes).ok()?);
-    for path in disk::names(&place.target) {
-        let there = path.symlink_metadata().ok()?;
+    let taken: Vec<_> = disk::names(&place.target)
+        .map_while(|path| Some((path.symlink_metadata().ok()?, path)))
+        .collect();
+    // The last name was the first that was free; an equal file may lie before it.
+    for (there, path) in taken.into_iter().rev() {
         let alike = if file.manifest > 0 {
             there.is_dir()
         } else {

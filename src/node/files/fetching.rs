@@ -326,11 +326,12 @@ impl Node {
             return self.answer(request, Err(failure(FailureKind::InvalidInput, text)));
         }
         let was_wanted = self.end_fetch(entry).is_some();
-        if !was_wanted && !matches!(kept.place.state, FileState::Fetching | FileState::Stopped) {
+        let has_come = matches!(kept.place.state, FileState::Fetching | FileState::Stopped);
+        if !was_wanted && !has_come {
             let failure = failure(FailureKind::NoFile, "It is not being fetched.");
             return self.answer(request, Err(failure));
         }
-        if forget {
+        if forget && has_come {
             // The place is forgotten when nothing is there any more: after a crash, too, it is
             // known what to remove.
             let blobs = self.files.blobs.clone();

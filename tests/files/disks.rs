@@ -1,0 +1,158 @@
+//! Disks that hang, and what is asked of them at the worst moment.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::json;
+
+use crate::{
+    consent::names,
+    places::{failed, without_power},
+    support::{
+        fetch::content,
+        lab::wait_for,
+        process::Process,
+        profile::{Profile, history, say, wait_online},
+        required,
+    },
+    transfer::Two,
+};
+
+/// Whether this can be run here; it must be where tests are required.
+fn can(command: &str, arguments: &[&str]) -> bool {
+    let can =
+        Command::new(command).args(arguments).output().is_ok_and(|done| done.status.success());
+    assert!(can || !required(), "{command} cannot be run");
+    if !can {
+        println!("skipped: {command} {arguments:?} cannot be run");
+    }
+    can
+}
+
+/// The same profile, in whose eyes there is a file system at this path that never answers.
+fn hanging(profile: Profile, at: &Path) -> Profile {
+    fs::create_dir(at).unwrap();
+    let mount = format!(
+        "exec 9<>/dev/fuse && mount -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 none {} && \
+         exec \"$0\" \"$@\"",
+        at.display()
+    );
+    profile.wrapped(&["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", &mount])
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_nothing_but_its_own_file() {
+    let probe = "exec 9<>/dev/fuse && mount -t fuse -o \
+                 fd=9,rootmode=40000,user_id=0,group_id=0 none /mnt";
+    let words = ["--user", "--map-root-user", "--mount", "bash", "-c", probe];
+    if !can("unshare", &words) {
+        return;
+    }
+    let (a, b) = Profile::loopback_pair();
+    let at = b.outside().join("hung");
+    let two = Two::of((a, hanging(b, &at)));
+    let path = two.profiles.0.outside().join("a.txt");
+    fs::write(&path, "text").unwrap();
+    let (stuck, other) = (two.offer(&path), two.offer(&path));
+    let params = json!({ "conversation": two.conversation, "entry": stuck, "to": at.join("x") });
+    let waits = two.b.request("getFile", params);
+    // It is in the hands of the disk, and everything else goes on.
+    say(&two.a, &two.b, &two.conversation, "still there?");
+    say(&two.b, &two.a, &two.conversation, "yes");
+    assert_eq!(fs::read_to_string(two.get(&other)).unwrap(), "text");
+    assert!(!two.b.drain_answers().contains_key(&waits), "the disk answered");
+    // That it is not wanted is said at once, too.
+    let params = json!({ "conversation": two.conversation, "entry": stuck });
+    two.b.call("cancelFile", params);
+}
+
+/// The same profile, whose program waits for two seconds after each file got its name.
+fn slow_to_learn_names(profile: Profile) -> Profile {
+    let slow = "inject=renameat2:delay_exit=2000000";
+    profile.wrapped(&["strace", "-f", "-o", "/dev/null", "-e", "trace=renameat2", "-e", slow])
+}
+
+fn kill_the_program_itself(process: &mut Process) {
+    let children = format!("/proc/{0}/task/{0}/children", process.pid());
+    let child = fs::read_to_string(children).unwrap();
+    assert!(Command::new("kill").args(["-9", child.trim()]).status().unwrap().success());
+    process.wait_exit();
+}
+
+fn shut_down(process: &mut Process) {
+    process.call("shutdown", json!({}));
+    assert!(process.wait_exit().success());
+}
+
+#[test]
+fn what_has_its_name_when_the_program_ends_is_there_once() {
+    let words = ["-f", "-o", "/dev/null", "-e", "inject=renameat2:delay_exit=1", "true"];
+    if !can("strace", &words) {
+        return;
+    }
+    let (a, b) = Profile::loopback_pair();
+    let mut two = Two::of((a, slow_to_learn_names(b)));
+    let outside = two.profiles.0.outside().to_owned();
+    let downloads = two.profiles.1.dir().join("downloads");
+    fs::create_dir_all(outside.join("folder/inner")).unwrap();
+    fs::write(outside.join("folder/inner/a"), content(100_000)).unwrap();
+    let mut there: Vec<String> = Vec::new();
+    for (name, folder) in [("file", false), ("folder", true)] {
+        if !folder {
+            fs::write(outside.join(name), content(100_000)).unwrap();
+        }
+        for end in [shut_down, kill_the_program_itself] {
+            let entry = two.offer(&outside.join(name));
+            let params = json!({ "conversation": two.conversation, "entry": entry });
+            two.b.call("getFile", params.clone());
+            there.push(if there.contains(&name.to_owned()) {
+                format!("{name} (2)")
+            } else {
+                name.to_owned()
+            });
+            wait_for("it has its name", || downloads.join(&there[there.len() - 1]).exists());
+            let early = two.b.events("fileDone");
+            assert!(early.iter().all(|event| event["entry"] != entry), "it is said too early");
+            end(&mut two.b);
+            two.b = two.profiles.1.start();
+            let state = || {
+                let shown = history(&two.b, &two.conversation);
+                shown.iter().find(|shown| shown["entry"] == entry).unwrap()["file"]["state"].clone()
+            };
+            wait_for("it is known to be there", || state() == "here");
+            wait_online(&two.b, &crate::support::profile::id(&two.a));
+            two.b.call("getFile", params);
+            let done = two.b.event("fileDone", |event| event["entry"] == entry);
+            assert_eq!(done["path"], downloads.join(&there[there.len() - 1]).to_str().unwrap());
+            assert_eq!(names(&downloads), there, "once");
+        }
+    }
+}
+
+#[test]
+fn a_source_that_can_not_be_read_for_a_while_is_not_gone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (a, b) = Profile::loopback_pair();
+    let two = Two::of((without_power(a), b));
+    let path = two.profiles.0.outside().join("a.txt");
+    fs::write(&path, "text").unwrap();
+    let entry = two.offer(&path);
+    let readable = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    readable(0);
+    let params = json!({ "conversation": two.conversation, "entry": entry });
+    two.b.call("getFile", params);
+    two.b.event("fileProgress", |event| event["entry"] == entry);
+    // It asks again and again; each time, this is what it would hear.
+    let asked = std::time::Instant::now();
+    while asked.elapsed() < std::time::Duration::from_secs(2) {
+        say(&two.a, &two.b, &two.conversation, "not yet");
+        assert!(two.b.events("fileFailed").is_empty() && two.a.events("fileFailed").is_empty());
+    }
+    readable(0o600);
+    let done = two.b.event("fileDone", |event| event["entry"] == entry);
+    assert_eq!(fs::read_to_string(done["path"].as_str().unwrap()).unwrap(), "text");
+    // What has vanished is gone.
+    let entry = two.offer(&path);
+    fs::remove_file(&path).unwrap();
+    two.b.call("getFile", json!({ "conversation": two.conversation, "entry": entry }));
+    assert_eq!(failed(&two.b, &entry).0, "file_gone");
+}
