@@ -8,7 +8,7 @@ use crate::{
     consent::names,
     places::{failed, without_power},
     support::{
-        fetch::content,
+        fetch::{content, parts},
         lab::wait_for,
         process::Process,
         profile::{Profile, history, say, wait_online},
@@ -65,10 +65,14 @@ fn a_disk_that_hangs_holds_up_nothing_but_its_own_file() {
     two.b.call("cancelFile", params);
 }
 
-/// The same profile, whose program waits for two seconds after each file got its name.
-fn slow_to_learn_names(profile: Profile) -> Profile {
-    let slow = "inject=renameat2:delay_exit=2000000";
-    profile.wrapped(&["strace", "-f", "-o", "/dev/null", "-e", "trace=renameat2", "-e", slow])
+/// The same profile, to whose program the system does this.
+fn tampered(profile: Profile, more: &[&str]) -> Profile {
+    profile.wrapped(&[&["strace", "-f", "-o", "/dev/null", "-e"], more].concat())
+}
+
+/// Whether the system can be made to.
+fn can_tamper() -> bool {
+    can("strace", &["-f", "-o", "/dev/null", "-e", "inject=renameat2:delay_exit=1", "true"])
 }
 
 fn kill_the_program_itself(process: &mut Process) {
@@ -85,12 +89,12 @@ fn shut_down(process: &mut Process) {
 
 #[test]
 fn what_has_its_name_when_the_program_ends_is_there_once() {
-    let words = ["-f", "-o", "/dev/null", "-e", "inject=renameat2:delay_exit=1", "true"];
-    if !can("strace", &words) {
+    if !can_tamper() {
         return;
     }
     let (a, b) = Profile::loopback_pair();
-    let mut two = Two::of((a, slow_to_learn_names(b)));
+    // It waits for two seconds after each file got its name.
+    let mut two = Two::of((a, tampered(b, &["inject=renameat2:delay_exit=2000000"])));
     let outside = two.profiles.0.outside().to_owned();
     let downloads = two.profiles.1.dir().join("downloads");
     fs::create_dir_all(outside.join("folder/inner")).unwrap();
@@ -112,6 +116,9 @@ fn what_has_its_name_when_the_program_ends_is_there_once() {
             wait_for("it has its name", || downloads.join(&there[there.len() - 1]).exists());
             let early = two.b.events("fileDone");
             assert!(early.iter().all(|event| event["entry"] != entry), "it is said too early");
+            // What is here can be cancelled no more.
+            let refusal = two.b.refused("cancelFile", params.clone());
+            assert!(refusal.message.contains("being put in its place"), "{refusal:?}");
             end(&mut two.b);
             two.b = two.profiles.1.start();
             let state = || {
@@ -126,6 +133,67 @@ fn what_has_its_name_when_the_program_ends_is_there_once() {
             assert_eq!(names(&downloads), there, "once");
         }
     }
+}
+
+#[test]
+fn what_is_said_to_be_there_is_kept_as_that() {
+    if !can_tamper() {
+        return;
+    }
+    let mut two = Two::online();
+    shut_down(&mut two.b);
+    // The database is slow.
+    let log = two.profiles.1.dir().join("entrenous.db-wal");
+    let slow = "inject=pwrite64:delay_enter=200000";
+    two.profiles.1 = tampered(two.profiles.1, &[slow, "-P", log.to_str().unwrap()]);
+    two.b = two.profiles.1.start();
+    wait_online(&two.b, &crate::support::profile::id(&two.a));
+    let path = two.profiles.0.outside().join("a.txt");
+    for heard_by_sender in [false, true] {
+        fs::write(&path, "text").unwrap();
+        let entry = two.offer(&path);
+        let params = json!({ "conversation": two.conversation, "entry": entry });
+        two.b.call("getFile", params);
+        let (who, what) =
+            if heard_by_sender { (&two.a, "fileFetched") } else { (&two.b, "fileDone") };
+        who.event(what, |event| event["entry"] == entry);
+        kill_the_program_itself(&mut two.b);
+        // So that it is not found again.
+        fs::remove_dir_all(two.profiles.1.dir().join("downloads")).unwrap();
+        two.b = two.profiles.1.start();
+        let shown = history(&two.b, &two.conversation);
+        assert_eq!(shown.last().unwrap()["entry"], entry);
+        assert_eq!(shown.last().unwrap()["file"]["state"], "here", "{what}");
+        wait_online(&two.b, &crate::support::profile::id(&two.a));
+    }
+}
+
+#[test]
+fn what_has_its_name_is_there_whatever_fails_after_that() {
+    if !can_tamper() {
+        return;
+    }
+    let mut two = Two::online();
+    let folder = two.profiles.0.outside().join("folder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), content(50_000)).unwrap();
+    let entry = two.offer(&folder);
+    two.a.kill();
+    two.b.call("getFile", json!({ "conversation": two.conversation, "entry": entry }));
+    let downloads = two.profiles.1.dir().join("downloads");
+    wait_for("it is prepared", || parts(&downloads).len() == 1);
+    shut_down(&mut two.b);
+    // Where it is gathered, nothing can be removed.
+    let (part, broken) = (parts(&downloads).remove(0), "inject=unlink:error=EIO");
+    two.profiles.1 = tampered(two.profiles.1, &[broken, "-P", part.to_str().unwrap()]);
+    two.b = two.profiles.1.start();
+    two.a = two.profiles.0.start();
+    let done = two.b.event("fileDone", |event| event["entry"] == entry);
+    let arrived = downloads.join("folder");
+    assert_eq!(done["path"], arrived.to_str().unwrap());
+    assert_eq!(fs::read(arrived.join("a")).unwrap(), content(50_000));
+    assert_eq!(parts(&downloads), [part], "it could be removed");
+    assert!(two.b.events("fileFailed").is_empty());
 }
 
 #[test]

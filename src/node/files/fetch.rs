@@ -371,3 +371,6 @@ pub fn unwritable(error: &io::Error) -> Failure {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -274,3 +274,26 @@ async fn read_request(stream: &mut Timed) -> io::Result<FileRequest> {
     stream.read(&mut bytes).await?;
     FileRequest::decode(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_there_or_is_something_else_is_gone() {
+        use io::ErrorKind::{
+            InvalidData, NotADirectory, NotFound, PermissionDenied, StaleNetworkFileHandle,
+            TimedOut,
+        };
+        for (kind, gone) in [
+            (NotFound, true),
+            (NotADirectory, true),
+            (InvalidData, true),
+            (PermissionDenied, false),
+            (TimedOut, false),
+            (StaleNetworkFileHandle, false),
+        ] {
+            assert_eq!(is_gone(&kind.into()), gone, "{kind}");
+        }
+    }
+}
