@@ -104,8 +104,8 @@ pub(super) struct Files {
     /// Where hashes lie.
     blobs: PathBuf,
     happened: mpsc::Sender<Happened>,
-    /// What was begun last on the disk for each file.
-    at_work: HashMap<EntryId, JoinHandle<()>>,
+    /// What was begun last on the disk at each place, by the name of its hashes.
+    at_work: HashMap<String, JoinHandle<()>>,
     /// Asked for; the place is not known yet, or not kept.
     placing: HashMap<EntryId, (u64, KeptFile)>,
     fetching: BTreeMap<EntryId, Fetching>,
@@ -227,12 +227,16 @@ impl Files {
         drop(self.begin_after(None, work));
     }
 
-    /// The same for one file: one thing after the other, in the order in which they are begun. So
-    /// what is made for a fetch is not made after it was removed.
-    fn begin_for(&mut self, entry: EntryId, work: impl FnOnce() -> Happened + Send + 'static) {
-        let before = self.at_work.remove(&entry);
+    /// The same at the place of one file: one thing after the other, in the order in which they are
+    /// begun. So what is made for a fetch is not made after it was removed.
+    fn begin_at(&mut self, place: &Place, work: impl FnOnce() -> Happened + Send + 'static) {
+        if place.hashes.is_empty() {
+            // There is nothing yet.
+            return self.begin(work);
+        }
+        let before = self.at_work.remove(&place.hashes);
         let task = self.begin_after(before, work);
-        self.at_work.insert(entry, task);
+        self.at_work.insert(place.hashes.clone(), task);
     }
 
     fn begin_after(

@@ -63,6 +63,8 @@ fn a_disk_that_hangs_holds_up_nothing_but_its_own_file() {
     // That it is not wanted is said at once, too.
     let params = json!({ "conversation": two.conversation, "entry": stuck });
     two.b.call("cancelFile", params);
+    // And it can go elsewhere.
+    assert!(two.get(&stuck).ends_with("downloads/a (2).txt"));
 }
 
 /// The same profile, to whose program the system does this.
@@ -104,7 +106,7 @@ fn what_has_its_name_when_the_program_ends_is_there_once() {
         if !folder {
             fs::write(outside.join(name), content(100_000)).unwrap();
         }
-        for end in [shut_down, kill_the_program_itself] {
+        for (in_order, end) in [(true, shut_down as fn(&mut _)), (false, kill_the_program_itself)] {
             let entry = two.offer(&outside.join(name));
             let params = json!({ "conversation": two.conversation, "entry": entry });
             two.b.call("getFile", params.clone());
@@ -120,6 +122,8 @@ fn what_has_its_name_when_the_program_ends_is_there_once() {
             let refusal = two.b.refused("cancelFile", params.clone());
             assert!(refusal.message.contains("being put in its place"), "{refusal:?}");
             end(&mut two.b);
+            let said = two.b.events("fileDone");
+            assert_eq!(said.iter().any(|event| event["entry"] == entry), in_order);
             two.b = two.profiles.1.start();
             let state = || {
                 let shown = history(&two.b, &two.conversation);

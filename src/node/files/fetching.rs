@@ -81,7 +81,8 @@ impl Node {
             return self.placed(attempt, request, Ok(false), kept);
         }
         let (downloads, blobs) = (self.files.config.downloads.clone(), self.files.blobs.clone());
-        self.files.begin_for(entry, move || {
+        let place = kept.place.clone();
+        self.files.begin_at(&place, move || {
             let result = choose_place(&mut kept, to.as_deref(), &downloads, &blobs);
             Happened::Placed { attempt, request, result, kept: Box::new(kept) }
         });
@@ -198,8 +199,8 @@ impl Node {
             before: VecDeque::new(),
         };
         self.files.fetching.insert(entry, fetching);
-        let blobs = self.files.blobs.clone();
-        self.files.begin_for(entry, move || {
+        let (place, blobs) = (kept.place.clone(), self.files.blobs.clone());
+        self.files.begin_at(&place, move || {
             let result = Fetch::prepare(kept, &blobs);
             Happened::Prepared { entry, attempt, result }
         });
@@ -244,8 +245,8 @@ impl Node {
         }
         if !std::mem::replace(&mut fetching.finishing, true) {
             let (fetch, attempt) = (Arc::clone(fetch), fetching.attempt);
-            let blobs = self.files.blobs.clone();
-            self.files.begin_for(entry, move || Happened::Finished {
+            let (place, blobs) = (fetching.kept.place.clone(), self.files.blobs.clone());
+            self.files.begin_at(&place, move || Happened::Finished {
                 entry,
                 attempt,
                 result: fetch.finish(&blobs),
@@ -334,8 +335,8 @@ impl Node {
         if forget && has_come {
             // The place is forgotten when nothing is there any more: after a crash, too, it is
             // known what to remove.
-            let blobs = self.files.blobs.clone();
-            self.files.begin_for(entry, move || {
+            let (place, blobs) = (kept.place.clone(), self.files.blobs.clone());
+            self.files.begin_at(&place, move || {
                 let forgotten = fetch::forget(&kept.place, &blobs);
                 let result = forgotten.map_err(|error| fetch::unwritable(&error));
                 Happened::Forgotten { request, kept: Box::new(kept), result }

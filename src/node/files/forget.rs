@@ -36,7 +36,7 @@ impl Node {
             // start removes.
             Ok(place) => {
                 let blobs = node.files.blobs.clone();
-                node.files.begin_for(entry, move || {
+                node.files.begin_at(&place.clone(), move || {
                     let removed = fetch::forget(&place, &blobs).is_ok();
                     Happened::Cleared { entry, removed }
                 });
