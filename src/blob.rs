@@ -60,6 +60,17 @@ pub fn outboard_bytes(size: u64) -> u64 {
     tree(size).outboard_size()
 }
 
+/// The bytes of these groups of a blob.
+pub fn bytes(spans: &[Span], size: u64) -> u64 {
+    spans.iter().map(|span| place(span, size)).map(|place| place.end - place.start).sum()
+}
+
+/// Where these groups lie, in bytes.
+fn place(span: &Span, size: u64) -> std::ops::Range<u64> {
+    let byte = |group: u64| group.saturating_mul(GROUP).min(size);
+    byte(span.start)..byte(span.end)
+}
+
 /// Groups as BLAKE3's chunks of 1 KiB.
 fn chunks(spans: &[Span]) -> ChunkRanges {
     let mut chunks = ChunkRanges::empty();

@@ -1,17 +1,27 @@
 //! Slices: groups together with the hashes that prove them.
 
-use std::io::{self, Read, Write};
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
 use bao_tree::{
-    io::{
-        BaoContentItem, DecodeError, EncodeError,
-        outboard::PreOrderOutboard,
-        sync::{DecodeResponseIter, OutboardMut as _, encode_ranges_validated},
+    BaoTree,
+    blake3::{
+        Hasher,
+        hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root},
     },
+    io::outboard::PreOrderOutboard,
     iter::BaoChunk,
 };
 
-use super::{Ciphertext, GROUP, Key, ReadAt, Root, Span, WriteAt, chunks, tree};
+use super::{Ciphertext, GROUP, Key, ReadAt, Root, Span, WriteAt, chunks, groups, place, tree};
+
+/// The bytes of two hashes: those below an inner node of the tree.
+const PAIR: usize = 64;
+
+/// Groups that are read and hashed at a time, 256 KiB.
+const AT_ONCE: u64 = 16;
 
 /// The inner hashes of a blob's tree, pair by pair, parents before children: 64 bytes a group but
 /// one. Those that are not known yet are zeros.
@@ -41,86 +51,245 @@ pub enum Broken {
     Remote(io::Error),
 }
 
-/// Hashes a blob of this size: writes its hashes, and returns its root. `plain` is read from its
-/// beginning to its end.
+/// Hashes a blob of this size, on all processors: writes its hashes, and returns its root.
 ///
 /// # Errors
 /// Reading or writing failed, or there are fewer bytes than was said.
 pub fn outboard(
-    plain: impl ReadAt,
+    plain: impl ReadAt + Sync,
     size: u64,
     key: &Key,
-    hashes: impl WriteAt,
+    hashes: impl WriteAt + Send,
 ) -> io::Result<Root> {
-    let ciphertext = Ciphertext { plain, key };
-    let mut outboard = Outboard::new(Root::from([0; 32]), size, hashes);
-    let reader = Sequential { from: ciphertext, offset: 0, size };
-    bao_tree::io::sync::outboard(reader, tree(size), &mut outboard.0)
+    let content = Ciphertext { plain, key };
+    Hashing { content, size, hashes: Mutex::new(hashes) }.node(0..groups(size), 0)
 }
 
-/// The bytes of these groups of a blob of this size, with the hashes above them.
+struct Hashing<'k, P, H> {
+    content: Ciphertext<'k, P>,
+    size: u64,
+    hashes: Mutex<H>,
+}
+
+impl<P: ReadAt + Sync, H: WriteAt + Send> Hashing<'_, P, H> {
+    /// The hash over these groups, which are all below one node. `pair` is the place of the pair
+    /// below it, in pairs: those on its left follow it, then those on its right.
+    fn node(&self, span: Span, pair: u64) -> io::Result<Root> {
+        let count = span.end - span.start;
+        if count <= AT_ONCE {
+            return self.nodes_at_once(span, pair);
+        }
+        let left = left(count);
+        let middle = span.start + left;
+        let (one, two) = rayon::join(
+            || self.node(span.start..middle, pair + 1),
+            || self.node(middle..span.end, pair + left),
+        );
+        let (one, two) = (one?, two?);
+        let mut bytes = [0; PAIR];
+        write_pair(&mut bytes, &one, &two);
+        self.write(pair, &bytes)?;
+        Ok(merge(&one, &two, count == groups(self.size)))
+    }
+
+    fn nodes_at_once(&self, span: Span, pair: u64) -> io::Result<Root> {
+        let (start, count) = (span.start * GROUP, span.end - span.start);
+        let end = (span.end * GROUP).min(self.size);
+        let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
+        self.content.read_exact_at(start, &mut bytes)?;
+        let mut pairs = vec![0; usize::try_from(count - 1).map_err(io::Error::other)? * PAIR];
+        let is_root = count == groups(self.size);
+        let hash = hash_all(start, &bytes, count, &mut pairs, is_root);
+        self.write(pair, &pairs)?;
+        Ok(hash)
+    }
+
+    fn write(&self, pair: u64, pairs: &[u8]) -> io::Result<()> {
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        hashes.write_all_at(pair * PAIR as u64, pairs)
+    }
+}
+
+/// Of so many groups, those on the left.
+fn left(count: u64) -> u64 {
+    count.next_power_of_two() / 2
+}
+
+/// The hash over the groups that these bytes are, and all pairs below it.
+fn hash_all(start: u64, bytes: &[u8], count: u64, pairs: &mut [u8], is_root: bool) -> Root {
+    if count <= 1 {
+        return hash(start, bytes, is_root);
+    }
+    let left = left(count);
+    let (middle, pairs_left) = ((left * GROUP) as usize, (left - 1) as usize * PAIR);
+    let (pair, below) = pairs.split_at_mut(PAIR);
+    let (one, two) = below.split_at_mut(pairs_left);
+    let one = hash_all(start, &bytes[..middle], left, one, false);
+    let two = hash_all(start + left * GROUP, &bytes[middle..], count - left, two, false);
+    write_pair(pair, &one, &two);
+    merge(&one, &two, is_root)
+}
+
+/// The hash of one group.
+fn hash(start: u64, bytes: &[u8], is_root: bool) -> Root {
+    let mut hasher = Hasher::new();
+    if is_root {
+        return hasher.update(bytes).finalize();
+    }
+    hasher.set_input_offset(start).update(bytes).finalize_non_root().into()
+}
+
+fn merge(one: &Root, two: &Root, is_root: bool) -> Root {
+    let (one, two) = (one.as_bytes(), two.as_bytes());
+    if is_root {
+        merge_subtrees_root(one, two, Mode::Hash)
+    } else {
+        merge_subtrees_non_root(one, two, Mode::Hash).into()
+    }
+}
+
+fn write_pair(pair: &mut [u8], one: &Root, two: &Root) {
+    pair[..PAIR / 2].copy_from_slice(one.as_bytes());
+    pair[PAIR / 2..].copy_from_slice(two.as_bytes());
+}
+
+/// How many bytes slices of these groups have, of a blob of this size.
 pub fn slices_bytes(size: u64, spans: &[Span]) -> u64 {
-    let (tree, chunks) = (tree(size), chunks(spans));
-    let parts = tree.ranges_pre_order_chunks_iter_ref(&chunks, 0).map(|part| match part {
-        BaoChunk::Parent { .. } => 64,
-        BaoChunk::Leaf { size, .. } => size as u64,
-    });
-    parts.sum()
+    Shape::new(tree(size), spans).bytes()
 }
 
-/// Sends these groups, in their order, each after the hashes above it. Nothing false is sent.
+/// What slices consist of.
+struct Shape {
+    parts: Vec<BaoChunk>,
+    /// The places of their pairs in the outboard, in pairs.
+    pairs: Vec<u64>,
+    content: u64,
+}
+
+impl Shape {
+    fn new(tree: BaoTree, spans: &[Span]) -> Self {
+        let chunks = chunks(spans);
+        let parts: Vec<_> = tree
+            .ranges_pre_order_chunks_iter_ref(&chunks, 0)
+            .map(|part| part.without_ranges())
+            .collect();
+        let (mut pairs, mut content) = (Vec::new(), 0);
+        for part in &parts {
+            match part {
+                BaoChunk::Parent { node, .. } => pairs.extend(tree.pre_order_offset(*node)),
+                BaoChunk::Leaf { size, .. } => content += *size as u64,
+            }
+        }
+        Self { parts, pairs, content }
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.pairs.len() * PAIR) as u64 + self.content
+    }
+
+    /// The pairs that lie one after the other in the outboard: where, and where they are in the
+    /// slices.
+    fn runs(&self) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+        let mut before = 0;
+        self.pairs.chunk_by(|one, two| one + 1 == *two).map(move |run| {
+            let bytes = before * PAIR..(before + run.len()) * PAIR;
+            before += run.len();
+            (run[0] * PAIR as u64, bytes)
+        })
+    }
+
+    /// Whether this is what the root says.
+    fn is_true(&self, root: Root, pairs: &[u8], content: &[u8]) -> bool {
+        let (mut pairs, mut content) = (pairs.chunks_exact(PAIR), content);
+        let mut expected = vec![root];
+        for part in &self.parts {
+            let Some(above) = expected.pop() else { return false };
+            let found = match *part {
+                BaoChunk::Parent { is_root, left, right, .. } => {
+                    let Some((one, two)) = pairs.next().and_then(read_pair) else { return false };
+                    expected.extend(right.then_some(two));
+                    expected.extend(left.then_some(one));
+                    merge(&one, &two, is_root)
+                }
+                BaoChunk::Leaf { start_chunk, size, is_root, .. } => {
+                    let Some((group, rest)) = content.split_at_checked(size) else { return false };
+                    content = rest;
+                    hash(start_chunk.to_bytes(), group, is_root)
+                }
+            };
+            if found != above {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn read_pair(pair: &[u8]) -> Option<(Root, Root)> {
+    let (one, two) = pair.split_first_chunk::<32>()?;
+    Some(((*one).into(), <[u8; 32]>::try_from(two).ok()?.into()))
+}
+
+/// Puts slices of these groups together: the pairs above them, then their bytes. Nothing false.
 ///
 /// # Errors
-/// [`Broken::Changed`], [`Broken::Local`], [`Broken::Remote`].
+/// [`Broken::Changed`], [`Broken::Local`]; then what is in `slices` is of no use.
 pub fn send(
     plain: impl ReadAt,
     key: &Key,
     outboard: &Outboard<impl ReadAt>,
     spans: &[Span],
-    to: impl Write,
+    slices: &mut Vec<u8>,
 ) -> Result<(), Broken> {
-    let mut to = Noting { inner: to, failed: false };
-    let ciphertext = Ciphertext { plain, key };
-    let sent = encode_ranges_validated(ciphertext, &outboard.0, &chunks(spans), &mut to);
-    sent.map_err(|error| match error {
-        _ if to.failed => Broken::Remote(io::Error::from(error)),
-        EncodeError::ParentHashMismatch(_) | EncodeError::LeafHashMismatch(_) => Broken::Changed,
-        EncodeError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Broken::Changed,
-        error => Broken::Local(error.into()),
-    })
+    let PreOrderOutboard { root, tree, data } = &outboard.0;
+    let shape = Shape::new(*tree, spans);
+    slices.resize(usize::try_from(shape.bytes()).map_err(|_| Broken::False)?, 0);
+    let (pairs, content) = slices.split_at_mut(shape.pairs.len() * PAIR);
+    let unread = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Broken::Changed,
+        _ => Broken::Local(error),
+    };
+    for (from, to) in shape.runs() {
+        data.read_exact_at(from, &mut pairs[to]).map_err(unread)?;
+    }
+    let (plain, mut rest) = (Ciphertext { plain, key }, &mut *content);
+    for place in spans.iter().map(|span| place(span, tree.size())) {
+        let bytes;
+        (bytes, rest) = rest.split_at_mut((place.end - place.start) as usize);
+        plain.read_exact_at(place.start, bytes).map_err(unread)?;
+    }
+    if shape.is_true(*root, pairs, content) { Ok(()) } else { Err(Broken::Changed) }
 }
 
-/// Receives these groups: each is verified, decrypted, and written before the next is read.
-/// `progress` is told how many bytes were written.
+/// Takes slices of these groups apart: once all is verified the pairs are written, and the bytes,
+/// decrypted where they stand.
 ///
 /// # Errors
-/// [`Broken::False`], [`Broken::Local`], [`Broken::Remote`]. What was written before stays.
+/// [`Broken::False`], [`Broken::Local`].
 pub fn receive(
-    from: impl Read,
+    slices: &mut [u8],
     key: &Key,
-    outboard: &mut Outboard<impl WriteAt + ReadAt>,
+    outboard: &mut Outboard<impl WriteAt>,
     spans: &[Span],
     plain: &mut impl WriteAt,
-    mut progress: impl FnMut(u64) -> io::Result<()>,
 ) -> Result<(), Broken> {
-    let ranges = chunks(spans);
-    let (root, tree) = (outboard.0.root, outboard.0.tree);
-    for item in DecodeResponseIter::new(root, tree, from, &ranges) {
-        let item = item.map_err(|error| match error {
-            DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_) => Broken::False,
-            error => Broken::Remote(error.into()),
-        })?;
-        match item {
-            BaoContentItem::Parent(parent) => {
-                outboard.0.save(parent.node, &parent.pair).map_err(Broken::Local)?;
-            }
-            BaoContentItem::Leaf(leaf) => {
-                let mut group = leaf.data.try_into_mut().unwrap_or_else(|data| data[..].into());
-                key.apply(leaf.offset, &mut group).map_err(Broken::Local)?;
-                plain.write_all_at(leaf.offset, &group).map_err(Broken::Local)?;
-                progress(group.len() as u64).map_err(Broken::Remote)?;
-            }
-        }
+    let PreOrderOutboard { root, tree, data } = &mut outboard.0;
+    let shape = Shape::new(*tree, spans);
+    if shape.bytes() != slices.len() as u64 {
+        return Err(Broken::False);
+    }
+    let (pairs, mut content) = slices.split_at_mut(shape.pairs.len() * PAIR);
+    if !shape.is_true(*root, pairs, content) {
+        return Err(Broken::False);
+    }
+    for (to, from) in shape.runs() {
+        data.write_all_at(to, &pairs[from]).map_err(Broken::Local)?;
+    }
+    for place in spans.iter().map(|span| place(span, tree.size())) {
+        let bytes;
+        (bytes, content) = content.split_at_mut((place.end - place.start) as usize);
+        key.apply(place.start, bytes).map_err(Broken::Local)?;
+        plain.write_all_at(place.start, bytes).map_err(Broken::Local)?;
     }
     Ok(())
 }
@@ -147,38 +316,4 @@ pub fn verified(
         }
     }
     Ok(spans)
-}
-
-/// From the beginning to the end.
-struct Sequential<D> {
-    from: D,
-    offset: u64,
-    size: u64,
-}
-
-impl<D: ReadAt> Read for Sequential<D> {
-    /// A group at a time, which is what is asked for.
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size - self.offset).unwrap_or(usize::MAX);
-        let most = left.min(bytes.len());
-        let read = self.from.read_at(self.offset, &mut bytes[..most])?;
-        self.offset += read as u64;
-        Ok(read)
-    }
-}
-
-/// Notes whether it was this writer that failed.
-struct Noting<W> {
-    inner: W,
-    failed: bool,
-}
-
-impl<W: Write> Write for Noting<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes).inspect_err(|_| self.failed = true)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush().inspect_err(|_| self.failed = true)
-    }
 }

@@ -64,6 +64,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// system sends ten at a time (GSO), which together are less than the 64 KiB that it takes.
 const MAX_PACKET: u16 = 6_500;
 
+/// What may have arrived on a listening socket and not be read yet. Systems give 208 KiB unless
+/// asked (Linux), which three bursts fill: then a fast sender loses packets, and slows down.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
 /// Streams that the other side may have open on a connection. A link needs one.
 pub const MAX_STREAMS: u32 = 16;
 
@@ -507,6 +511,8 @@ fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
     if local.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // A system that allows less gives what it allows.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&local.into())?;
     Ok(socket.into())
 }

@@ -166,12 +166,12 @@ impl Fetch {
                 let mut slices = std::mem::take(&mut spare);
                 slices.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
                 stream.read(&mut slices).await.map_err(Broken::Remote)?;
-                if let Some(before) = before {
+                if let Some(before) = before.take() {
                     spare = finished(before).await?;
                 }
                 let fetch = Arc::clone(self);
                 before = Some(spawn_blocking(move || {
-                    fetch.keep(&slices, &block)?;
+                    fetch.keep(&mut slices, &block)?;
                     Ok(slices)
                 }));
             }
@@ -182,20 +182,18 @@ impl Fetch {
     }
 
     /// Verifies a block and writes it.
-    fn keep(self: &Arc<Self>, slices: &[u8], block: &[Span]) -> Result<(), Broken> {
+    fn keep(self: &Arc<Self>, slices: &mut [u8], block: &[Span]) -> Result<(), Broken> {
         let file = &self.kept.file;
         let mut part = Sparse(self.part.try_clone().map_err(Broken::Local)?);
         let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
         let mut outboard = Outboard::new(file.root, file.size, hashes);
-        let mut groups = block.iter().cloned().flatten();
         let before = self.done();
-        blob::receive(slices, &file.key, &mut outboard, block, &mut part, |bytes| {
-            let new = groups.next().is_some_and(|group| self.picker().arrived(group));
-            if new {
-                self.done.fetch_add(bytes, Relaxed);
-            }
-            Ok(())
-        })?;
+        blob::receive(slices, &file.key, &mut outboard, block, &mut part)?;
+        let mut picker = self.picker();
+        let new = block.iter().cloned().flatten().filter(|group| picker.arrived(*group));
+        let new = new.map(|group| blob::bytes(&[group..group + 1], file.size)).sum();
+        drop(picker);
+        self.done.fetch_add(new, Relaxed);
         if before / FLUSH != self.done() / FLUSH {
             // So that little is left to wait for at the end. Nobody waits for this.
             let fetch = Arc::clone(self);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Happened, content::Content, disk, stream::Timed};
 use crate::{
-    blob::{self, Broken, GROUP, Outboard, Span},
+    blob::{self, Broken, Outboard, Span},
     conversation::{ConversationId, EntryId},
     identity::Identity,
     node::api::FileState,
@@ -167,7 +167,7 @@ impl Serving {
             match sent {
                 Ok(()) => {
                     let (conversation, to) = (self.conversation, self.who);
-                    let bytes = bytes(&request.spans, source.kept.file.size);
+                    let bytes = blob::bytes(&request.spans, source.kept.file.size);
                     let sent = Happened::Sent { conversation, entry, to, bytes };
                     self.happened.send(sent).await.ok()?;
                 }
@@ -217,7 +217,6 @@ impl Source {
     fn slices(&self, block: &[Span], mut slices: Vec<u8>) -> Result<Vec<u8>, Broken> {
         let file = &self.kept.file;
         let outboard = Outboard::new(file.root, file.size, &self.hashes);
-        slices.clear();
         blob::send(&self.content, &file.key, &outboard, block, &mut slices)?;
         Ok(slices)
     }
@@ -227,12 +226,6 @@ impl Source {
 fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound};
     matches!(error.kind(), InvalidData | InvalidInput | IsADirectory | NotADirectory | NotFound)
-}
-
-/// The bytes of these groups.
-fn bytes(spans: &[Span], size: u64) -> u64 {
-    let end = |group: u64| group.saturating_mul(GROUP).min(size);
-    spans.iter().map(|span| end(span.end) - end(span.start)).sum()
 }
 
 /// While one block is sent, the next is read.
