@@ -98,6 +98,8 @@ struct Candidate {
     strange: u32,
     dialing: u8,
     linked: bool,
+    /// It is a node of the public DHT and nobody's program.
+    is_node: bool,
     /// Who one knows changed while the link was being made.
     again: bool,
     /// When it is due; none: not before something changes.
@@ -133,6 +135,7 @@ impl Dialer {
             strange: 0,
             dialing: 0,
             linked: false,
+            is_node: false,
             again: false,
             due: Some(now),
             added: now,
@@ -207,6 +210,22 @@ impl Dialer {
         }
     }
 
+    /// This is a node of the public DHT and nobody's program: the DHT knows it now, and dials it
+    /// itself for each question. From here it is dialed again when the network is another one.
+    pub fn node(&mut self, target: &Target) {
+        if let Some(candidate) = self.targets.get_mut(target) {
+            candidate.is_node = true;
+        }
+    }
+
+    /// A connection with such a node is over. Most end it as soon as there is nothing to say.
+    pub fn node_left(&mut self, now: Instant, target: &Target) {
+        if let Some(candidate) = self.targets.get_mut(target) {
+            candidate.linked = false;
+            candidate.due = std::mem::take(&mut candidate.again).then_some(now);
+        }
+    }
+
     /// The link was with a contact.
     pub fn known(&mut self, target: &Target) {
         if let Some(candidate) = self.targets.get_mut(target) {
@@ -263,9 +282,17 @@ impl Dialer {
         }
     }
 
-    /// Who one knows, or the network, changed: everyone without a link is due at once.
-    pub fn reconsider(&mut self, now: Instant) {
+    /// The network is another one: everyone without a link is due at once.
+    pub fn network_changed(&mut self, now: Instant) {
         for candidate in self.targets.values_mut() {
+            candidate.is_node = false;
+        }
+        self.reconsider(now);
+    }
+
+    /// Who one knows changed: everyone without a link who may be somebody is due at once.
+    pub fn reconsider(&mut self, now: Instant) {
+        for candidate in self.targets.values_mut().filter(|candidate| !candidate.is_node) {
             candidate.strange = 0;
             candidate.attempts = 0;
             candidate.again = candidate.linked;
@@ -457,6 +484,33 @@ mod tests {
             now = due;
         }
         assert_eq!(longest, SLOW_RETRY);
+    }
+
+    #[test]
+    fn a_node_is_dialed_again_when_the_network_is_another_one_and_not_before() {
+        let (mut dialer, now) = (Dialer::default(), Instant::now());
+        let node = Target::Peer(PeerId::random());
+        dialer.add(now, node.clone(), Origin::User, quic(1));
+        for _ in 0..3 {
+            dialer.poll_dial(now).unwrap();
+            dialer.connected(&node);
+            dialer.node(&node);
+            dialer.reconsider(now);
+            dialer.node_left(now, &node);
+            dialer.reconsider(now);
+            assert_eq!(dialer.poll_timeout(), None, "who one knows is nothing to a node");
+            dialer.network_changed(now);
+        }
+        // While it is connected, as soon as that ends.
+        dialer.poll_dial(now).unwrap();
+        dialer.connected(&node);
+        dialer.node(&node);
+        dialer.network_changed(now);
+        assert_eq!(dialer.poll_timeout(), None);
+        dialer.node_left(now, &node);
+        assert_eq!(dialer.poll_dial(now).unwrap().target, node);
+        dialer.failed(&node);
+        assert!(dialer.poll_timeout().is_some(), "until it is reached");
     }
 
     #[test]

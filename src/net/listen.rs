@@ -99,7 +99,7 @@ impl Net {
     /// What was seen from outside counts no more, and is asked for again.
     pub(super) fn network_changed(&mut self) {
         let now = Instant::now();
-        self.dialer.reconsider(now);
+        self.dialer.network_changed(now);
         self.observed.clear();
         self.join_again(now);
         self.quic_works(false);

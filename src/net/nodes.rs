@@ -7,9 +7,11 @@ use libp2p::{PeerId, identify, kad, swarm::ConnectionId};
 use super::{
     Net, address,
     dht::{self, Dht},
+    links,
     portmap::{Mapped, PortMap, State},
     quic,
     rendezvous::Mapping,
+    standing::Who,
 };
 
 /// Nodes of each DHT whose connection is kept, and by that the NAT's mapping.
@@ -139,6 +141,19 @@ impl Net {
         let sought = self.standing.get(&id).is_some_and(|standing| standing.may_be_node);
         let dialable = sought || (self.serves_dht && !dialed && address::is_quic(&address));
         let (plain, _) = address::split_peer(address);
+        // Ours must stay connected to be asked; those of the public DHT are known to it from now on.
+        let of_ours = [links::PROTOCOL, Dht::Own.protocol()];
+        let is_ours = of_ours.iter().any(|protocol| info.protocols.contains(protocol));
+        let is_public = info.protocols.contains(&Dht::Public.protocol());
+        if let Some(standing) = self.standing.get_mut(&id)
+            && standing.who == Who::Unknown
+            && (sought && is_public && !is_ours)
+        {
+            standing.who = Who::Node;
+            for target in &standing.targets {
+                self.dialer.node(target);
+            }
+        }
         for dht in Dht::ALL {
             let speaks = info.protocols.contains(&dht.protocol());
             if let Some(kad) = self.dht_mut(dht).filter(|_| speaks && dialable) {

@@ -27,10 +27,12 @@ pub struct Standing {
     pub who: Who,
 }
 
-/// What the hail has told of the other side.
+/// What the hail, or what it speaks, has told of the other side.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     Unknown,
+    /// Nobody: a node of the public DHT that does not speak what our programs do.
+    Node,
     Stranger,
     Known,
 }
@@ -114,6 +116,7 @@ impl Net {
                     }
                 }
                 Who::Stranger => self.dialer.stranger(now, target),
+                Who::Node => self.dialer.node_left(now, target),
                 Who::Unknown => self.dialer.broken(now, target),
             }
         }
