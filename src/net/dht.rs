@@ -19,7 +19,7 @@ use libp2p::{
     identify,
     identity::PublicKey,
     kad::{
-        self, BucketInserts, Caching, Mode, PeerInfo, Record, RecordKey, StoreInserts,
+        self, BucketInserts, Caching, Mode, PeerInfo, QueryResult, Record, RecordKey, StoreInserts,
         store::{MemoryStore, MemoryStoreConfig, RecordStore},
     },
     ping,
@@ -379,6 +379,18 @@ impl NetworkBehaviour for Behaviour {
                 let due =
                     peer_id.filter(|_| self.quic_works).map(|peer| (now + DIAL_PATIENCE, peer));
                 self.dialed.extend(due);
+            }
+            if let ToSwarm::GenerateEvent(kad::Event::OutboundQueryProgressed {
+                id,
+                result: QueryResult::Bootstrap(_),
+                ..
+            }) = &event
+                && self.kad.mode() == Mode::Client
+                && let Some(mut query) = self.kad.query_mut(id)
+            {
+                // What follows would fill the table with nodes from all over the DHT, by hundreds of
+                // connections: who serves nobody knows enough by what it looks up.
+                query.finish();
             }
             return Poll::Ready(event);
         }
