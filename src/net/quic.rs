@@ -35,7 +35,8 @@ use libp2p::{
     multiaddr::Protocol,
 };
 use quinn::{
-    ClientConfig, EndpointConfig, MtuDiscoveryConfig, Runtime, ServerConfig, TokioRuntime, TransportConfig,
+    ClientConfig, EndpointConfig, MtuDiscoveryConfig, Runtime, ServerConfig, TokioRuntime,
+    TransportConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use rustls::pki_types::CertificateDer;
@@ -47,6 +48,7 @@ pub use self::{
 };
 
 use self::socket::SharedSocket;
+use super::address::is_private;
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,9 +62,18 @@ const IDLE_TIMEOUT_MS: u32 = 6_000;
 /// forgets its mapping: the shortest in use last 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
-/// The longest UDP payload that is tried, where a network carries it: loopback, jumbo frames. The
-/// system sends ten at a time (GSO), which together are less than the 64 KiB that it takes.
-const MAX_PACKET: u16 = 6_500;
+/// The longest UDP payload that is tried within a local network, which may carry it: loopback does,
+/// and jumbo frames. The system sends ten at a time (GSO), which together are less than the 64 KiB
+/// that it takes. What an interface does not carry never leaves it.
+const LONGEST_NEAR: u16 = 6_500;
+
+/// The same elsewhere: quinn's default.
+const LONGEST: u16 = 1_452;
+
+/// How exactly to find out how long packets may be: with this the longest are tried first elsewhere,
+/// and if they do not arrive one length between. By default it is four packets of that size on each
+/// connection, a quarter of all that it costs to ask a node of the DHT something.
+const MTU_STEP: u16 = 127;
 
 /// What may have arrived on a listening socket and not be read yet. Systems give 208 KiB unless
 /// asked (Linux), which three bursts fill: then a fast sender loses packets, and slows down.
@@ -185,10 +196,52 @@ impl Sockets {
     }
 }
 
+/// How to dial, and how to answer.
+struct Configs {
+    client: ClientConfig,
+    server: Arc<ServerConfig>,
+}
+
+impl Configs {
+    /// With packets of at most so many bytes.
+    fn new(client: &Arc<QuicClientConfig>, server: &Arc<QuicServerConfig>, longest: u16) -> Self {
+        let mut mtu = MtuDiscoveryConfig::default();
+        mtu.upper_bound(longest).minimum_change(MTU_STEP);
+        let mut transport = TransportConfig::default();
+        transport
+            .mtu_discovery_config(Some(mtu))
+            .max_concurrent_uni_streams(0_u32.into())
+            .max_concurrent_bidi_streams(MAX_STREAMS.into())
+            .datagram_receive_buffer_size(None)
+            .keep_alive_interval(Some(KEEP_ALIVE))
+            .max_idle_timeout(Some(quinn::VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
+            .allow_spin(false)
+            .stream_receive_window(STREAM_WINDOW.into())
+            .send_window(SEND_WINDOW)
+            .receive_window(CONNECTION_WINDOW.into());
+        let transport = Arc::new(transport);
+        let mut client = ClientConfig::new(Arc::clone(client) as _);
+        client.transport_config(Arc::clone(&transport));
+        let mut server = ServerConfig::with_crypto(Arc::clone(server) as _);
+        server
+            .transport_config(transport)
+            .migration(false)
+            .max_incoming(MAX_INCOMING)
+            .incoming_buffer_size(INCOMING_BUFFER)
+            .incoming_buffer_size_total(INCOMING_BUFFERS);
+        Self { client, server: Arc::new(server) }
+    }
+}
+
+/// Whether this is within a local network.
+fn is_near(ip: IpAddr) -> bool {
+    ip.is_loopback() || is_private(ip)
+}
+
 /// See the module's documentation.
 pub struct Transport {
-    client: ClientConfig,
-    server: ServerConfig,
+    near: Configs,
+    far: Configs,
     endpoint: EndpointConfig,
     listeners: SelectAll<Listener>,
     /// Without a listener of that IP version, dials leave from here.
@@ -214,37 +267,16 @@ impl Transport {
         let client = QuicClientConfig::try_from(client).map_err(io::Error::other)?;
         let server = QuicServerConfig::try_from(server).map_err(io::Error::other)?;
 
-        let mut mtu = MtuDiscoveryConfig::default();
-        mtu.upper_bound(MAX_PACKET);
-        let mut transport = TransportConfig::default();
-        transport
-            .max_concurrent_uni_streams(0_u32.into())
-            .max_concurrent_bidi_streams(MAX_STREAMS.into())
-            .datagram_receive_buffer_size(None)
-            .keep_alive_interval(Some(KEEP_ALIVE))
-            .max_idle_timeout(Some(quinn::VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
-            .allow_spin(false)
-            .mtu_discovery_config(Some(mtu))
-            .stream_receive_window(STREAM_WINDOW.into())
-            .send_window(SEND_WINDOW)
-            .receive_window(CONNECTION_WINDOW.into());
-        let transport = Arc::new(transport);
-        let mut client = ClientConfig::new(Arc::new(client));
-        client.transport_config(Arc::clone(&transport));
-        let mut server = ServerConfig::with_crypto(Arc::new(server));
-        server
-            .transport_config(transport)
-            .migration(false)
-            .max_incoming(MAX_INCOMING)
-            .incoming_buffer_size(INCOMING_BUFFER)
-            .incoming_buffer_size_total(INCOMING_BUFFERS);
+        let (client, server) = (Arc::new(client), Arc::new(server));
+        let near = Configs::new(&client, &server, LONGEST_NEAR);
+        let far = Configs::new(&client, &server, LONGEST);
         let mut endpoint = EndpointConfig::default();
         // RFC 9287 would clear the bit by which QUIC is told from the rest.
         endpoint.supported_versions(vec![1]).grease_quic_bit(false);
-        endpoint.max_udp_payload_size(MAX_PACKET).map_err(io::Error::other)?;
+        endpoint.max_udp_payload_size(LONGEST_NEAR).map_err(io::Error::other)?;
         Ok(Self {
-            client,
-            server,
+            near,
+            far,
             endpoint,
             listeners: SelectAll::new(),
             dialers: HashMap::new(),
@@ -327,8 +359,9 @@ impl libp2p::core::Transport for Transport {
         });
         let remote = remote.ok_or(TransportError::MultiaddrNotSupported(address))?;
         let endpoint = self.endpoint_for(remote).map_err(Error::Io)?;
+        let client = if is_near(remote.ip()) { &self.near.client } else { &self.far.client };
         let connecting =
-            endpoint.connect_with(self.client.clone(), remote, SERVER_NAME).map_err(Error::Dial)?;
+            endpoint.connect_with(client.clone(), remote, SERVER_NAME).map_err(Error::Dial)?;
         Ok(shake_hands(connecting, self.sockets.clone()))
     }
 
@@ -364,6 +397,8 @@ struct Listener {
     endpoint: quinn::Endpoint,
     local: SocketAddr,
     sockets: Sockets,
+    /// How to answer those of a local network.
+    near: Arc<ServerConfig>,
     accept: BoxFuture<'static, Option<quinn::Incoming>>,
     /// Held once by each handshake that another began.
     handshakes: Arc<()>,
@@ -383,7 +418,7 @@ impl Listener {
         let socket = SharedSocket::new(inner, Arc::clone(&shared), transport.others.clone());
         let endpoint = quinn::Endpoint::new_with_abstract_socket(
             transport.endpoint.clone(),
-            Some(transport.server.clone()),
+            Some(ServerConfig::clone(&transport.far.server)),
             Arc::new(socket),
             runtime(),
         )?;
@@ -396,6 +431,7 @@ impl Listener {
             endpoint,
             local,
             sockets: transport.sockets.clone(),
+            near: Arc::clone(&transport.near.server),
             interfaces: any.then(IfWatcher::new).transpose()?,
             fresh: !any,
             ended: false,
@@ -456,7 +492,12 @@ impl Listener {
             return None;
         }
         let held = Arc::clone(&self.handshakes);
-        Some(match incoming.accept() {
+        let accepted = if is_near(incoming.remote_address().ip()) {
+            incoming.accept_with(Arc::clone(&self.near))
+        } else {
+            incoming.accept()
+        };
+        Some(match accepted {
             Ok(connecting) => TransportEvent::Incoming {
                 listener_id,
                 upgrade: shake_hands(connecting, self.sockets.clone())

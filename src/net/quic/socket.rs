@@ -16,12 +16,17 @@ use quinn::{
 };
 use tokio::sync::mpsc;
 
+use super::LONGEST_NEAR;
+
 /// Longer datagrams that are not QUIC are nobody's.
 pub const MAX_DATAGRAM: usize = 64;
 
 /// Datagrams that may wait to be looked at. A flood fills it and is then dropped, before any
 /// byte of it is copied.
 pub const MAX_DATAGRAMS: usize = 256;
+
+/// The most that the system hands over at once (GRO, `udp(7)`).
+const GRO_BYTES: usize = 65_536;
 
 /// Something that arrived on a listening socket and is not QUIC.
 pub struct Datagram {
@@ -118,7 +123,9 @@ impl AsyncUdpSocket for SharedSocket {
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.inner.max_receive_segments()
+        // That many of the longest have room for 64 KiB, which is the most that comes at once, of
+        // whatever length each.
+        self.inner.max_receive_segments().min(GRO_BYTES.div_ceil(usize::from(LONGEST_NEAR)))
     }
 
     fn may_fragment(&self) -> bool {
