@@ -31,10 +31,10 @@ pub const MAX_LOOKUPS: usize = 4;
 /// Questions at a time.
 pub const MAX_ASKS: usize = 96;
 
-/// Nodes asked at a time, for somebody of a few who may be waiting and for anybody else. The next
-/// look asks the next ones, so that all have their turn.
+/// Nodes asked at a time, for somebody of a few who may be waiting and for anybody else: each costs
+/// a connection. The next look asks the next ones, so that all have their turn.
 pub const ASKED_FAST: usize = 8;
-const ASKED: usize = 2;
+const ASKED: usize = 1;
 
 /// How many nodes keep a record. With few to look for, as many as is the custom there; with many
 /// it would cost too much, and the closest eight do not all go within the hour.
@@ -59,6 +59,8 @@ pub struct Name {
     /// Who is asked next.
     next: usize,
     is_looked_up: bool,
+    /// One did not answer, and another is asked in its place.
+    is_asked_again: bool,
     /// Until when they are good enough; none: for as long as the name is in use.
     until: Option<Instant>,
 }
@@ -181,18 +183,20 @@ impl Net {
             _ => return,
         };
         let Some((id, epoch)) = self.seeks.asks.remove(&question) else { return };
+        let mut ask_again = false;
         match answer {
             Some(Some(value)) => drop(self.handle_found(id, epoch, &value, now)),
             Some(None) => {}
             None => {
                 if let Some(seek) = self.seeks.all.get_mut(&id) {
-                    seek.lost_node(epoch, node);
+                    ask_again = seek.lost_node(epoch, node);
                 }
             }
         }
         if !self.seeks.asks.values().any(|(other, _)| *other == id) {
             let pauses = self.seeks.read_pauses(Dht::Public, now);
             if let Some(seek) = self.seeks.all.get_mut(&id) {
+                let pauses = if ask_again { (Duration::ZERO, Duration::ZERO) } else { pauses };
                 seek.has_read(Dht::Public, now, pauses);
             }
         }
@@ -212,21 +216,25 @@ fn spread(nodes: Vec<PeerInfo>) -> Vec<PeerInfo> {
 }
 
 impl Seek {
-    /// A node does not answer; when none is left they are looked up anew.
-    fn lost_node(&mut self, epoch: u64, node: PeerId) {
+    /// A node does not answer; when none is left they are looked up anew. Returns whether another is
+    /// to be asked at once: for one of two that are lost, as it may be that nobody can be reached.
+    fn lost_node(&mut self, epoch: u64, node: PeerId) -> bool {
         let side = self.side.other();
-        if let Some(name) = self.names.get_mut(&(side, epoch)) {
-            name.nodes.retain(|known| *known != node);
-            if name.nodes.is_empty() {
-                self.names.remove(&(side, epoch));
-            }
+        let Some(name) = self.names.get_mut(&(side, epoch)) else { return false };
+        name.nodes.retain(|known| *known != node);
+        name.is_asked_again = !name.is_asked_again && !name.nodes.is_empty();
+        let again = name.is_asked_again;
+        if name.nodes.is_empty() {
+            self.names.remove(&(side, epoch));
         }
+        again
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{identity::PairSecret, net::seek::Sought};
 
     #[test]
     fn many_nodes_at_one_address_are_two() {
@@ -251,6 +259,12 @@ mod tests {
         }
         assert_eq!(Name::default().turn(3), []);
         let now = Instant::now();
+        let sought = Sought { secret: PairSecret::from_bytes([7; 32]), side: Side::First };
+        let mut seek = Seek::new(sought, 1, 0, now);
+        seek.names.insert((Side::Second, 5), Name::of(nodes[..5].to_vec()));
+        let mut lost = |n: usize| seek.lost_node(5, nodes[n]);
+        assert_eq!([0, 1, 2, 3, 4].map(&mut lost), [true, false, true, false, false]);
+        assert!(seek.names.is_empty(), "others are looked up");
         let unfinished = Name { until: Some(now), nodes: nodes.clone(), ..Name::default() };
         assert!(name.is_usable(now) && !unfinished.is_usable(now));
         let mut two = Name { nodes: nodes[..2].to_vec(), ..Name::default() };
