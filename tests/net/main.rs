@@ -87,6 +87,10 @@ const TESTS: &[support::trials::Test] = &[
     ("dht::nodes_that_make_up_nodes", dht::nodes_that_make_up_nodes),
     ("dht::nodes_that_are_made_up_cost_little", dht::nodes_that_are_made_up_cost_little),
     ("dht::nodes_that_lie_about_what_they_see", dht::nodes_that_lie_about_what_they_see),
+    (
+        "dht::nodes_that_are_given_are_not_dialed_again_and_again",
+        dht::nodes_that_are_given_are_not_dialed_again_and_again,
+    ),
     ("dht::who_is_not_there_costs_little", dht::who_is_not_there_costs_little),
     ("mapped::symmetric_with_upnp_and_symmetric", mapped::symmetric_with_upnp_and_symmetric),
     ("mapped::symmetric_with_nat_pmp_and_symmetric", mapped::symmetric_with_nat_pmp_and_symmetric),
