@@ -16,7 +16,10 @@ use entrenous::{
         Answer, Command, Conversation, ConversationKind, EntryKind, EntryState, EntryView, Event,
         Me,
     },
-    tui::{ColourEnvironment, Config, Effect, Model, Msg, Options, update, view},
+    tui::{
+        ColourEnvironment, Config, Effect, Model, Msg, Options, graphics::Surroundings, update,
+        view,
+    },
 };
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
@@ -58,6 +61,7 @@ fn model(count: u64) -> Model {
     let options = Options {
         config: Config::default(),
         colours: ColourEnvironment::default(),
+        surroundings: Surroundings::default(),
         places: entrenous::tui::paths::Places::default(),
         zone: TimeZone::UTC,
         max_entries: Some(usize::MAX),

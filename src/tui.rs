@@ -27,6 +27,7 @@
 //! | [`theme`] | the only module that names a colour |
 //! | `composer`, `field`, [`paths`] | where text is typed, and paths as they are typed |
 //! | `wrap`, `when`, [`qr`], [`picture`] | text into cells, times into words, invites and files into pictures |
+//! | [`graphics`] | which protocol for pictures the terminal knows |
 //! | `terminal`, [`disk`], `runner` | the terminal's modes; files and other programs; the loop |
 //!
 //! # Invariants
@@ -44,6 +45,7 @@ mod composer;
 pub mod config;
 pub mod disk;
 mod field;
+pub mod graphics;
 mod help;
 pub mod keymap;
 mod layout;
@@ -77,6 +79,8 @@ pub struct Options {
     pub config: Config,
     /// What the environment says about colours.
     pub colours: ColourEnvironment,
+    /// What the environment says about the terminal.
+    pub surroundings: graphics::Surroundings,
     /// The time zone of shown times.
     pub zone: TimeZone,
     /// What typed paths are relative to.
@@ -91,6 +95,7 @@ impl Options {
         Self {
             config,
             colours: ColourEnvironment::read(),
+            surroundings: graphics::Surroundings::read(),
             zone: TimeZone::system(),
             places: paths::Places::read(),
             max_entries: None,

@@ -6,6 +6,9 @@
 #[path = "support/support.rs"]
 mod support;
 
+#[path = "screen/pictures.rs"]
+mod pictures;
+
 use std::{process::Command, time::Duration};
 
 use serde_json::json;

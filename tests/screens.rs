@@ -18,6 +18,7 @@ use entrenous::{
         ColourEnvironment, Config, Effect, Model, Msg, Options,
         config::ThemeName,
         disk::{Entry, Found, Listing, Look, Seen},
+        graphics::Surroundings,
         paths::Places,
         picture::Picture,
         update, view,
@@ -142,6 +143,7 @@ impl Stage {
         let options = Options {
             config: Config { theme: Some(theme), ..Config::default() },
             colours: ColourEnvironment::default(),
+            surroundings: Surroundings::default(),
             zone: TimeZone::UTC,
             places: Places { home: Some("/home/alice".into()), working: "/home/alice".into() },
             max_entries: None,
@@ -300,7 +302,7 @@ fn see(look: Look) -> Seen {
                 image::Rgba([200, 0, 0, if is_within { 255 } else { 0 }])
             });
             disc.save(&path).unwrap();
-            Seen::Picture(Arc::new(Picture::read(&path, cells).unwrap()))
+            Seen::Picture(Arc::new(Picture::read(&path, cells, None).unwrap()))
         }
         Look::Directory { .. } => {
             let mut entries = vec![

@@ -10,6 +10,7 @@ use serde::Deserialize;
 /// [screen]
 /// bell = false
 /// theme = "mono"
+/// pictures = "half-blocks"
 ///
 /// [screen.keys.compose]
 /// "ctrl-o" = "switch"
@@ -22,6 +23,8 @@ pub struct Config {
     pub bell: bool,
     /// The colours; chosen from the environment unless given.
     pub theme: Option<ThemeName>,
+    /// How pictures are shown; the terminal is asked unless given.
+    pub pictures: Option<Pictures>,
     /// Keys that differ from the built-in ones: mode → key → action (see `/help`); the action
     /// `none` takes a key away.
     pub keys: BTreeMap<String, BTreeMap<String, String>>,
@@ -29,7 +32,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { bell: true, theme: None, keys: BTreeMap::new() }
+        Self { bell: true, theme: None, pictures: None, keys: BTreeMap::new() }
     }
 }
 
@@ -43,6 +46,20 @@ pub enum ThemeName {
     Ansi,
     /// 24-bit colours.
     TrueColor,
+}
+
+/// How pictures are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pictures {
+    /// Two pixels a cell, in every terminal with colours.
+    HalfBlocks,
+    /// Kitty's protocol.
+    Kitty,
+    /// Sixel.
+    Sixel,
+    /// `iTerm2`'s protocol.
+    Iterm2,
 }
 
 /// Why a configuration cannot be used. The text is a sentence for people.
@@ -90,11 +107,12 @@ mod tests {
     #[test]
     fn settings_are_read() {
         let config = parse(
-            "bell = false\ntheme = \"true-color\"\n[keys.compose]\n\"ctrl-o\" = \"switch\"\n",
+            "bell = false\ntheme = \"true-color\"\npictures = \"half-blocks\"\n[keys.compose]\n\"ctrl-o\" = \"switch\"\n",
         )
         .unwrap();
         assert!(!config.bell);
         assert_eq!(config.theme, Some(ThemeName::TrueColor));
+        assert_eq!(config.pictures, Some(Pictures::HalfBlocks));
         assert_eq!(config.keys["compose"]["ctrl-o"], "switch");
     }
 
@@ -106,7 +124,9 @@ mod tests {
 
     #[test]
     fn wrong_kinds_and_unknown_themes_are_refused() {
-        for text in ["bell = 3", "theme = \"pink\"", "keys = 1", "keys.compose = 4"] {
+        for text in
+            ["bell = 3", "theme = \"pink\"", "pictures = \"oil\"", "keys = 1", "keys.compose = 4"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{model::Msg, picture::Picture};
+use super::{graphics::Graphics, model::Msg, picture::Picture};
 
 /// What a listing holds at most; typing finds the rest.
 pub const MAX_ENTRIES: usize = 1000;
@@ -49,11 +49,13 @@ pub enum Look {
         path: PathBuf,
         /// Into how many columns and rows it is to fit.
         cells: (u16, u16),
+        /// By which protocol it is to be shown; none: in half blocks.
+        graphics: Option<Graphics>,
     },
 }
 
 /// What was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Seen {
     /// In a directory.
     Directory(Listing),
@@ -178,8 +180,9 @@ fn see(look: &Look) -> Result<Seen, String> {
     let words = |error: io::Error| error.to_string();
     match look {
         Look::Directory { path, begins } => list(path, begins).map(Seen::Directory).map_err(words),
-        Look::Picture { path, cells } => {
-            let picture = Picture::read(path, *cells).map_err(|error| error.to_string())?;
+        Look::Picture { path, cells, graphics } => {
+            let picture =
+                Picture::read(path, *cells, *graphics).map_err(|error| error.to_string())?;
             Ok(Seen::Picture(Arc::new(picture)))
         }
         Look::Paths(paths) => {
@@ -277,18 +280,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a b");
         fs::write(&file, "123").unwrap();
-        let look = |paths: &[&Path]| {
-            see(&Look::Paths(paths.iter().map(|&path| path.to_owned()).collect())).unwrap()
+        let look = |paths: &[&Path]| match see(&Look::Paths(
+            paths.iter().map(|&path| path.to_owned()).collect(),
+        )) {
+            Ok(Seen::Path(found)) => found,
+            other => panic!("{other:?}"),
         };
         let nowhere = directory.path().join("c");
         let found = Found { path: file.clone(), is_directory: false, size: 3 };
-        assert_eq!(look(&[&nowhere, &file, directory.path()]), Seen::Path(Some(found)));
+        assert_eq!(look(&[&nowhere, &file, directory.path()]), Some(found));
         let within_a_file = file.join("x");
         let too_long = PathBuf::from(format!("/{}", "x".repeat(10_000)));
         let with_nul = PathBuf::from("/a\0b");
-        assert_eq!(look(&[&nowhere, &within_a_file, &too_long, &with_nul]), Seen::Path(None));
-        let Seen::Path(Some(found)) = look(&[directory.path()]) else { panic!() };
-        assert!(found.is_directory);
+        assert_eq!(look(&[&nowhere, &within_a_file, &too_long, &with_nul]), None);
+        assert!(look(&[directory.path()]).unwrap().is_directory);
     }
 
     #[test]
@@ -299,7 +304,7 @@ mod tests {
         looking.join().unwrap().unwrap();
         assert!(receiver.recv().unwrap() && !is_looking());
         let seen = unwinding(|| panic!("a defect"));
-        assert_eq!(seen, Err("it cannot be understood".to_owned()));
+        assert_eq!(seen.unwrap_err(), "it cannot be understood");
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use super::{
     config::ConfigError,
     disk::{Look, Seen},
     field::Field,
+    graphics::Graphics,
     keymap::{Keymap, Mode},
     layout::{self, Areas},
     paths::Places,
@@ -49,6 +50,10 @@ pub enum Msg {
     Resize(u16, u16),
     /// The terminal got or lost the focus.
     Focus(bool),
+    /// How the terminal is given pictures that are more than half blocks, if it knows how.
+    Graphics(Option<Graphics>),
+    /// Somebody else had the terminal, and may have emptied it.
+    Resumed,
     /// Time has passed; see [`Model::deadline`].
     Tick,
     /// The last state was drawn, so what shows has been on the screen.
@@ -295,6 +300,7 @@ pub struct Model {
     /// Own files that came whole in this run, and to whom; bounded.
     pub(super) fetched: VecDeque<(EntryId, Identity)>,
     pub(super) looking: Option<Looking>,
+    pub(super) graphics: Option<Graphics>,
     /// Where a file was chosen last.
     pub(super) last_directory: Option<PathBuf>,
     pub(super) next_request: u64,
@@ -339,6 +345,7 @@ impl Model {
             sends: Transfers::default(),
             fetched: VecDeque::new(),
             looking: None,
+            graphics: None,
             last_directory: None,
             next_request: 1,
             effects: Vec::new(),

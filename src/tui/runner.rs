@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Effect, Error, Model, Msg, Options, disk::Disk, model::MAX_PENDING, terminal::Screen, update,
+    Effect, Error, Model, Msg, Options, disk::Disk, graphics::Answers, model::MAX_PENDING,
+    terminal::Screen, update,
 };
 use crate::node::api::{Command, Event, Handle, Request, UnixMillis};
 
@@ -45,7 +46,12 @@ pub async fn run(mut node: Handle, options: Options) -> Result<(), Error> {
     let mut outbox = VecDeque::new();
     let ended = {
         let mut screen = Screen::enter()?;
-        main_loop(&mut model, &mut screen, &mut node, &mut outbox).await
+        let chosen = options.config.pictures;
+        let mut answers = Answers::new(chosen, &options.surroundings, unix_now());
+        if let Some(question) = answers.poll_question().filter(|_| model.theme.has_colours()) {
+            screen.ask(&question)?;
+        }
+        main_loop(&mut model, &mut screen, &mut node, &mut outbox, &mut answers).await
     };
     let failure = timeout(CLOSING, close(&mut node, outbox)).await.unwrap_or_default();
     match ended?.or(failure) {
@@ -89,7 +95,10 @@ async fn main_loop(
     screen: &mut Screen,
     node: &mut Handle,
     outbox: &mut VecDeque<Request>,
+    answers: &mut Answers,
 ) -> Result<Option<String>, Error> {
+    let mut typed = VecDeque::new();
+    let mut graphics = None;
     let mut input = EventStream::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -104,6 +113,12 @@ async fn main_loop(
             let (columns, rows) = screen.size()?;
             // The size is asked for, not only waited for: no frame is drawn for a size that was.
             let flow = step(model, Msg::Resize(columns, rows), screen, node, &disk, outbox)?;
+            let flow = flow.or(if graphics == answers.graphics(screen.cell()) {
+                None
+            } else {
+                graphics = answers.graphics(screen.cell());
+                step(model, Msg::Graphics(graphics), screen, node, &disk, outbox)?
+            });
             screen.draw(model)?;
             is_dirty = false;
             next_frame = Instant::now() + FRAME;
@@ -113,6 +128,9 @@ async fn main_loop(
             }
         }
         let until_tick = Duration::from_millis(model.deadline().saturating_sub(unix_now()));
+        let is_holding = answers.poll_timeout().is_some();
+        let release = answers.poll_timeout().unwrap_or_default();
+        let until_release = Duration::from_millis(release.saturating_sub(unix_now()));
         let msg = tokio::select! {
                     biased;
                     _ = terminate.recv() => return Ok(None),
@@ -120,11 +138,25 @@ async fn main_loop(
                     _ = interrupt.recv() => return Ok(None),
                     _ = resumed.recv() => {
                         screen.resume()?;
-                        is_dirty = true;
+                        Msg::Resumed
+                    }
+                    msg = async { typed.pop_front() }, if !typed.is_empty() => match msg {
+                        Some(msg) => msg,
+                        None => continue,
+                    },
+                    () = sleep(until_release), if is_holding => {
+                        typed.extend(answers.handle_timeout(unix_now()).into_iter().map(Msg::Key));
                         continue;
                     }
                     event = input.next() => match event {
                         Some(Ok(event)) => match message(event) {
+                            Some(Msg::Key(key)) => {
+                                let keys = answers.handle_key(key, unix_now());
+                                typed.extend(keys.into_iter().map(Msg::Key));
+                                // There may have been an answer.
+                                is_dirty = true;
+                                continue;
+                            }
                             Some(msg) => msg,
                             None => continue,
                         },

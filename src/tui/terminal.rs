@@ -15,8 +15,8 @@ use crossterm::{
     execute, queue,
     style::Print,
     terminal::{
-        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-        SetTitle, disable_raw_mode, enable_raw_mode,
+        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+        LeaveAlternateScreen, SetTitle, WindowSize, disable_raw_mode, enable_raw_mode, window_size,
     },
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
@@ -83,6 +83,20 @@ impl Screen {
     pub fn size(&self) -> io::Result<(u16, u16)> {
         let size = self.terminal.size()?;
         Ok((size.width, size.height))
+    }
+
+    /// The width and height of a cell, in pixels; none if the terminal does not tell.
+    pub fn cell(&self) -> Option<(u16, u16)> {
+        let WindowSize { rows, columns, width, height } = window_size().ok()?;
+        Some((width.checked_div(columns)?, height.checked_div(rows)?))
+    }
+
+    /// Asks the terminal something. One that shows the question instead has nothing left of it.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn ask(&mut self, question: &str) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), Print(question), Clear(ClearType::All))
     }
 
     /// Draws the model, in one go where the terminal knows how.

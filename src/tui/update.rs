@@ -23,6 +23,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Key(key) => model.key(key.into()),
         Msg::Paste(text) => model.paste(&text),
         Msg::Resize(columns, rows) => model.resized((columns, rows)),
+        Msg::Graphics(graphics) => model.graphics_changed(graphics),
+        Msg::Resumed => model.look_at_picture(),
         Msg::Focus(focused) => model.focused = focused,
         Msg::Tick => {
             let now = model.now;

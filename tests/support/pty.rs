@@ -101,6 +101,18 @@ impl Screen {
         self.stdin.flush().unwrap();
     }
 
+    /// Has the terminal tell that its cells have this width and height, in pixels.
+    pub fn has_cells_of(&self, (width, height): (u16, u16)) {
+        let terminal = fs::File::open(format!("/proc/{}/fd/0", self.pid())).unwrap();
+        let size = rustix::termios::Winsize {
+            ws_col: self.size.0,
+            ws_row: self.size.1,
+            ws_xpixel: self.size.0 * width,
+            ws_ypixel: self.size.1 * height,
+        };
+        rustix::termios::tcsetwinsize(terminal, size).unwrap();
+    }
+
     #[track_caller]
     pub fn wait_until_shown(&self, what: &str) {
         let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -8,6 +8,7 @@ use crate::{
     text,
     tui::{
         disk::Look,
+        graphics::Graphics,
         keymap::Action,
         model::{Effect, LookFor, Model, Pending, Tone},
         picture,
@@ -129,12 +130,20 @@ impl Model {
         })
     }
 
-    /// Has the picture of the open window made in its size.
-    fn look_at_picture(&mut self) {
-        let cells = picture_cells(self.size);
+    /// Has the picture of the open window made for this terminal, in its size. Made anew it is
+    /// also handed to the terminal anew, which may have forgotten it.
+    pub(super) fn look_at_picture(&mut self) {
+        let (cells, graphics) = (picture_cells(self.size), self.graphics);
         let Some(Window::Picture { path, .. }) = &self.window else { return };
-        let look = Look::Picture { path: path.clone(), cells };
+        let look = Look::Picture { path: path.clone(), cells, graphics };
         self.look(look, LookFor::Picture);
+    }
+
+    /// The terminal is given pictures in another way now.
+    pub(super) fn graphics_changed(&mut self, graphics: Option<Graphics>) {
+        if std::mem::replace(&mut self.graphics, graphics) != graphics {
+            self.look_at_picture();
+        }
     }
 
     /// The terminal has another size.

@@ -23,7 +23,10 @@ impl Model {
         match self.keymap.action(mode, key) {
             Some(Action::Quit) => self.quit(),
             Some(Action::Suspend) => self.effects.push(Effect::Suspend),
-            Some(Action::Redraw) => self.effects.push(Effect::Redraw),
+            Some(Action::Redraw) => {
+                self.effects.push(Effect::Redraw);
+                self.look_at_picture();
+            }
             Some(action) => self.act(mode, action),
             None => {
                 if let Some(letter) = key.letter() {

@@ -16,6 +16,7 @@ use crate::{
     tui::{
         ColourEnvironment, Config, Options,
         composer::Purpose,
+        graphics::Surroundings,
         keymap::Mode,
         model::MAX_PENDING,
         paths::Places,
@@ -98,6 +99,7 @@ impl Stage {
         let options = Options {
             config: Config::default(),
             colours: ColourEnvironment::default(),
+            surroundings: Surroundings::default(),
             zone: TimeZone::UTC,
             places: Places { home: Some("/home/me".into()), working: "/desk".into() },
             max_entries: None,

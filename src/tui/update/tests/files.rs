@@ -7,6 +7,7 @@ use crate::{
     node::api::{FileState, FileView},
     tui::{
         disk::{Look, Seen},
+        graphics::{Graphics, Protocol},
         picture::Picture,
         transfers::{FRESH, FRESH_SENT, Stage as Going},
         window::Picker,
@@ -298,7 +299,7 @@ fn seen_picture() -> Seen {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.png");
     image::RgbImage::new(6, 4).save(&path).unwrap();
-    Seen::Picture(Arc::new(Picture::read(&path, (80, 24)).unwrap()))
+    Seen::Picture(Arc::new(Picture::read(&path, (80, 24), None).unwrap()))
 }
 
 #[test]
@@ -320,7 +321,8 @@ fn a_picture_that_is_here_is_shown_in_the_size_of_the_terminal() {
     assert_eq!(stage.notice(), "The file is not here.");
     stage.key("k");
     stage.key("enter");
-    let picture = |cells| Look::Picture { path: "/home/me/a.png".into(), cells };
+    let path = PathBuf::from("/home/me/a.png");
+    let picture = |cells| Look::Picture { path: path.clone(), cells, graphics: None };
     assert_eq!(stage.picture(), None);
     assert_eq!(stage.see(Ok(seen_picture())), picture((100, 29)));
     assert_eq!(stage.picture(), Some(Ok((6, 2))));
@@ -330,7 +332,23 @@ fn a_picture_that_is_here_is_shown_in_the_size_of_the_terminal() {
     stage.tell(Msg::Resize(60, 20));
     assert_eq!(stage.see(Err("it is too large".into())), picture((60, 19)));
     assert_eq!(stage.picture(), Some(Err("it is too large".into())));
+    // So it is once the terminal answers, and where the terminal has to be given it anew.
+    let protocol = Protocol::Kitty;
+    let graphics = Some(Graphics { protocol, cell: (10, 20), tmux: false });
+    stage.tell(Msg::Graphics(graphics));
+    let better = Look::Picture { path: path.clone(), cells: (60, 19), graphics };
+    assert_eq!(stage.see(Ok(seen_picture())), better);
+    stage.tell(Msg::Graphics(graphics));
+    assert!(!stage.other.iter().any(|effect| matches!(effect, Effect::Look(..))));
+    stage.tell(Msg::Resumed);
+    assert_eq!(stage.look().1, better);
+    stage.key("ctrl-l");
+    assert_eq!(stage.look().1, better);
+    stage.tell(Msg::Graphics(None));
+    assert_eq!(stage.look().1, picture((60, 19)));
     stage.key("esc");
+    stage.tell(Msg::Resumed);
+    assert!(!stage.other.iter().any(|effect| matches!(effect, Effect::Look(..))));
     assert!(stage.model.window.is_none());
     // Large ones take their time.
     stage.key("p");

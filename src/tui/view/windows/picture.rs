@@ -2,13 +2,40 @@
 
 use std::sync::Arc;
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{buffer::Buffer, layout::Rect, widgets::Widget as _};
+use ratatui_image::Image;
 
-use crate::tui::{model::Model, picture::Picture, transfers, view::draw, wrap};
+use crate::tui::{
+    model::Model,
+    picture::{Blocks, Drawn, Picture},
+    theme::Theme,
+    transfers,
+    view::draw,
+    wrap,
+};
 
 /// The columns and rows that a picture has in a terminal of this size: all but its caption.
 pub fn cells((width, height): (u16, u16)) -> (u16, u16) {
     (width, height.saturating_sub(1))
+}
+
+/// Draws a picture in half blocks, from this column and row of an area on.
+pub fn half_blocks(
+    theme: Theme,
+    blocks: &Blocks,
+    area: Rect,
+    (x, y): (usize, usize),
+    buffer: &mut Buffer,
+) {
+    let (across, down) = blocks.cells();
+    for row in 0..down {
+        for column in 0..across {
+            let (upper, lower) = blocks.pixels(column, row);
+            if let Some((sign, style)) = theme.half_block(upper, lower) {
+                draw::put(buffer, area, x + column, y + row, sign, style);
+            }
+        }
+    }
 }
 
 pub fn draw(
@@ -39,12 +66,21 @@ pub fn draw(
             let (across, down) = picture.cells();
             let left = usize::from(columns).saturating_sub(across) / 2;
             let top = usize::from(rows).saturating_sub(down) / 2;
-            for row in 0..down {
-                for column in 0..across {
-                    let (upper, lower) = picture.pixels(column, row);
-                    if let Some((sign, style)) = theme.half_block(upper, lower) {
-                        draw::put(buffer, inside, left + column, top + row, sign, style);
-                    }
+            match &picture.drawn {
+                Drawn::Blocks(blocks) => {
+                    half_blocks(theme, blocks, inside, (left, top), buffer);
+                }
+                Drawn::Encoded(encoded) => {
+                    let at = |cells: usize| u16::try_from(cells).unwrap_or(u16::MAX);
+                    let (left, top) = (at(left), at(top));
+                    let area = Rect::new(
+                        inside.x + left,
+                        inside.y + top,
+                        inside.width - left,
+                        inside.height - top,
+                    );
+                    // One made for a larger screen does not fit, and is not drawn.
+                    Image::new(encoded).render(area, buffer);
                 }
             }
         }
