@@ -12,6 +12,7 @@
 //! | [`identity`] | keys, certificates, invites, pair secrets, safety numbers |
 //! | [`noise`] *pure* | the Noise Protocol Framework, revision 34 |
 //! | [`blob`] *pure* | files: verified groups, what to ask of whom |
+//! | [`picture`] | pictures: decoded within limits; previews |
 //! | [`session`] *pure* | hail, handshake, post-quantum mix, frames |
 //! | [`conversation`] *pure* | entries, feeds, causal order, and the fold to what a person sees |
 //! | [`sync`] *pure* | what one member has that another lacks; the messages of a session |
@@ -19,7 +20,7 @@
 //! | [`store`] | one encrypted database per profile, on its own thread |
 //! | [`net`] | libp2p: links, streams, mDNS, limits; our QUIC transport; across NATs: [`net::seek`] finds people by records in DHTs, our own and the public one ([`net::dht`], [`net::rendezvous`] *pure*), and opens ways ([`net::punch`], *pure*; [`net::portmap`]) |
 //! | [`node`] | the networking task: owns the store, the network and the sessions |
-//! | [`tui`], [`rpc`] | the front ends; they know [`node::api`] and [`text`], and nothing between |
+//! | [`tui`], [`rpc`] | the front ends; they know [`node::api`], [`text`] and [`picture`], and nothing between |
 //! | [`cli`] | the command line: which front end on which profile |
 //!
 //! The protocol is written down, byte by byte, in [`protocol`].
@@ -65,6 +66,7 @@ pub mod labels;
 pub mod net;
 pub mod node;
 pub mod noise;
+pub mod picture;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
 pub mod rpc;

@@ -14,6 +14,7 @@ use entrenous::{
         EntryState, EntryView, Event, Failure, FailureKind, FileState, FileView, Hit, Me, Nat,
         Network, NewInvite, OpenInvite, Path, Reaction, SafetyNumber, Scope, Written,
     },
+    picture::Preview,
     tui::{
         ColourEnvironment, Config, Effect, Model, Msg, Options,
         config::ThemeName,

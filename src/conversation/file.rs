@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     blob::{Key, MAX_BYTES, Root},
+    picture::{MAX_PREVIEW_BYTES, Preview},
     text,
 };
 
@@ -21,6 +22,7 @@ const MEDIA_TYPE: u64 = 3;
 const ROOT: u64 = 4;
 const KEY: u64 = 5;
 const MANIFEST: u64 = 6;
+const PREVIEW: u64 = 7;
 
 /// An offered file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,30 +39,37 @@ pub struct File {
     pub key: Key,
     /// Of a folder: how many bytes its list of files has, which its content begins with; else 0.
     pub manifest: u64,
+    /// Of a picture: what it looks like, roughly.
+    pub preview: Option<Preview>,
 }
 
 impl File {
     /// The bytes of a body: the CBOR map `{1: name, 2: size, 3: media type, 4: root, 5: key}`, of
-    /// a folder with `6: bytes of its list`.
+    /// a folder with `6: bytes of its list`, of a picture with `7: preview`.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.map(if self.manifest > 0 { 6 } else { 5 });
+        w.map(5 + usize::from(self.manifest > 0) + usize::from(self.preview.is_some()));
         w.uint(NAME).text(&self.name).uint(SIZE).uint(self.size);
         w.uint(MEDIA_TYPE).text(&self.media_type);
         w.uint(ROOT).bytes(self.root.as_bytes()).uint(KEY).bytes(self.key.as_bytes());
         if self.manifest > 0 {
             w.uint(MANIFEST).uint(self.manifest);
         }
+        if let Some(preview) = &self.preview {
+            w.uint(PREVIEW).bytes(preview.as_bytes());
+        }
         w.0
     }
 
-    /// Reads the bytes that [`encode`](Self::encode) draws, and sanitises the texts.
+    /// Reads the bytes that [`encode`](Self::encode) draws, and sanitises the texts. A preview that
+    /// cannot be shown is left out.
     ///
     /// # Errors
     /// [`Malformed`]: the encoding, a missing field, or a size over its limit.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let (mut name, mut size, mut media_type) = (None, None, "");
         let (mut root, mut key, mut manifest) = (None, None, 0);
+        let mut preview: &[u8] = &[];
         let mut r = Reader::new(bytes);
         r.map(|field, r| {
             match field {
@@ -70,13 +79,15 @@ impl File {
                 ROOT => root = Some(r.bytes_of()?),
                 KEY => key = Some(r.bytes_of()?),
                 MANIFEST => manifest = r.uint()?,
+                PREVIEW => preview = r.bytes()?,
                 _ => return Ok(false),
             }
             Ok::<_, Malformed>(true)
         })?;
         r.end()?;
         let size = size.ok_or(Malformed::Encoding)?;
-        if size > MAX_BYTES || manifest > MAX_MANIFEST_BYTES || manifest > size {
+        let is_too_long = preview.len() > MAX_PREVIEW_BYTES;
+        if size > MAX_BYTES || manifest > MAX_MANIFEST_BYTES || manifest > size || is_too_long {
             return Err(Malformed::TooLong);
         }
         Ok(Self {
@@ -86,6 +97,7 @@ impl File {
             root: Root::from(root.ok_or(Malformed::Encoding)?),
             key: Key::from_bytes(key.ok_or(Malformed::Encoding)?),
             manifest,
+            preview: Preview::parse(preview),
         })
     }
 }
@@ -97,4 +109,64 @@ fn clean_media_type(text: &str) -> String {
         && text.chars().all(plain)
         && text.split('/').count() == 2;
     if good { text.to_ascii_lowercase() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture() -> File {
+        // All of one colour: nothing but its first bytes is not 0.
+        let mut preview = [0; 24];
+        preview[..5].copy_from_slice(&[0x20, 0x08, 0x02, 0x04, 0x80]);
+        File {
+            name: "canal.png".to_owned(),
+            size: 40_000,
+            media_type: "image/png".to_owned(),
+            root: Root::from([4; 32]),
+            key: Key::from_bytes([5; 32]),
+            manifest: 0,
+            preview: Preview::parse(&preview[..19]),
+        }
+    }
+
+    /// The body of an offer without a preview, with these bytes for one.
+    fn with_preview(bytes: &[u8]) -> Vec<u8> {
+        let mut body = File { preview: None, ..picture() }.encode();
+        assert_eq!(body[0], 0xa5);
+        body[0] = 0xa6;
+        let mut w = Writer::default();
+        w.uint(PREVIEW).bytes(bytes);
+        body.extend(w.0);
+        body
+    }
+
+    #[test]
+    fn an_offer_with_or_without_a_preview_is_read_as_it_was_written() {
+        let picture = picture();
+        assert!(picture.preview.is_some());
+        let without = File { preview: None, ..picture.clone() };
+        for file in [picture, without] {
+            assert_eq!(File::decode(&file.encode()), Ok(file));
+        }
+    }
+
+    #[test]
+    fn a_preview_that_is_none_is_left_out_and_one_that_is_too_long_refused() {
+        let without = File { preview: None, ..picture() };
+        let good = picture().preview.unwrap();
+        assert_eq!(File::decode(&with_preview(good.as_bytes())), Ok(picture()));
+        let longer = [good.as_bytes(), &[0]].concat();
+        let shorter = &good.as_bytes()[1..];
+        for wrong in [&b""[..], &[0xff; 4], shorter, &longer, &[0; MAX_PREVIEW_BYTES]] {
+            assert_eq!(File::decode(&with_preview(wrong)), Ok(without.clone()), "{wrong:?}");
+        }
+        let wrong = with_preview(&[0x5a; MAX_PREVIEW_BYTES + 1]);
+        assert_eq!(File::decode(&wrong), Err(Malformed::TooLong));
+        // Another kind of item in its place.
+        let mut wrong = with_preview(&[]);
+        wrong.pop();
+        wrong.push(0xf6);
+        assert_eq!(File::decode(&wrong), Err(Malformed::Encoding));
+    }
 }

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::{
     conversation::{ConversationId, EntryId},
     identity::Identity,
+    picture::Preview,
 };
 
 /// A front end's end of the channels to the node.
@@ -690,6 +691,10 @@ pub struct FileView {
     pub blob: String,
     /// Whether it is a folder.
     pub folder: bool,
+    /// Of a picture: what it looks like, roughly; its `ThumbHash` in hexadecimal. It comes with the
+    /// offer, so it is there before anything is fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// How far it is here.
     pub state: FileState,
     /// Where it lies, if it is here.

@@ -125,6 +125,7 @@ impl SqlLog<'_> {
             media_type: file.media_type.clone(),
             blob: file.root.to_string(),
             folder: file.manifest > 0,
+            preview: file.preview.clone(),
             state: place.state,
             path: here.then(|| place.path.to_string_lossy().into_owned()),
         }))

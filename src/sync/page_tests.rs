@@ -16,6 +16,7 @@ use crate::{
         accept::MAX_BRANCHES_PER_MEMBER, write,
     },
     identity::Identity,
+    picture::{MAX_PREVIEW_BYTES, Preview},
     text::{MAX_EMOJI_BYTES, MAX_FILE_NAME_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
 };
 
@@ -48,6 +49,7 @@ fn the_limits_are_on_the_page() {
         ("MAX_FILE_REQUEST_BYTES", MAX_FILE_REQUEST_BYTES),
         ("MAX_SPANS", MAX_SPANS),
         ("MAX_FILE_NAME_BYTES", MAX_FILE_NAME_BYTES),
+        ("MAX_PREVIEW_BYTES", MAX_PREVIEW_BYTES),
     ] {
         on_page(&format!("| `{name}` | {value} |"));
     }
@@ -66,10 +68,17 @@ fn the_vectors_of_files_are_on_the_page() {
     let mut hashes = Vec::new();
     let root = blob::outboard(&content[..], 40_000, &key, &mut hashes).unwrap();
     let (name, media_type) = ("x.txt".to_owned(), "text/plain".to_owned());
-    let file = File { name, size: 40_000, media_type, root, key: key.clone(), manifest: 0 };
-    let body = Body::File(Box::new(file)).encode();
+    let key_of = key.clone();
+    let preview = None;
+    let file = File { name, size: 40_000, media_type, root, key: key_of, manifest: 0, preview };
+    let body = Body::File(Box::new(file.clone())).encode();
     on_page(&format!("file's root = {root}"));
     on_page(&format!("file body = {}", hex::encode(&body)));
+    let preview = hex::decode("d507121d0467878f77578748878797875878909508").unwrap();
+    let file = File { preview: Preview::parse(&preview), ..file };
+    assert!(file.preview.is_some());
+    let body = Body::File(Box::new(file)).encode();
+    on_page(&format!("file body with a preview = {}", hex::encode(&body)));
     let conversation = ConversationId([7; 32]);
     let entry = EntryId([8; 32]);
     let spans = vec![0..1, 2..3];

@@ -387,7 +387,7 @@ impl Model {
     pub(super) fn timeline_space(&self) -> (usize, Space<'_>) {
         let area = self.areas().timeline;
         let cells = usize::from(area.width).saturating_sub(layout::GUTTER + 1);
-        (area.height.into(), Space { cells, zone: &self.zone })
+        (area.height.into(), Space { cells, zone: &self.zone, previews: self.theme.has_colours() })
     }
 
     pub(super) fn my_id(&self) -> Identity {
@@ -494,9 +494,9 @@ impl Model {
         act: impl FnOnce(&mut Timeline, usize, Space<'_>) -> T,
     ) -> Option<T> {
         let (height, space) = self.timeline_space();
-        let (cells, zone) = (space.cells, self.zone.clone());
+        let (cells, previews, zone) = (space.cells, space.previews, self.zone.clone());
         let timeline = self.timelines.get_mut(&self.open?)?;
-        Some(act(timeline, height, Space { cells, zone: &zone }))
+        Some(act(timeline, height, Space { cells, zone: &zone, previews }))
     }
 
     /// A conversation is used: its entries are held, those of the one unused longest go.

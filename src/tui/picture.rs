@@ -2,34 +2,14 @@
 //! each cell shows two pixels, one above the other, which are square in most fonts; every terminal
 //! with colours shows them, within tmux and over SSH as well.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read as _, Seek as _, SeekFrom},
-    path::Path,
-};
+use std::path::Path;
 
-use image::{
-    DynamicImage, ImageDecoder as _, ImageError, ImageReader, Limits, metadata::Orientation,
-};
+use image::DynamicImage;
 use ratatui::layout::Size;
 use ratatui_image::protocol::{self, iterm2::Iterm2, kitty::Kitty, sixel::Sixel};
 
 use super::graphics::{Graphics, Protocol};
-
-/// Media types that are shown.
-const MEDIA_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-
-/// The longest file that is decoded, in bytes: larger than any camera's.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
-
-/// The longest side, in pixels.
-const MAX_SIDE: u32 = 16_384;
-
-/// The most pixels: a camera's of today, and little enough for the memory of a small computer.
-const MAX_PIXELS: u64 = 64_000_000;
-
-/// What a decoder may allocate beside the pixels, in bytes.
-const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
+use crate::picture::{PictureError, Preview, read};
 
 /// The most pixels that are given to a terminal: some MB to be written, and to be kept by it.
 const MAX_SHOWN_PIXELS: u64 = 1_000_000;
@@ -64,6 +44,9 @@ impl std::fmt::Debug for Drawn {
     }
 }
 
+/// The most columns and rows of cells that a preview takes in the conversation.
+const PREVIEW_CELLS: (usize, usize) = (24, 6);
+
 /// The pixels of a picture in half blocks.
 #[derive(Debug)]
 pub struct Blocks {
@@ -71,37 +54,6 @@ pub struct Blocks {
     width: usize,
     /// Row by row.
     pixels: Vec<Pixel>,
-}
-
-/// Why a file is not shown as a picture.
-#[derive(Debug, thiserror::Error)]
-pub enum PictureError {
-    /// It cannot be read.
-    #[error("{0}")]
-    Unreadable(#[from] io::Error),
-    /// Its content is none of a picture that is known here.
-    #[error("it is no picture that can be shown here")]
-    Unknown,
-    /// It is over a limit.
-    #[error("it is too large to be shown here")]
-    TooLarge,
-}
-
-impl From<ImageError> for PictureError {
-    fn from(error: ImageError) -> Self {
-        match error {
-            ImageError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                Self::Unreadable(error)
-            }
-            ImageError::Limits(_) => Self::TooLarge,
-            _ => Self::Unknown,
-        }
-    }
-}
-
-/// Whether files of this media type are shown.
-pub fn is_shown(media_type: &str) -> bool {
-    MEDIA_TYPES.contains(&media_type)
 }
 
 impl Picture {
@@ -122,7 +74,7 @@ impl Picture {
                 bounded((columns * u32::from(width), rows * u32::from(height)))
             }
         };
-        let (small, original) = decode(&content(path)?, room)?;
+        let (small, original) = read(path, room)?;
         let drawn = match graphics {
             None => Drawn::Blocks(Blocks::new(small)),
             Some(graphics) => Drawn::Encoded(encode(small, graphics)?),
@@ -142,19 +94,6 @@ impl Picture {
     }
 }
 
-/// What lies in a file that is short enough.
-fn content(path: &Path) -> Result<Vec<u8>, PictureError> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() || file.seek(SeekFrom::End(0))? > MAX_BYTES {
-        return Err(PictureError::TooLarge);
-    }
-    file.rewind()?;
-    let mut content = Vec::new();
-    // It may grow meanwhile.
-    BufReader::new(file).take(MAX_BYTES).read_to_end(&mut content)?;
-    Ok(content)
-}
-
 /// Room of the same form, and of at most [`MAX_SHOWN_PIXELS`].
 fn bounded((width, height): (u32, u32)) -> (u32, u32) {
     let area = u64::from(width) * u64::from(height);
@@ -165,42 +104,6 @@ fn bounded((width, height): (u32, u32)) -> (u32, u32) {
     let part = (MAX_SHOWN_PIXELS * 1_000_000 / area).isqrt();
     let less = |side: u32| u32::try_from(u64::from(side) * part / 1000).unwrap_or(1).max(1);
     (less(width), less(height))
-}
-
-/// Decodes a picture, turns it upright, and makes it fit into so many pixels across and down.
-/// With the width and height that it had.
-fn decode(
-    content: &[u8],
-    (most_across, most_down): (u32, u32),
-) -> Result<(DynamicImage, (u32, u32)), PictureError> {
-    let reader = ImageReader::new(io::Cursor::new(content)).with_guessed_format()?;
-    let mut decoder = reader.into_decoder()?;
-    let mut limits = Limits::no_limits();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_ALLOCATION);
-    let (width, height) = decoder.dimensions();
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(PictureError::TooLarge);
-    }
-    decoder.set_limits(limits)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder)?;
-    // Turned after it was made small: that is far less to turn.
-    let is_turned = matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    );
-    let (across, down) =
-        if is_turned { (most_down, most_across) } else { (most_across, most_down) };
-    if picture.width() > across || picture.height() > down {
-        picture = picture.thumbnail(across, down);
-    }
-    picture.apply_orientation(orientation);
-    Ok((picture, if is_turned { (height, width) } else { (width, height) }))
 }
 
 /// Says a picture in the terminal's protocol.
@@ -226,15 +129,48 @@ fn encode(picture: DynamicImage, graphics: Graphics) -> Result<protocol::Protoco
     encoded.map_err(|_| PictureError::Unknown)
 }
 
+/// The width and height of a preview in the conversation, in pixels.
+fn fitted((across, down): (usize, usize)) -> (usize, usize) {
+    let (width, height) = (PREVIEW_CELLS.0, 2 * PREVIEW_CELLS.1);
+    if down * width <= height * across {
+        (width, (down * width / across).max(1))
+    } else {
+        ((across * height / down).max(1), height)
+    }
+}
+
+/// What is shown of a pixel.
+fn seen([red, green, blue, opacity]: [u8; 4]) -> Pixel {
+    (opacity >= 128).then_some([red, green, blue])
+}
+
 impl Blocks {
     fn new(picture: DynamicImage) -> Self {
         let small = picture.into_rgba8();
-        let seen =
-            |[red, green, blue, opacity]: [u8; 4]| (opacity >= 128).then_some([red, green, blue]);
         Self {
             width: usize::try_from(small.width()).unwrap_or(1).max(1),
             pixels: small.pixels().map(|pixel| seen(pixel.0)).collect(),
         }
+    }
+
+    /// A preview, as small as it stands in the conversation.
+    pub fn of_preview(preview: &Preview) -> Self {
+        let (across, down) = preview.size();
+        let (width, height) = fitted((across, down));
+        let (_, pixels) = preview.pixels();
+        // Each from the middle of where it was: there are no finer forms in it.
+        let at = |number, most, side| (2 * number + 1) * side / (2 * most);
+        let cells = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let pixel = |(x, y)| {
+            let from = at(y, height, down) * across + at(x, width, across);
+            pixels.get(from).copied().and_then(seen)
+        };
+        Self { width, pixels: cells.map(pixel).collect() }
+    }
+
+    /// The rows of cells that a preview takes in the conversation.
+    pub fn rows_of_preview(preview: &Preview) -> usize {
+        fitted(preview.size()).1.div_ceil(2)
     }
 
     /// The columns and rows of cells that they take.
@@ -255,13 +191,14 @@ mod tests {
     use ratatui::{buffer::Buffer, layout::Rect, widgets::Widget as _};
 
     use super::*;
+    use crate::picture::decode;
 
     /// Red above, transparent below; written in this format.
     fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
         let image = RgbaImage::from_fn(width, height, |_, y| {
             if y < height / 2 { Rgba([200, 0, 0, 255]) } else { Rgba([0, 0, 0, 0]) }
         });
-        let mut content = io::Cursor::new(Vec::new());
+        let mut content = std::io::Cursor::new(Vec::new());
         let image = DynamicImage::from(image);
         let image = if format == ImageFormat::Jpeg { image.into_rgb8().into() } else { image };
         image.write_to(&mut content, format).unwrap();
@@ -295,60 +232,33 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_taken_sideways_stands_upright() {
-        // Orientation 6 of EXIF (tag 0x0112): turn it by 90°.
-        let exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-        let jpeg = picture(400, 200, ImageFormat::Jpeg);
-        let mut turned = jpeg[..2].to_vec();
-        turned.extend([0xff, 0xe1, 0, u8::try_from(exif.len() + 2).unwrap()]);
-        turned.extend(exif);
-        turned.extend(&jpeg[2..]);
-        let (shown, original) = blocks(&turned).unwrap();
-        assert_eq!((shown.cells(), original), ((20, 20), (200, 400)));
-    }
-
-    #[test]
-    fn what_is_no_picture_or_too_large_is_refused() {
-        let png = picture(4, 4, ImageFormat::Png);
-        for wrong in [&b""[..], b"GIF89a", b"BM not one of ours", &png[..png.len() / 2], b"<svg/>"]
-        {
-            let error = blocks(wrong).map(|_| ()).unwrap_err();
-            assert!(matches!(error, PictureError::Unknown), "{error}");
+    fn a_preview_is_a_few_cells_large() {
+        // 7 by 4 of a picture that is wide, 3 by 7 of one that is high, and 1 by 7.
+        let preview = |sides: u8, turned: u8| {
+            let wide = [0x5a, 0x5a, 0x5a, 0x58 | sides, turned];
+            let mut longer = (15..26).map(|length| [&wide[..], &[0x5a; 21][..length - 5]].concat());
+            longer.find_map(|bytes| Preview::parse(&bytes)).unwrap()
+        };
+        for (preview, cells) in [
+            (preview(4, 0xda), (21, 6)),
+            (preview(1, 0xda), (24, 2)),
+            (preview(3, 0x5a), (5, 6)),
+            (preview(1, 0x5a), (1, 6)),
+            (preview(7, 0x5a), (12, 6)),
+        ] {
+            let blocks = Blocks::of_preview(&preview);
+            assert_eq!(blocks.cells(), cells, "{preview:?}");
+            assert_eq!(Blocks::rows_of_preview(&preview), cells.1, "{preview:?}");
+            // What is left is what was there.
+            let (_, pixels) = preview.pixels();
+            assert!(
+                blocks
+                    .pixels
+                    .iter()
+                    .flatten()
+                    .all(|kept| { pixels.iter().any(|pixel| pixel.starts_with(kept)) })
+            );
         }
-        // The header alone promises too much; nothing of that is allocated.
-        for (width, height) in [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (16_000, 16_000)] {
-            let mut huge = png.clone();
-            huge[16..20].copy_from_slice(&u32::to_be_bytes(width));
-            huge[20..24].copy_from_slice(&u32::to_be_bytes(height));
-            let checksum = crc32(&huge[12..29]);
-            huge[29..33].copy_from_slice(&checksum.to_be_bytes());
-            let error = blocks(&huge).map(|_| ()).unwrap_err();
-            assert!(matches!(error, PictureError::TooLarge), "{width}×{height}: {error}");
-        }
-    }
-
-    /// The checksum of PNG's chunks (its annex D).
-    fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(!0_u32, |sum, &byte| {
-            (0..8).fold(sum ^ u32::from(byte), |sum, _| {
-                (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg())
-            })
-        })
-    }
-
-    #[test]
-    fn long_files_are_not_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.png");
-        File::create(&path).unwrap().set_len(MAX_BYTES + 1).unwrap();
-        assert!(matches!(Picture::read(&path, (40, 20), None), Err(PictureError::TooLarge)));
-        std::fs::write(&path, picture(4, 4, ImageFormat::Png)).unwrap();
-        assert_eq!(Picture::read(&path, (40, 20), None).unwrap().cells(), (4, 2));
-        let nowhere = directory.path().join("b.png");
-        assert!(matches!(
-            Picture::read(&nowhere, (40, 20), None),
-            Err(PictureError::Unreadable(_))
-        ));
     }
 
     /// What is written to a terminal of 40×20 cells of 10×20 pixels for this picture, and the cells

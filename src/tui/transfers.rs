@@ -292,6 +292,7 @@ mod tests {
                 media_type: String::new(),
                 blob: String::new(),
                 folder: false,
+                preview: None,
                 state,
                 path: None,
             })),

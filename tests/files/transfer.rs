@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use entrenous::picture::Preview;
 use serde_json::{Value, json};
 
 pub use crate::support::fetch::content;
@@ -46,6 +47,39 @@ impl Two {
         self.b.call("getFile", params);
         let done = self.b.event("fileDone", |event| event["entry"] == *entry);
         done["path"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_picture_is_offered_with_a_preview_that_is_there_before_it_is_fetched() {
+    let two = Two::online();
+    let from = tempfile::tempdir().unwrap();
+    let red = from.path().join("red.png");
+    image::RgbImage::from_pixel(64, 36, image::Rgb([255, 0, 0])).save(&red).unwrap();
+    // One that only calls itself a picture, and one whose header promises too much.
+    let (none, bomb) = (from.path().join("none.png"), from.path().join("bomb.gif"));
+    fs::write(&none, "not a picture").unwrap();
+    fs::write(&bomb, b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0;")
+        .unwrap();
+    let view = |path: &Path| {
+        let entry = two.offer(path);
+        let params = json!({ "conversation": two.conversation });
+        let history = two.b.call("history", params);
+        let of = |view: &&Value| view["entry"] == entry;
+        history.as_array().unwrap().iter().find(of).unwrap()["file"].clone()
+    };
+    let file = view(&red);
+    assert_eq!(file["state"], "offered");
+    let preview = Preview::try_from(file["preview"].as_str().unwrap().to_owned()).unwrap();
+    let (width, pixels) = preview.pixels();
+    assert_eq!((width, pixels.len()), (32, 32 * 18));
+    let is_red = |&[red, green, blue, opacity]: &[u8; 4]| {
+        red > 200 && green < 40 && blue < 40 && opacity == 255
+    };
+    assert!(pixels.iter().all(is_red), "{pixels:?}");
+    for path in [none, bomb] {
+        let file = view(&path);
+        assert_eq!((&file["state"], &file["preview"]), (&json!("offered"), &Value::Null));
     }
 }
 

@@ -16,6 +16,7 @@ fn file(number: u8, author: Identity, name: &str, size: u64, state: FileState) -
         media_type: media_type.to_owned(),
         blob: "b1".repeat(32),
         folder: false,
+        preview: None,
         state,
         path,
     };
@@ -94,6 +95,28 @@ fn files_in_the_conversation() {
         stage.press(KeyCode::Char('i'));
     };
     snapshot("file-details", prepare, true);
+}
+
+#[test]
+fn a_picture_that_is_offered_has_a_preview() {
+    // Each of one colour: a few rows of a wide one, and of a high one.
+    let offered = |number, name: &str, hash: &str| {
+        let mut offered = file(number, BERTRAND, name, 3_100_000, FileState::Offered);
+        let preview = Preview::try_from(hash.to_owned()).unwrap();
+        offered.file.as_mut().unwrap().preview = Some(preview);
+        offered
+    };
+    let prepare = |stage: &mut Stage| {
+        let conversation = conversation_id(1);
+        for message in [
+            offered(22, "sunrise.png", "20280304800000000000000000000000000000"),
+            offered(23, "portrait.png", "20ea00050000000000000000000000000000000000"),
+        ] {
+            stage.tell(Msg::Node(Event::FileOffered { conversation, message }));
+        }
+        stage.key(KeyCode::Up, KeyModifiers::ALT);
+    };
+    snapshot("preview", prepare, true);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::{
         api::{Failure, FailureKind},
         failure,
     },
+    picture::{self, Preview},
     text,
 };
 
@@ -74,7 +75,13 @@ fn hash(path: &Path, hashes: &Path) -> Result<File, Failure> {
     })?;
     let name = text::file_name(&name);
     let media_type = if is_folder { "inode/directory" } else { media_type(&name) }.to_owned();
-    Ok(File { name, size, media_type, root, key, manifest })
+    let preview = match &content {
+        Content::File(file) if picture::is_shown(&media_type) => {
+            file.try_clone().ok().and_then(Preview::make)
+        }
+        _ => None,
+    };
+    Ok(File { name, size, media_type, root, key, manifest, preview })
 }
 
 /// What a name's extension says (IANA's registry of media types); empty if nothing.

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     node::api::{EntryKind, EntryView},
-    tui::{when, wrap},
+    tui::{picture::Blocks, when, wrap},
 };
 
 /// Entries of one author within this time stand under one name, in milliseconds.
@@ -41,6 +41,8 @@ pub enum Row {
     Edited,
     /// What a file is: its name, its size, its type.
     File,
+    /// A row of a picture's preview, from the first on.
+    Preview(usize),
     /// How far a file is here.
     FileState,
     /// What stands for a deleted entry, or one that needs a newer version.
@@ -56,6 +58,8 @@ pub struct Space<'a> {
     pub cells: usize,
     /// Where days begin.
     pub zone: &'a TimeZone,
+    /// Whether there are colours for previews.
+    pub previews: bool,
 }
 
 /// Whether the author's name stands above the entry, given the one before it.
@@ -99,12 +103,17 @@ pub fn rows(
             }
             text_rows(text, entry.edited, space.cells, &mut rows);
         }
-        // Always two rows: nothing moves while a file comes.
+        // Always the same rows: nothing moves while a file comes.
         (_, EntryKind::File, false) if entry.file.is_some() => {
             if entry.reply_to.is_some() {
                 rows.push(Row::Quote);
             }
-            rows.extend([Row::File, Row::FileState]);
+            rows.push(Row::File);
+            let preview = entry.file.as_ref().and_then(|file| file.preview.as_ref());
+            if let Some(preview) = preview.filter(|_| space.previews) {
+                rows.extend((0..Blocks::rows_of_preview(preview)).map(Row::Preview));
+            }
+            rows.push(Row::FileState);
         }
         _ => rows.push(Row::Placeholder),
     }

@@ -9,7 +9,7 @@ const HEIGHT: usize = 10;
 static ZONE: TimeZone = TimeZone::UTC;
 
 fn space() -> Space<'static> {
-    Space { cells: 20, zone: &ZONE }
+    Space { cells: 20, zone: &ZONE, previews: true }
 }
 
 fn id(number: u64) -> EntryId {

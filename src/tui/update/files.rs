@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::{
     conversation::{ConversationId, EntryId},
     node::api::{Command, EntryKind, EntryView, Event, FileState, FileView},
-    text,
+    picture, text,
     tui::{
         disk::Look,
         graphics::Graphics,
         keymap::Action,
         model::{Effect, LookFor, Model, Pending, Tone},
-        picture,
         timeline::Timeline,
         transfers::{self, Stage},
         view::picture_cells,

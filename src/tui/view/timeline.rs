@@ -8,6 +8,7 @@ use crate::{
     tui::{
         layout::GUTTER,
         model::Model,
+        picture::Blocks,
         timeline::{Row, Timeline, block::EDITED},
         transfers, when, wrap,
     },
@@ -36,8 +37,12 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         let is_selected = selected == Some(entry.entry);
         // The first in view has nobody above it that says the time.
         let has_author = part.rows.contains(&Row::Author) || part.at == first;
+        let has_preview = part.rows.iter().any(|row| matches!(row, Row::Preview(_)));
+        let preview = entry.file.as_ref().and_then(|file| file.preview.as_ref());
+        let preview = preview.filter(|_| has_preview).map(Blocks::of_preview);
+        let at = part.at;
+        let line = Line { model, timeline, entry, at, is_selected, has_author, preview };
         for row in &part.rows {
-            let line = Line { model, timeline, entry, at: part.at, is_selected, has_author };
             line.draw(row, area, y, buffer);
             y += 1;
         }
@@ -52,6 +57,8 @@ struct Line<'a> {
     at: usize,
     is_selected: bool,
     has_author: bool,
+    /// Of a picture, if any of it shows.
+    preview: Option<Blocks>,
 }
 
 impl Line<'_> {
@@ -98,6 +105,12 @@ impl Line<'_> {
                 self.bar(area, y, buffer);
                 self.gutter(area, y, buffer);
                 file::name(self.model, self.entry, self.is_selected, area, y, buffer);
+            }
+            Row::Preview(row) => {
+                self.bar(area, y, buffer);
+                if let Some(preview) = &self.preview {
+                    file::preview(self.model.theme, preview, *row, area, y, buffer);
+                }
             }
             Row::FileState => {
                 self.bar(area, y, buffer);

@@ -21,6 +21,7 @@ pub(super) fn file(number: u8, author: Identity, name: &str, state: FileState) -
         media_type: String::new(),
         blob: "b10b".into(),
         folder: false,
+        preview: None,
         state,
         path: (state == FileState::Here).then(|| format!("/home/me/{name}")),
     };
