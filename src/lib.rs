@@ -13,6 +13,7 @@
 //! | [`noise`] *pure* | the Noise Protocol Framework, revision 34 |
 //! | [`blob`] *pure* | files: verified groups, what to ask of whom |
 //! | [`picture`] | pictures: decoded within limits; previews |
+//! | [`voice`] *pure* | voice notes: how long, how loud |
 //! | [`session`] *pure* | hail, handshake, post-quantum mix, frames |
 //! | [`conversation`] *pure* | entries, feeds, causal order, and the fold to what a person sees |
 //! | [`sync`] *pure* | what one member has that another lacks; the messages of a session |
@@ -20,7 +21,7 @@
 //! | [`store`] | one encrypted database per profile, on its own thread |
 //! | [`net`] | libp2p: links, streams, mDNS, limits; our QUIC transport; across NATs: [`net::seek`] finds people by records in DHTs, our own and the public one ([`net::dht`], [`net::rendezvous`] *pure*), and opens ways ([`net::punch`], *pure*; [`net::portmap`]) |
 //! | [`node`] | the networking task: owns the store, the network and the sessions |
-//! | [`tui`], [`rpc`] | the front ends; they know [`node::api`], [`text`] and [`picture`], and nothing between |
+//! | [`tui`], [`rpc`] | the front ends; they know [`node::api`], [`text`], [`picture`] and [`voice`], and nothing between |
 //! | [`cli`] | the command line: which front end on which profile |
 //!
 //! The protocol is written down, byte by byte, in [`protocol`].
@@ -75,3 +76,4 @@ pub mod store;
 pub mod sync;
 pub mod text;
 pub mod tui;
+pub mod voice;

@@ -24,6 +24,7 @@ use entrenous::{
         picture::Picture,
         update, view,
     },
+    voice::Voice,
 };
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};

@@ -105,7 +105,7 @@ async fn queue(
         sending.open.insert(written.entry, None);
     }
     for path in paths {
-        let command = Command::SendFile { conversation, path };
+        let command = Command::SendFile { conversation, path, voice: None };
         let Answer::Offered(offered) = node.ask(command).await? else { bail!(UNEXPECTED) };
         let name = &offered.file.name;
         let text = format!("Offering {name}, {}.", BinaryBytes(offered.size));

@@ -8,6 +8,7 @@ use crate::{
     blob::{Key, MAX_BYTES, Root},
     picture::{MAX_PREVIEW_BYTES, Preview},
     text,
+    voice::{MAX_LEVELS, Voice},
 };
 
 /// The longest list of a folder's files, in bytes.
@@ -23,6 +24,7 @@ const ROOT: u64 = 4;
 const KEY: u64 = 5;
 const MANIFEST: u64 = 6;
 const PREVIEW: u64 = 7;
+const VOICE: u64 = 8;
 
 /// An offered file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +43,18 @@ pub struct File {
     pub manifest: u64,
     /// Of a picture: what it looks like, roughly.
     pub preview: Option<Preview>,
+    /// Of a voice note: how long it is, and how loud.
+    pub voice: Option<Voice>,
 }
 
 impl File {
     /// The bytes of a body: the CBOR map `{1: name, 2: size, 3: media type, 4: root, 5: key}`, of
-    /// a folder with `6: bytes of its list`, of a picture with `7: preview`.
+    /// a folder with `6: bytes of its list`, of a picture with `7: preview`, of a voice note with
+    /// `8: [milliseconds, levels]`.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.map(5 + usize::from(self.manifest > 0) + usize::from(self.preview.is_some()));
+        let more = [self.manifest > 0, self.preview.is_some(), self.voice.is_some()];
+        w.map(5 + more.into_iter().filter(|&is_there| is_there).count());
         w.uint(NAME).text(&self.name).uint(SIZE).uint(self.size);
         w.uint(MEDIA_TYPE).text(&self.media_type);
         w.uint(ROOT).bytes(self.root.as_bytes()).uint(KEY).bytes(self.key.as_bytes());
@@ -58,11 +64,14 @@ impl File {
         if let Some(preview) = &self.preview {
             w.uint(PREVIEW).bytes(preview.as_bytes());
         }
+        if let Some(voice) = &self.voice {
+            w.uint(VOICE).array(2).uint(voice.millis().into()).bytes(voice.levels());
+        }
         w.0
     }
 
     /// Reads the bytes that [`encode`](Self::encode) draws, and sanitises the texts. A preview that
-    /// cannot be shown is left out.
+    /// cannot be shown is left out, and so is what no voice note is like.
     ///
     /// # Errors
     /// [`Malformed`]: the encoding, a missing field, or a size over its limit.
@@ -70,6 +79,7 @@ impl File {
         let (mut name, mut size, mut media_type) = (None, None, "");
         let (mut root, mut key, mut manifest) = (None, None, 0);
         let mut preview: &[u8] = &[];
+        let (mut millis, mut levels): (u64, &[u8]) = (0, &[]);
         let mut r = Reader::new(bytes);
         r.map(|field, r| {
             match field {
@@ -80,13 +90,15 @@ impl File {
                 KEY => key = Some(r.bytes_of()?),
                 MANIFEST => manifest = r.uint()?,
                 PREVIEW => preview = r.bytes()?,
+                VOICE if r.array(2, 1)? == 2 => (millis, levels) = (r.uint()?, r.bytes()?),
+                VOICE => return Err(Malformed::Encoding),
                 _ => return Ok(false),
             }
             Ok::<_, Malformed>(true)
         })?;
         r.end()?;
         let size = size.ok_or(Malformed::Encoding)?;
-        let is_too_long = preview.len() > MAX_PREVIEW_BYTES;
+        let is_too_long = preview.len() > MAX_PREVIEW_BYTES || levels.len() > MAX_LEVELS;
         if size > MAX_BYTES || manifest > MAX_MANIFEST_BYTES || manifest > size || is_too_long {
             return Err(Malformed::TooLong);
         }
@@ -98,6 +110,7 @@ impl File {
             key: Key::from_bytes(key.ok_or(Malformed::Encoding)?),
             manifest,
             preview: Preview::parse(preview),
+            voice: u32::try_from(millis).ok().and_then(|m| Voice::new(m, levels.to_vec())),
         })
     }
 }
@@ -127,18 +140,34 @@ mod tests {
             key: Key::from_bytes([5; 32]),
             manifest: 0,
             preview: Preview::parse(&preview[..19]),
+            voice: None,
         }
     }
 
-    /// The body of an offer without a preview, with these bytes for one.
+    fn voice_note() -> File {
+        let voice = Voice::new(4_200, (0..64).collect());
+        File { preview: None, voice, ..picture() }
+    }
+
+    /// The body of an offer with this as its last field.
+    fn with_field(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut w = Writer(File { preview: None, ..picture() }.encode());
+        assert_eq!(w.0[0], 0xa5);
+        w.0[0] = 0xa6;
+        write(&mut w);
+        w.0
+    }
+
     fn with_preview(bytes: &[u8]) -> Vec<u8> {
-        let mut body = File { preview: None, ..picture() }.encode();
-        assert_eq!(body[0], 0xa5);
-        body[0] = 0xa6;
-        let mut w = Writer::default();
-        w.uint(PREVIEW).bytes(bytes);
-        body.extend(w.0);
-        body
+        with_field(|w| {
+            w.uint(PREVIEW).bytes(bytes);
+        })
+    }
+
+    fn with_voice(millis: u64, levels: &[u8]) -> Vec<u8> {
+        with_field(|w| {
+            w.uint(VOICE).array(2).uint(millis).bytes(levels);
+        })
     }
 
     #[test]
@@ -146,7 +175,8 @@ mod tests {
         let picture = picture();
         assert!(picture.preview.is_some());
         let without = File { preview: None, ..picture.clone() };
-        for file in [picture, without] {
+        let all = File { preview: picture.preview.clone(), manifest: 9, ..voice_note() };
+        for file in [picture, without, voice_note(), all] {
             assert_eq!(File::decode(&file.encode()), Ok(file));
         }
     }
@@ -168,5 +198,27 @@ mod tests {
         wrong.pop();
         wrong.push(0xf6);
         assert_eq!(File::decode(&wrong), Err(Malformed::Encoding));
+    }
+
+    #[test]
+    fn what_no_voice_note_is_like_is_left_out_and_too_many_levels_refused() {
+        use crate::voice::MAX_MILLIS;
+        let without = File { preview: None, ..picture() };
+        let levels: Vec<u8> = (0..64).collect();
+        assert_eq!(File::decode(&with_voice(4_200, &levels)), Ok(voice_note()));
+        let most = u64::from(MAX_MILLIS);
+        for (millis, levels) in
+            [(0, &levels[..]), (most + 1, &levels), (u64::MAX, &levels), (1, &[])]
+        {
+            assert_eq!(File::decode(&with_voice(millis, levels)), Ok(without.clone()), "{millis}");
+        }
+        let too_many = with_voice(4_200, &[0; MAX_LEVELS + 1]);
+        assert_eq!(File::decode(&too_many), Err(Malformed::TooLong));
+        for items in [1, 3] {
+            let wrong = with_field(|w| {
+                w.uint(VOICE).array(items).uint(4_200).bytes(&levels).uint(0);
+            });
+            assert_eq!(File::decode(&wrong), Err(Malformed::Encoding), "{items}");
+        }
     }
 }

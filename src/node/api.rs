@@ -17,6 +17,7 @@ use crate::{
     conversation::{ConversationId, EntryId},
     identity::Identity,
     picture::Preview,
+    voice::Voice,
 };
 
 /// A front end's end of the channels to the node.
@@ -186,6 +187,8 @@ pub enum Command {
         conversation: ConversationId,
         /// An absolute path, in UTF-8.
         path: String,
+        /// Of a voice note: how long it is, and how loud.
+        voice: Option<Voice>,
     },
     /// Fetch an offered file. Answered by [`Answer::Done`] at once; what follows comes as events.
     GetFile {
@@ -695,6 +698,9 @@ pub struct FileView {
     /// offer, so it is there before anything is fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
+    /// Of a voice note: how long it is, and how loud, as its author says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<Voice>,
     /// How far it is here.
     pub state: FileState,
     /// Where it lies, if it is here.

@@ -145,7 +145,9 @@ impl Node {
                 let search = async move { store.search(query, conversation, limit).await };
                 self.answer_with(number, search, Answer::Found);
             }
-            Command::SendFile { conversation, path } => self.send_file(number, conversation, path),
+            Command::SendFile { conversation, path, voice } => {
+                self.send_file(number, conversation, path, voice);
+            }
             Command::GetFile { conversation, entry, to } => {
                 self.get_file(number, conversation, entry, to);
             }

@@ -7,6 +7,7 @@ use crate::{
     conversation::{ConversationId, EntryId},
     identity::Identity,
     node::api::{Command, FailureKind},
+    voice::Voice,
 };
 
 /// What a request comes to.
@@ -195,8 +196,8 @@ methods! {
         Command::Search { query, conversation, limit };
     "markRead" { conversation: ConversationId, entry: EntryId } =>
         Command::MarkRead { conversation, entry };
-    "sendFile" { conversation: ConversationId, path: String } =>
-        Command::SendFile { conversation, path };
+    "sendFile" { conversation: ConversationId, path: String, voice: Option<Voice> } =>
+        Command::SendFile { conversation, path, voice };
     "getFile" { conversation: ConversationId, entry: EntryId, to: Option<String> } =>
         Command::GetFile { conversation, entry, to };
     "cancelFile" { conversation: ConversationId, entry: EntryId } =>

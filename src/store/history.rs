@@ -126,6 +126,7 @@ impl SqlLog<'_> {
             blob: file.root.to_string(),
             folder: file.manifest > 0,
             preview: file.preview.clone(),
+            voice: file.voice.clone(),
             state: place.state,
             path: here.then(|| place.path.to_string_lossy().into_owned()),
         }))

@@ -18,6 +18,7 @@ use crate::{
     identity::Identity,
     picture::{MAX_PREVIEW_BYTES, Preview},
     text::{MAX_EMOJI_BYTES, MAX_FILE_NAME_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
+    voice::{MAX_LEVELS, MAX_MILLIS, Voice},
 };
 
 const PAGE: &str = include_str!("../protocol.md");
@@ -50,6 +51,7 @@ fn the_limits_are_on_the_page() {
         ("MAX_SPANS", MAX_SPANS),
         ("MAX_FILE_NAME_BYTES", MAX_FILE_NAME_BYTES),
         ("MAX_PREVIEW_BYTES", MAX_PREVIEW_BYTES),
+        ("MAX_LEVELS", MAX_LEVELS),
     ] {
         on_page(&format!("| `{name}` | {value} |"));
     }
@@ -57,6 +59,7 @@ fn the_limits_are_on_the_page() {
         ("MAX_GROUPS", MAX_GROUPS),
         ("MAX_BYTES", MAX_BYTES),
         ("MAX_MANIFEST_BYTES", MAX_MANIFEST_BYTES),
+        ("MAX_MILLIS", MAX_MILLIS.into()),
     ] {
         on_page(&format!("| `{name}` | {value} |"));
     }
@@ -69,16 +72,20 @@ fn the_vectors_of_files_are_on_the_page() {
     let root = blob::outboard(&content[..], 40_000, &key, &mut hashes).unwrap();
     let (name, media_type) = ("x.txt".to_owned(), "text/plain".to_owned());
     let key_of = key.clone();
-    let preview = None;
-    let file = File { name, size: 40_000, media_type, root, key: key_of, manifest: 0, preview };
+    let (manifest, preview, voice) = (0, None, None);
+    let size = 40_000;
+    let file = File { name, size, media_type, root, key: key_of, manifest, preview, voice };
     let body = Body::File(Box::new(file.clone())).encode();
     on_page(&format!("file's root = {root}"));
     on_page(&format!("file body = {}", hex::encode(&body)));
     let preview = hex::decode("d507121d0467878f77578748878797875878909508").unwrap();
     let file = File { preview: Preview::parse(&preview), ..file };
     assert!(file.preview.is_some());
-    let body = Body::File(Box::new(file)).encode();
+    let body = Body::File(Box::new(file.clone())).encode();
     on_page(&format!("file body with a preview = {}", hex::encode(&body)));
+    let voice = Voice::new(4_200, vec![0, 40, 255, 90]);
+    let body = Body::File(Box::new(File { preview: None, voice, ..file })).encode();
+    on_page(&format!("file body of a voice note = {}", hex::encode(&body)));
     let conversation = ConversationId([7; 32]);
     let entry = EntryId([8; 32]);
     let spans = vec![0..1, 2..3];

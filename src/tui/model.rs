@@ -265,6 +265,13 @@ pub(super) enum LookFor {
     Picture,
 }
 
+/// A voice note that is played, and how far it is, in milliseconds.
+#[derive(Debug)]
+pub(super) struct Playing {
+    pub entry: EntryId,
+    pub millis: u32,
+}
+
 /// The state of the screen.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct Model {
@@ -301,6 +308,8 @@ pub struct Model {
     pub(super) fetched: VecDeque<(EntryId, Identity)>,
     pub(super) looking: Option<Looking>,
     pub(super) graphics: Option<Graphics>,
+    /// The voice note that is played.
+    pub(super) playing: Option<Playing>,
     /// Where a file was chosen last.
     pub(super) last_directory: Option<PathBuf>,
     pub(super) next_request: u64,
@@ -346,6 +355,7 @@ impl Model {
             fetched: VecDeque::new(),
             looking: None,
             graphics: None,
+            playing: None,
             last_directory: None,
             next_request: 1,
             effects: Vec::new(),

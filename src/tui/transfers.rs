@@ -293,6 +293,7 @@ mod tests {
                 blob: String::new(),
                 folder: false,
                 preview: None,
+                voice: None,
                 state,
                 path: None,
             })),

@@ -71,6 +71,12 @@ pub fn until(time: UnixMillis, now: UnixMillis) -> String {
     }
 }
 
+/// `0:42`, of a voice note.
+pub fn duration(millis: u32) -> String {
+    let seconds = millis / 1000;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +97,8 @@ mod tests {
         assert_eq!(until(NOW + 7 * DAY - 10, NOW), "in 7 days");
         assert_eq!(until(NOW + HOUR, NOW), "in 1 hour");
         assert_eq!(until(NOW, NOW), "expired");
+        assert_eq!(duration(999), "0:00");
+        assert_eq!(duration(10 * 60_000 + 7_500), "10:07");
     }
 
     #[test]

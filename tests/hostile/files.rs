@@ -48,7 +48,8 @@ impl Offer {
         let root = blob::outboard(&content[..], size, &key, &mut hashes).unwrap();
         hashes.resize(usize::try_from(blob::outboard_bytes(size)).unwrap(), 0);
         let (name, media_type) = (name.to_owned(), String::new());
-        let file = File { name, size, media_type, root, key, manifest: 0, preview: None };
+        let file =
+            File { name, size, media_type, root, key, manifest: 0, preview: None, voice: None };
         Self { content, hashes, file }
     }
 

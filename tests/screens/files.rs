@@ -17,6 +17,7 @@ fn file(number: u8, author: Identity, name: &str, size: u64, state: FileState) -
         blob: "b1".repeat(32),
         folder: false,
         preview: None,
+        voice: None,
         state,
         path,
     };
@@ -117,6 +118,18 @@ fn a_picture_that_is_offered_has_a_preview() {
         stage.key(KeyCode::Up, KeyModifiers::ALT);
     };
     snapshot("preview", prepare, true);
+}
+
+#[test]
+fn a_voice_note_shows_how_long_and_how_loud_it_is() {
+    let prepare = |stage: &mut Stage| {
+        let mut note = file(22, BERTRAND, "voice.ogg", 84_000, FileState::Offered);
+        let levels = (0..64_u8).map(|at| 120 - at.abs_diff(32) * 3 + 40 * (at % 3)).collect();
+        note.file.as_mut().unwrap().voice = Voice::new(42_000, levels);
+        let conversation = conversation_id(1);
+        stage.tell(Msg::Node(Event::FileOffered { conversation, message: note }));
+    };
+    snapshot("voice", prepare, true);
 }
 
 #[test]

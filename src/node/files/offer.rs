@@ -16,17 +16,24 @@ use crate::{
     },
     picture::{self, Preview},
     text,
+    voice::Voice,
 };
 
 /// Hashes the content of a file or folder, under a fresh key. The hashes are on the disk, in the
-/// directory `blobs` under the name `hashes`, before anybody can be told of it.
+/// directory `blobs` under the name `hashes`, before anybody can be told of it. `voice` is what
+/// whoever recorded it says of a voice note.
 ///
 /// # Errors
 /// A sentence about the path; no hashes are left.
-pub fn offer(path: &Path, blobs: &Path, hashes: &str) -> Result<File, Failure> {
+pub fn offer(
+    path: &Path,
+    blobs: &Path,
+    hashes: &str,
+    voice: Option<Voice>,
+) -> Result<File, Failure> {
     fs::create_dir_all(blobs).map_err(|error| fetch::unwritable(&error))?;
     let hashes = blobs.join(hashes);
-    let offered = hash(path, &hashes);
+    let offered = hash(path, &hashes, voice);
     if offered.is_ok() {
         // Some file systems do not sync directories.
         let _ = fs::File::open(blobs).and_then(|directory| directory.sync_all());
@@ -36,7 +43,7 @@ pub fn offer(path: &Path, blobs: &Path, hashes: &str) -> Result<File, Failure> {
     offered
 }
 
-fn hash(path: &Path, hashes: &Path) -> Result<File, Failure> {
+fn hash(path: &Path, hashes: &Path, voice: Option<Voice>) -> Result<File, Failure> {
     let unreadable = |error: io::Error| {
         let text = format!("{} cannot be sent: {error}.", text::line(&path.to_string_lossy()));
         failure(FailureKind::FileUnreadable, text)
@@ -81,7 +88,7 @@ fn hash(path: &Path, hashes: &Path) -> Result<File, Failure> {
         }
         _ => None,
     };
-    Ok(File { name, size, media_type, root, key, manifest, preview })
+    Ok(File { name, size, media_type, root, key, manifest, preview, voice })
 }
 
 /// What a name's extension says (IANA's registry of media types); empty if nothing.

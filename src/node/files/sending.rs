@@ -23,6 +23,7 @@ use crate::{
         run::Node,
     },
     store::{Place, WrittenEntry},
+    voice::Voice,
 };
 
 /// Streams on which files are sent at the same time, to everybody together. Each holds two blocks,
@@ -35,6 +36,7 @@ impl Node {
         request: u64,
         conversation: ConversationId,
         path: String,
+        voice: Option<Voice>,
     ) {
         if !Path::new(&path).is_absolute() {
             let text = "The path of a file begins at the root, as /home/me/picture.png.";
@@ -45,7 +47,7 @@ impl Node {
         let place = Place { state: FileState::Here, path: path.into(), target, hashes };
         let blobs = self.files.blobs.clone();
         self.files.begin(move || {
-            let result = offer::offer(&place.path, &blobs, &place.hashes);
+            let result = offer::offer(&place.path, &blobs, &place.hashes, voice);
             Happened::Hashed { request, conversation, place, result }
         });
     }

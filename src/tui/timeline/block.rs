@@ -43,6 +43,8 @@ pub enum Row {
     File,
     /// A row of a picture's preview, from the first on.
     Preview(usize),
+    /// How long and how loud a voice note is.
+    Voice,
     /// How far a file is here.
     FileState,
     /// What stands for a deleted entry, or one that needs a newer version.
@@ -112,6 +114,9 @@ pub fn rows(
             let preview = entry.file.as_ref().and_then(|file| file.preview.as_ref());
             if let Some(preview) = preview.filter(|_| space.previews) {
                 rows.extend((0..Blocks::rows_of_preview(preview)).map(Row::Preview));
+            }
+            if entry.file.as_ref().is_some_and(|file| file.voice.is_some()) {
+                rows.push(Row::Voice);
             }
             rows.push(Row::FileState);
         }

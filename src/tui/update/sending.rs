@@ -17,6 +17,7 @@ use crate::{
         transfers,
         window::{Confirmed, Window},
     },
+    voice::Voice,
 };
 
 /// How long the disk may take to say what lies at a path, in milliseconds. One that takes longer is
@@ -174,10 +175,20 @@ impl Model {
 
     /// Offers a file; it shows once it is hashed and written.
     pub(super) fn send_file(&mut self, conversation: ConversationId, path: &Path) {
+        self.send_voice(conversation, path, None);
+    }
+
+    /// The same of a voice note.
+    pub(super) fn send_voice(
+        &mut self,
+        conversation: ConversationId,
+        path: &Path,
+        voice: Option<Voice>,
+    ) {
         let name = file_name(path);
         let Some(path) = path.to_str().map(str::to_owned) else { return };
         self.ask(
-            Command::SendFile { conversation, path },
+            Command::SendFile { conversation, path, voice },
             Pending::SendFile { conversation, name },
         );
         self.go_to_newest();

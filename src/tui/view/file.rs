@@ -13,7 +13,7 @@ use crate::{
         picture::Blocks,
         theme::Theme,
         transfers::{self, Stage, Transfer},
-        wrap,
+        when, wrap,
     },
 };
 
@@ -64,6 +64,34 @@ pub fn preview(
             draw::put(buffer, area, GUTTER + column, y, sign, style);
         }
     }
+}
+
+/// A voice note: how loud it is over its time, how long, and how far it was played.
+pub fn voice(model: &Model, entry: &EntryView, area: Rect, y: usize, buffer: &mut Buffer) {
+    let Some(voice) = entry.file.as_ref().and_then(|file| file.voice.as_ref()) else { return };
+    let theme = model.theme;
+    let played = model.playing.as_ref().filter(|playing| playing.entry == entry.entry);
+    let total = when::duration(voice.millis());
+    let words = played.map_or_else(
+        || total.clone(),
+        |playing| format!("{} / {total}", when::duration(playing.millis)),
+    );
+    let cells = usize::from(area.width).saturating_sub(GUTTER + 1);
+    let shape = voice.shape(cells.saturating_sub(wrap::width("00:00 / 00:00") + 1));
+    let done = played.map_or(0, |playing| {
+        let part = u64::from(playing.millis) * shape.len() as u64 / u64::from(voice.millis());
+        usize::try_from(part).unwrap_or(usize::MAX).min(shape.len())
+    });
+    let (before, after) = shape.split_at(done);
+    let x = draw::put(buffer, area, GUTTER, y, &wave(before), theme.gauge());
+    let x = draw::put(buffer, area, x, y, &wave(after), theme.text());
+    draw::put(buffer, area, x + 1, y, &words, theme.dim());
+}
+
+/// A column for each level, from an eighth of a cell to all of it.
+pub fn wave(levels: &[u8]) -> String {
+    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    levels.iter().map(|&level| HEIGHTS[usize::from(level / 32)]).collect()
 }
 
 /// How far it is here.

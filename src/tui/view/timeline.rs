@@ -112,6 +112,10 @@ impl Line<'_> {
                     file::preview(self.model.theme, preview, *row, area, y, buffer);
                 }
             }
+            Row::Voice => {
+                self.bar(area, y, buffer);
+                file::voice(self.model, self.entry, area, y, buffer);
+            }
             Row::FileState => {
                 self.bar(area, y, buffer);
                 file::state(self.model, self.entry, self.is_selected, area, y, buffer);

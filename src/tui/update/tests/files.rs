@@ -22,6 +22,7 @@ pub(super) fn file(number: u8, author: Identity, name: &str, state: FileState) -
         blob: "b10b".into(),
         folder: false,
         preview: None,
+        voice: None,
         state,
         path: (state == FileState::Here).then(|| format!("/home/me/{name}")),
     };

@@ -37,8 +37,12 @@ fn an_own_file_shows_once_it_is_offered() {
     stage.nothing();
     let look = stage.see(found("/home/me/a b.png", false));
     assert_eq!(paths(&look), [Path::new("/home/me/a b.png")]);
-    let [Request { number, command: Command::SendFile { conversation: WITH_BOB, path } }] =
-        stage.asked.as_slice()
+    let [
+        Request {
+            number,
+            command: Command::SendFile { conversation: WITH_BOB, path, voice: None },
+        },
+    ] = stage.asked.as_slice()
     else {
         panic!("{:?}", stage.asked)
     };
