@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "voice")]
+pub mod codec;
+
 /// The media type of a voice note.
 pub const MEDIA_TYPE: &str = "audio/ogg";
 
