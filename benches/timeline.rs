@@ -62,6 +62,7 @@ fn model(count: u64) -> Model {
         config: Config::default(),
         colours: ColourEnvironment::default(),
         surroundings: Surroundings::default(),
+        voices: "/home/me/voice".into(),
         places: entrenous::tui::paths::Places::default(),
         zone: TimeZone::UTC,
         max_entries: Some(usize::MAX),

@@ -135,7 +135,7 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
             _ => {
                 tui::check_terminal()?;
                 let profile = Profile::prepare(&options)?;
-                let screen = tui::Options::new(profile.screen);
+                let screen = tui::Options::new(profile.screen, &profile.node.directory);
                 Ok(tui::run(node::start(profile.node), screen).await?)
             }
         }

@@ -87,10 +87,16 @@ pub fn is_decoding() -> bool {
 /// # Errors
 /// [`PictureError`]
 pub fn read(path: &Path, room: (u32, u32)) -> Result<(DynamicImage, (u32, u32)), PictureError> {
-    // A pipe would never end, and hold this up before it is known to be one.
+    decode(&content(open(path)?)?, room)
+}
+
+/// Opens a file to show or to play it.
+///
+/// # Errors
+/// It cannot be opened. A pipe can, and is refused by its kind: to wait for one has no end.
+pub fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    decode(&content(file)?, room)
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// What lies in a file that is short enough.

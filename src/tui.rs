@@ -13,7 +13,8 @@
 //! keys ─┐                       ┌─ view ──→ terminal
 //! node ─┼─→ Msg → update → Model┤
 //! time ─┤                       └─ Effect → node (bounded outbox), bell, title, quit,
-//! disk ─┘                                   disk (threads beside the loop)
+//! disk ─┤                                   disk, microphone, loudspeaker (threads beside
+//! sound ┘                                   the loop)
 //! ```
 //!
 //! | module | what it is for |
@@ -28,7 +29,7 @@
 //! | `composer`, `field`, [`paths`] | where text is typed, and paths as they are typed |
 //! | `wrap`, `when`, [`qr`], [`picture`] | text into cells, times into words, invites and files into pictures |
 //! | [`graphics`] | which protocol for pictures the terminal knows |
-//! | `terminal`, [`disk`], `runner` | the terminal's modes; files and other programs; the loop |
+//! | `terminal`, [`disk`], [`sound`], `runner` | the terminal's modes; files and other programs; microphone and loudspeaker; the loop |
 //!
 //! # Invariants
 //!
@@ -37,6 +38,8 @@
 //! - What is drawn was measured by `wrap`, so no text can break the layout.
 //! - An entry counts as read only after a frame with its last row was drawn while the terminal
 //!   had the focus and no window lay over it.
+
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
@@ -54,6 +57,7 @@ pub mod paths;
 pub mod picture;
 pub mod qr;
 mod runner;
+pub mod sound;
 pub mod terminal;
 pub mod theme;
 pub mod timeline;
@@ -85,19 +89,22 @@ pub struct Options {
     pub zone: TimeZone,
     /// What typed paths are relative to.
     pub places: paths::Places,
+    /// The directory for voice notes that are recorded.
+    pub voices: PathBuf,
     /// Entries held for one conversation; [`timeline::MAX_ENTRIES`] unless given.
     pub max_entries: Option<usize>,
 }
 
 impl Options {
-    /// The options for this process's environment.
-    pub fn new(config: Config) -> Self {
+    /// The options for this process's environment, and a profile in this directory.
+    pub fn new(config: Config, directory: &Path) -> Self {
         Self {
             config,
             colours: ColourEnvironment::read(),
             surroundings: graphics::Surroundings::read(),
             zone: TimeZone::system(),
             places: paths::Places::read(),
+            voices: directory.join("voice"),
             max_entries: None,
         }
     }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "voice")]
 pub mod codec;
+#[cfg_attr(not(feature = "voice"), path = "voice/absent.rs")]
+pub mod device;
 
 /// The media type of a voice note.
 pub const MEDIA_TYPE: &str = "audio/ogg";

@@ -146,6 +146,7 @@ impl Stage {
             config: Config { theme: Some(theme), ..Config::default() },
             colours: ColourEnvironment::default(),
             surroundings: Surroundings::default(),
+            voices: "/home/me/voice".into(),
             zone: TimeZone::UTC,
             places: Places { home: Some("/home/alice".into()), working: "/home/alice".into() },
             max_entries: None,

@@ -49,7 +49,7 @@ pub async fn run() -> eyre::Result<()> {
     let paired = pair(node::start(config.clone()), &companion.invite);
     tokio::time::timeout(PATIENCE, paired).await.wrap_err("the two did not find each other")??;
     let companion = tokio::spawn(async move { companion.talk().await });
-    let screen = tui::Options::new(tui::Config::default());
+    let screen = tui::Options::new(tui::Config::default(), &config.directory);
     let result = tui::run(node::start(config), screen).await;
     companion.abort();
     Ok(result?)

@@ -168,6 +168,7 @@ pub enum Action {
     Verify,
     Rename,
     Remove,
+    PlayVoice,
     SendFile,
     Transfers,
     FetchFile,

@@ -18,6 +18,7 @@ use super::{
     keymap::{Keymap, Mode},
     layout::{self, Areas},
     paths::Places,
+    sound::Heard,
     theme::Theme,
     timeline::{MAX_ENTRIES, Space, Timeline},
     transfers::Transfers,
@@ -68,6 +69,8 @@ pub enum Msg {
     Seen(u64, Result<Seen, String>),
     /// A file or directory could not be opened, and why.
     NotOpened(PathBuf, String),
+    /// What the microphone or the loudspeaker does, by the number of what was asked of it.
+    Heard(u64, Heard),
 }
 
 /// What the screen wants to be done. None of it is waited for.
@@ -83,6 +86,14 @@ pub enum Effect {
     Look(u64, Look),
     /// Open a file or directory in the program that the desktop has for it.
     Open(PathBuf),
+    /// Record into a new file; [`Msg::Heard`] with this number tells how it goes.
+    Record(u64, PathBuf),
+    /// End the recording, to keep it or to drop it.
+    EndRecording(bool),
+    /// Play a voice note; [`Msg::Heard`] with this number tells how it goes.
+    Play(u64, PathBuf),
+    /// Stop what is played.
+    StopPlaying,
     /// Draw everything anew.
     Redraw,
     /// Stop this process, as Ctrl-Z does.
@@ -265,9 +276,19 @@ pub(super) enum LookFor {
     Picture,
 }
 
+/// A voice note that is recorded: how long it is, in milliseconds, and how loud it was of late.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub number: u64,
+    pub conversation: ConversationId,
+    pub millis: u32,
+    pub levels: Vec<u8>,
+}
+
 /// A voice note that is played, and how far it is, in milliseconds.
 #[derive(Debug)]
 pub(super) struct Playing {
+    pub number: u64,
     pub entry: EntryId,
     pub millis: u32,
 }
@@ -308,6 +329,9 @@ pub struct Model {
     pub(super) fetched: VecDeque<(EntryId, Identity)>,
     pub(super) looking: Option<Looking>,
     pub(super) graphics: Option<Graphics>,
+    /// The directory for voice notes that are recorded.
+    pub(super) voices: PathBuf,
+    pub(super) recording: Option<Recording>,
     /// The voice note that is played.
     pub(super) playing: Option<Playing>,
     /// Where a file was chosen last.
@@ -355,6 +379,8 @@ impl Model {
             fetched: VecDeque::new(),
             looking: None,
             graphics: None,
+            voices: options.voices.clone(),
+            recording: None,
             playing: None,
             last_directory: None,
             next_request: 1,

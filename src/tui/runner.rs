@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Effect, Error, Model, Msg, Options, disk::Disk, graphics::Answers, model::MAX_PENDING,
-    terminal::Screen, update,
+    sound::Sound, terminal::Screen, update,
 };
 use crate::node::api::{Command, Event, Handle, Request, UnixMillis};
 
@@ -108,21 +108,23 @@ async fn main_loop(
     let mut next_frame = Instant::now();
     let mut is_gone = false;
     let mut disk = Disk::default();
+    let mut sound = Sound::default();
     loop {
         if is_dirty && Instant::now() >= next_frame {
             let (columns, rows) = screen.size()?;
             // The size is asked for, not only waited for: no frame is drawn for a size that was.
-            let flow = step(model, Msg::Resize(columns, rows), screen, node, &disk, outbox)?;
+            let flow =
+                step(model, Msg::Resize(columns, rows), screen, node, (&disk, &mut sound), outbox)?;
             let flow = flow.or(if graphics == answers.graphics(screen.cell()) {
                 None
             } else {
                 graphics = answers.graphics(screen.cell());
-                step(model, Msg::Graphics(graphics), screen, node, &disk, outbox)?
+                step(model, Msg::Graphics(graphics), screen, node, (&disk, &mut sound), outbox)?
             });
             screen.draw(model)?;
             is_dirty = false;
             next_frame = Instant::now() + FRAME;
-            let flow = flow.or(step(model, Msg::Drawn, screen, node, &disk, outbox)?);
+            let flow = flow.or(step(model, Msg::Drawn, screen, node, (&disk, &mut sound), outbox)?);
             if let Some(reason) = flow {
                 return Ok(reason);
             }
@@ -168,7 +170,7 @@ async fn main_loop(
                             (Ok(permit), Some(request)) => permit.send(request),
                             (_, Some(request)) => {
                                 is_gone = true;
-                                let _ = step(model, Msg::Refused(request.number), screen, node, &disk, outbox)?;
+                                let _ = step(model, Msg::Refused(request.number), screen, node, (&disk, &mut sound), outbox)?;
                             }
                             _ => {}
                         }
@@ -177,6 +179,7 @@ async fn main_loop(
                     () = sleep_until(next_frame), if is_dirty => continue,
                     () = sleep(until_tick) => Msg::Tick,
                     msg = disk.next() => msg,
+                    msg = sound.next() => msg,
                     event = node.events.recv(), if !is_gone => event.map_or_else(
         || {
         is_gone = true;
@@ -186,10 +189,11 @@ async fn main_loop(
         ),
                 };
         is_dirty = true;
-        let mut flow = step(model, msg, screen, node, &disk, outbox)?;
+        let mut flow = step(model, msg, screen, node, (&disk, &mut sound), outbox)?;
         for _ in 0..BURST {
             let Ok(event) = node.events.try_recv() else { break };
-            flow = flow.or(step(model, Msg::Node(event), screen, node, &disk, outbox)?);
+            flow =
+                flow.or(step(model, Msg::Node(event), screen, node, (&disk, &mut sound), outbox)?);
         }
         if let Some(reason) = flow {
             return Ok(reason);
@@ -203,7 +207,7 @@ fn step(
     msg: Msg,
     screen: &mut Screen,
     node: &Handle,
-    disk: &Disk,
+    (disk, sound): (&Disk, &mut Sound),
     outbox: &mut VecDeque<Request>,
 ) -> Result<Flow, Error> {
     let mut flow = None;
@@ -219,6 +223,10 @@ fn step(
                 }
                 Effect::Look(number, look) => disk.look(number, look),
                 Effect::Open(path) => disk.open(path),
+                Effect::Record(number, path) => sound.record(number, path),
+                Effect::EndRecording(keep) => sound.end_recording(keep),
+                Effect::Play(number, path) => sound.play(number, path),
+                Effect::StopPlaying => sound.stop_playing(),
                 Effect::Bell => screen.bell()?,
                 Effect::Title(title) => screen.title(&title)?,
                 Effect::Redraw => screen.redraw()?,

@@ -115,7 +115,11 @@ impl Screen {
     /// # Errors
     /// The terminal is gone.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not ratatui's own way: it asks where the cursor is, and whoever waits for keys has the
+        // answer, so that it would wait in vain.
+        execute!(self.terminal.backend_mut(), Clear(ClearType::All))?;
+        self.terminal.swap_buffers();
+        Ok(())
     }
 
     /// Rings the bell.

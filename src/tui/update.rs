@@ -15,7 +15,10 @@ mod keys;
 mod picker;
 mod sending;
 mod start;
+mod voice;
 mod windows;
+
+pub(super) use voice::SHOWN_LEVELS;
 
 /// Changes the model for one message. The effects are to be carried out in their order.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -37,6 +40,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Node(event) => model.event(event),
         Msg::Seen(number, seen) => model.seen(number, seen),
+        Msg::Heard(number, heard) => model.heard(number, heard),
         Msg::NotOpened(path, reason) => model.not_opened(&path, &reason),
         Msg::Refused(number) => model.answered(
             number,
@@ -55,6 +59,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }),
         }),
     }
+    model.watch_recording();
     model.forget_notice_of_line();
     model.name_title();
     std::mem::take(&mut model.effects)

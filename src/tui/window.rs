@@ -123,6 +123,8 @@ pub enum Window {
         /// The picture, or why there is none; none until it is known.
         picture: Option<Result<Arc<Picture>, String>>,
     },
+    /// A voice note that is recorded.
+    Recording,
     /// Choosing a file to send.
     Picker(Picker),
     /// A question.

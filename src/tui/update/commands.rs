@@ -70,6 +70,7 @@ impl Model {
                 }
             }
             Verb::Send => self.send_command(argument),
+            Verb::Voice => self.record_voice(),
             Verb::Get => self.get_command(argument),
             Verb::Stop => self.stop_command(false),
             Verb::Cancel => self.stop_command(true),

@@ -171,6 +171,10 @@ impl Model {
             Action::Accept if self.held(entry).is_some_and(Self::is_picture) => {
                 self.file_action(entry, Action::ShowPicture);
             }
+            Action::PlayVoice => self.play_voice(entry),
+            Action::Accept if self.held(entry).is_some_and(Self::is_voice_note) => {
+                self.play_voice(entry);
+            }
             Action::Accept if self.held(entry).is_some_and(|held| self.enter_fetches(held)) => {
                 self.file_action(entry, Action::FetchFile);
             }

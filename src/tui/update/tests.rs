@@ -29,6 +29,7 @@ mod conversation;
 mod files;
 mod sending;
 mod start;
+mod voice;
 
 const NOW: u64 = 1_794_665_109_000;
 const ME: Identity = Identity([1; 32]);
@@ -100,6 +101,7 @@ impl Stage {
             config: Config::default(),
             colours: ColourEnvironment::default(),
             surroundings: Surroundings::default(),
+            voices: "/home/me/voice".into(),
             zone: TimeZone::UTC,
             places: Places { home: Some("/home/me".into()), working: "/desk".into() },
             max_entries: None,

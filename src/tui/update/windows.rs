@@ -118,7 +118,7 @@ impl Model {
                 self.window = None;
                 return;
             }
-            Action::Help => {
+            Action::Help if !matches!(self.window, Some(Window::Recording)) => {
                 if let Some(Window::Confirm { then, .. }) = self.window.take() {
                     self.refused(then);
                 }
@@ -138,6 +138,7 @@ impl Model {
                 let then = then.clone();
                 return self.refused(then);
             }
+            (Window::Recording, Action::Accept) => self.end_recording(true),
             (Window::Transfers { chosen }, action) => {
                 *chosen = Self::list_step(action, *chosen, self.transfers.all().len());
                 let chosen = *chosen;

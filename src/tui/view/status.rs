@@ -73,12 +73,18 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let file = model.selected().and_then(|view| view.file.as_ref().filter(|_| !view.deleted));
     let fetches = model.selected().is_some_and(|view| model.enter_fetches(view));
     let is_picture = model.selected().is_some_and(Model::is_picture);
+    let is_voice_note = model.selected().is_some_and(Model::is_voice_note);
     let hints: &[&str] = if let Some(file) = file {
         match file.state {
             FileState::Here if is_picture => &[
                 "Enter show · o open · v directory · r reply · Esc back",
                 "Enter show · o open · Esc back",
                 "Enter show · Esc",
+            ],
+            FileState::Here if is_voice_note => &[
+                "Enter play, stop · o open · v directory · r reply · Esc back",
+                "Enter play, stop · o open · Esc back",
+                "Enter play · Esc",
             ],
             FileState::Here => &[
                 "o open · v directory · r reply · i details · Esc back",

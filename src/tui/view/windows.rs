@@ -77,6 +77,7 @@ pub fn draw(model: &Model, window: &Window, buffer: &mut Buffer) -> Option<Posit
         Window::Picture { name, picture, .. } => {
             picture::draw(model, name, picture.as_ref(), screen, buffer);
         }
+        Window::Recording => files::recording(model, screen, buffer),
         Window::Picker(picker) => return files::picker(model, picker, screen, buffer),
         Window::Confirm { question, then } => {
             confirm(model, then.words(), question, screen, buffer);

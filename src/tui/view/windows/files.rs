@@ -11,10 +11,16 @@ use crate::{
         model::Model,
         paths,
         transfers::{self, Stage},
-        view::{draw, file},
+        update::SHOWN_LEVELS,
+        view::{
+            draw,
+            file::{self, wave},
+        },
+        when,
         window::Picker,
         wrap,
     },
+    voice::MAX_MILLIS,
 };
 
 /// Names are cut to no less than this while there is anything else beside them, in cells.
@@ -133,4 +139,27 @@ pub fn picker(
     let hint = hints.iter().find(|hint| wrap::width(hint) <= cells).unwrap_or(&"Esc");
     draw::put(buffer, inner, 0, last, hint, theme.dim());
     cursor
+}
+
+/// A voice note that is recorded: how long, how loud.
+pub fn recording(model: &Model, screen: Rect, buffer: &mut Buffer) {
+    let Some(recording) = &model.recording else { return };
+    let theme = model.theme;
+    let area = draw::centred(screen, 56, 6);
+    let conversation = model.conversation(recording.conversation);
+    let name = conversation.map_or("", |conversation| conversation.name.as_str());
+    let inner = draw::boxed(buffer, area, &format!("A voice note for {name}"), theme);
+    let x = draw::put(buffer, inner, 0, 1, "●", theme.error());
+    let time = when::duration(recording.millis);
+    let x = draw::put(buffer, inner, x + 1, 1, &time, theme.text());
+    let room = usize::from(inner.width).saturating_sub(x + 1);
+    let from = recording.levels.len().saturating_sub(room.min(SHOWN_LEVELS));
+    let levels = recording.levels.get(from..).unwrap_or_default();
+    draw::put(buffer, inner, x + 1, 1, &wave(levels), theme.gauge());
+    let hint = if recording.millis >= MAX_MILLIS {
+        "It is full · Enter sends it · Esc drops it"
+    } else {
+        "Enter sends it · Esc drops it"
+    };
+    draw::put(buffer, inner, 0, 3, hint, theme.dim());
 }
