@@ -356,6 +356,8 @@ mod tests {
                     folder: false,
                     state: FileState::Offered,
                     path: None,
+                    preview: None,
+                    voice: None,
                 },
             }
         };

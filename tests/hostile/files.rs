@@ -57,8 +57,12 @@ impl Offer {
     fn answer(&self, request: &FileRequest) -> Vec<u8> {
         let mut answer = vec![GRANTED];
         let outboard = Outboard::new(self.file.root, self.file.size, &self.hashes[..]);
-        let content = &self.content[..];
-        blob::send(content, &self.file.key, &outboard, &request.spans, &mut answer).unwrap();
+        let mut slices = Vec::new();
+        for block in blob::by_block(&request.spans) {
+            let content = &self.content[..];
+            blob::send(content, &self.file.key, &outboard, &block, &mut slices).unwrap();
+            answer.extend_from_slice(&slices);
+        }
         answer
     }
 }

@@ -35,6 +35,8 @@ impl Gathered {
                 root,
                 key,
                 manifest: 0,
+                preview: None,
+                voice: None,
             },
             place: Place {
                 state: FileState::Fetching,

@@ -114,8 +114,7 @@ fn what_is_wrong_with_a_recording_is_said() {
 fn a_voice_note_is_played_and_stopped_with_the_same_key() {
     let mut other = note(3, FileState::Here);
     other.file.as_mut().unwrap().media_type = "audio/flac".into();
-    let mut stage =
-        Stage::open(vec![note(1, FileState::Here), note(2, FileState::Offered), other]);
+    let mut stage = Stage::open(vec![note(1, FileState::Here), note(2, FileState::Offered), other]);
     stage.key("alt-up");
     stage.key("l");
     assert_eq!(stage.notice(), "This file is no voice note.");
