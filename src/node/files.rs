@@ -7,7 +7,12 @@
 //! ```
 //!
 //! Content never passes through the node's loop: threads of their own read and write it, on
-//! streams beside the session's, so that a message never waits behind a file.
+//! streams beside the session's, so that a message never waits behind a file. Nor does the loop
+//! wait for a disk, which may hang for ever: all that is done on one is begun by `Files::begin`,
+//! and comes back as [`Happened`].
+//!
+//! What a crash leaves behind is known by the row of the file in the store: that names where it is
+//! gathered and where its hashes lie before there is anything, and goes after it.
 
 mod asking;
 mod content;
@@ -269,8 +274,11 @@ impl Node {
             if !file.offered {
                 self.file_deleted(file.conversation, file.entry);
             } else if file.place.state == FileState::Fetching {
-                let kept = self.store.file(file.conversation, file.entry).await?;
-                self.fetch(kept);
+                match self.store.file(file.conversation, file.entry).await {
+                    Ok(kept) => self.fetch(kept),
+                    Err(StoreError::NoFile) => self.file_deleted(file.conversation, file.entry),
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(())

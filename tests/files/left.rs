@@ -69,6 +69,10 @@ fn what_can_not_be_removed_now_is_removed_at_a_later_start() {
     transfer.b.event("entryChanged", |event| event["deleted"] == true);
     // The same happens at each start, as long as it must.
     transfer.restart_receiver_anyhow();
+    for _ in 0..100 {
+        // By the last of these answers it has tried.
+        transfer.shown();
+    }
     assert_eq!(parts(&downloads).len(), 1);
     transfer.restart_receiver_with(|| writable(0o700));
     wait_for("what had come is gone", || {

@@ -187,8 +187,11 @@ impl Transfer {
     /// In the end B has it, once, as it was.
     #[track_caller]
     pub fn ends_well(mut self, what: &str) {
-        // What was there already is found again, before anything else comes.
-        if self.before > 0 {
+        if self.shown()["file"]["state"] == "here" && !self.is_done() {
+            // All of it had come, and was said to be there, when the program was ended.
+            self.get();
+        } else if self.before > 0 {
+            // What was there already is found again, before anything else comes.
             let progress = self.b.event("fileProgress", |event| event["entry"] == self.entry);
             let done = progress["done"].as_u64().unwrap();
             assert!(done >= self.before, "{done} of {} are known", self.before);

@@ -50,13 +50,14 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
 
 /// Makes a directory that was not there, and holds on to it: to what is made in it by way of this,
 /// nobody else has a way, even if they may write where it lies and give its name to something else.
-pub fn make_own_directory(path: &Path) -> io::Result<File> {
+/// `beside` was made there before: so it is known whom what is made there belongs to, which on some
+/// file systems is somebody else.
+pub fn make_own_directory(path: &Path, beside: &File) -> io::Result<File> {
     make_directory(path)?;
     let flags = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
     let directory = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let there = directory.metadata()?;
-    let is_ours = there.uid() == rustix::process::geteuid().as_raw();
-    if is_ours && there.mode() & 0o077 == 0 { Ok(directory) } else { Err(not_ours()) }
+    let is_ours = directory.metadata()?.uid() == beside.metadata()?.uid();
+    if is_ours { Ok(directory) } else { Err(not_ours()) }
 }
 
 /// As [`create`], in a directory that is held.
@@ -285,13 +286,14 @@ mod tests {
     fn a_directory_of_ones_own_is_none_that_was_there() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        fs::create_dir(at("victim")).unwrap();
+        make_directory(&at("victim")).unwrap();
         symlink(at("victim"), at("link")).unwrap();
+        let beside = create(&at("beside")).unwrap();
         for name in ["victim", "link"] {
-            assert!(make_own_directory(&at(name)).is_err(), "{name}");
+            assert!(make_own_directory(&at(name), &beside).is_err(), "{name}");
         }
         // Once it is held, its name may go to something else.
-        let held = make_own_directory(&at("own")).unwrap();
+        let held = make_own_directory(&at("own"), &beside).unwrap();
         fs::rename(at("own"), at("moved")).unwrap();
         symlink(at("victim"), at("own")).unwrap();
         make_directory_in(&held, "a").unwrap();

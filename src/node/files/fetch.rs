@@ -246,7 +246,7 @@ impl Fetch {
         let directory = folder_of(place);
         // Of an end in the midst of this.
         remove_folder(&directory)?;
-        let held = disk::make_own_directory(&directory)?;
+        let held = disk::make_own_directory(&directory, &self.part)?;
         let laid = folder::lay_out(&mut content, &items, &held)?;
         if laid == items {
             // It can be passed on.

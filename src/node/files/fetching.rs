@@ -101,21 +101,18 @@ impl Node {
             node.files.placing.get(&entry).is_some_and(|(number, _)| *number == attempt)
         };
         if !is_wanted(self) {
-            return self.begun(request, conversation, entry, Err(cancelled()));
+            return self.not_wanted(request);
         }
         match there {
             Ok(false) => {
                 kept.place.state = FileState::Fetching;
                 // Where it is gathered is kept before anything is there, so that it is found.
                 self.set_place_then(&kept.clone(), move |node, result| {
-                    let wanted = is_wanted(node);
-                    if wanted {
-                        node.files.placing.remove(&entry);
+                    if !is_wanted(node) {
+                        return node.not_wanted(request);
                     }
-                    let result = match result {
-                        Ok(()) if !wanted => Err(cancelled()),
-                        result => result.map_err(Failure::from),
-                    };
+                    node.files.placing.remove(&entry);
+                    let result = result.map_err(Failure::from);
                     let begins = result.is_ok();
                     node.begun(request, conversation, entry, result);
                     if begins {
@@ -133,6 +130,14 @@ impl Node {
                 self.files.placing.remove(&entry);
                 self.begun(request, conversation, entry, Err(failure));
             }
+        }
+    }
+
+    /// It was cancelled, or deleted, before it was begun.
+    fn not_wanted(&mut self, request: Option<u64>) {
+        if let Some(request) = request {
+            let failure = failure(FailureKind::NoFile, "It was cancelled, or deleted.");
+            self.answer(request, Err(failure));
         }
     }
 
@@ -407,10 +412,6 @@ fn stop(kept: &mut KeptFile) {
     if kept.place.state == FileState::Fetching {
         kept.place.state = FileState::Stopped;
     }
-}
-
-fn cancelled() -> Failure {
-    failure(FailureKind::NoFile, "It was cancelled, or deleted.")
 }
 
 /// Chooses where a file is to go, and where it is gathered until then. Returns whether it is here

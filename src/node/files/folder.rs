@@ -352,8 +352,9 @@ mod tests {
         let content = here.path().join("content");
         fs::write(&content, "0123456789ab").unwrap();
         let out = here.path().join("out");
-        let directory = disk::make_own_directory(&out).unwrap();
-        let laid = lay_out(&mut File::open(&content).unwrap(), &items, &directory).unwrap();
+        let mut content = File::open(&content).unwrap();
+        let directory = disk::make_own_directory(&out, &content).unwrap();
+        let laid = lay_out(&mut content, &items, &directory).unwrap();
         assert_eq!(names(here.path()).iter().filter(|name| !name.starts_with("out")).count(), 1);
         let files: Vec<_> = laid.iter().filter(|item| item.bytes.is_some()).collect();
         assert_eq!(files.len(), 11);

@@ -13,7 +13,7 @@ struct Gathered {
     kept: KeptFile,
 }
 
-const CONTENT: [u8; 40_000] = [7; 40_000];
+static CONTENT: [u8; 40_000] = [7; 40_000];
 
 impl Gathered {
     fn new() -> Self {
@@ -87,10 +87,10 @@ fn a_disk_that_failed_once_is_not_believed_again() {
 fn a_file_that_has_its_name_already_is_found_under_whichever() {
     let gathered = Gathered::new();
     // All that is taken by others, in all ways.
-    fs::write(gathered.at("x"), [8; 40_000]).unwrap();
+    fs::write(gathered.at("x"), vec![8; 40_000]).unwrap();
     fs::create_dir(gathered.at("x (2)")).unwrap();
     symlink(gathered.at("part"), gathered.at("x (3)")).unwrap();
-    fs::write(gathered.at("x (4)"), [7; 39_999]).unwrap();
+    fs::write(gathered.at("x (4)"), vec![7; 39_999]).unwrap();
     let named = gathered.fetch().finish(&gathered.at("blobs")).unwrap();
     assert_eq!(named, gathered.at("x (5)"));
     match gathered.prepare() {
@@ -98,9 +98,9 @@ fn a_file_that_has_its_name_already_is_found_under_whichever() {
         Ready::Fetch(_) => panic!("it would be fetched again"),
     }
     // Of what is something else by now, nothing is taken over.
-    fs::write(&named, [6; 40_000]).unwrap();
+    fs::write(&named, vec![6; 40_000]).unwrap();
     assert_eq!(gathered.fetch().done(), 0);
-    assert_eq!(fs::read(named).unwrap(), [6; 40_000]);
+    assert_eq!(fs::read(named).unwrap(), vec![6; 40_000]);
 }
 
 #[test]
