@@ -9,7 +9,7 @@
 //! Content never passes through the node's loop: threads of their own read and write it, on
 //! streams beside the session's, so that a message never waits behind a file. Nor does the loop
 //! wait for a disk, which may hang for ever: all that is done on one is begun by `Files::begin`,
-//! and comes back as [`Happened`].
+//! and comes back as `Happened`.
 //!
 //! What a crash leaves behind is known by the row of the file in the store: that names where it is
 //! gathered and where its hashes lie before there is anything, and goes after it.
