@@ -67,13 +67,13 @@ fn the_limits_are_on_the_page() {
 
 #[test]
 fn the_vectors_of_files_are_on_the_page() {
-    let (content, key) = (vec![b'x'; 40_000], Key::from_bytes([6; 32]));
+    let (content, key) = (vec![b'x'; 70_000], Key::from_bytes([6; 32]));
     let mut hashes = Vec::new();
-    let root = blob::outboard(&content[..], 40_000, &key, &mut hashes).unwrap();
+    let root = blob::outboard(&content[..], 70_000, &key, &mut hashes).unwrap();
     let (name, media_type) = ("x.txt".to_owned(), "text/plain".to_owned());
     let key_of = key.clone();
     let (manifest, preview, voice) = (0, None, None);
-    let size = 40_000;
+    let size = 70_000;
     let file = File { name, size, media_type, root, key: key_of, manifest, preview, voice };
     let body = Body::File(Box::new(file.clone())).encode();
     on_page(&format!("file's root = {root}"));
@@ -92,7 +92,7 @@ fn the_vectors_of_files_are_on_the_page() {
     let request = FileRequest { conversation, entry, spans: spans.clone() };
     on_page(&format!("request = {}", hex::encode(request.encode())));
     let mut slices = Vec::new();
-    let outboard = Outboard::new(root, 40_000, &hashes[..]);
+    let outboard = Outboard::new(root, 70_000, &hashes[..]);
     blob::send(&content[..], &key, &outboard, &spans, &mut slices).unwrap();
     let hash = blake3::hash(&slices);
     on_page(&format!("slices = {} bytes, BLAKE3 {hash}", slices.len()));
