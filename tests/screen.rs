@@ -8,6 +8,9 @@ mod support;
 
 #[path = "screen/pictures.rs"]
 mod pictures;
+#[cfg(all(feature = "voice", target_os = "linux"))]
+#[path = "screen/voice.rs"]
+mod voice;
 
 use std::{process::Command, time::Duration};
 
@@ -143,6 +146,28 @@ fn without_colour_there_is_still_bold_or_reverse() {
         screen.signal("TERM");
         screen.ended_in_order();
     }
+}
+
+/// Whoever waits for keys would have the answer.
+#[test]
+fn who_comes_back_is_drawn_anew_and_the_terminal_is_asked_nothing() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let mut screen = Screen::open(&profile, (80, 24), &[]);
+    screen.wait_until_shown("Vanessa");
+    let before = screen.output().len();
+    screen.signal("CONT");
+    wait_for("a new frame", || {
+        let output = screen.output();
+        String::from_utf8_lossy(output.get(before..).unwrap_or_default()).contains("Vanessa")
+    });
+    screen.type_in("/help\r");
+    screen.wait_until_shown("Help");
+    assert!(!String::from_utf8_lossy(&screen.output()).contains("\u{1b}[6n"));
+    screen.signal("TERM");
+    screen.ended_in_order();
 }
 
 #[test]

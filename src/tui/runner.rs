@@ -142,10 +142,7 @@ async fn main_loop(
                         screen.resume()?;
                         Msg::Resumed
                     }
-                    msg = async { typed.pop_front() }, if !typed.is_empty() => match msg {
-                        Some(msg) => msg,
-                        None => continue,
-                    },
+                    Some(msg) = async { typed.pop_front() } => msg,
                     () = sleep(until_release), if is_holding => {
                         typed.extend(answers.handle_timeout(unix_now()).into_iter().map(Msg::Key));
                         continue;

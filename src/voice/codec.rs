@@ -30,7 +30,7 @@ const MAX_DECODED: usize = 2 * MAX_SAMPLES;
 
 /// Encodes a voice note while it is recorded, and says how loud it is.
 pub struct Encoder<W: Write> {
-    encoder: Box<OpusEncoder>,
+    opus: Box<OpusEncoder>,
     writer: OggOpusWriter<W>,
     packet: Vec<u8>,
     /// What does not fill a packet yet.
@@ -47,13 +47,13 @@ impl<W: Write> Encoder<W> {
     /// # Errors
     /// It cannot be written.
     pub fn new(to: W) -> io::Result<Self> {
-        let mut encoder = Box::new(OpusEncoder::new(48_000, 1, Application::Voip).map_err(other)?);
-        encoder.bitrate_bps = BITS;
-        let head = OpusHead::for_encoder(&encoder, RATE);
+        let mut opus = Box::new(OpusEncoder::new(48_000, 1, Application::Voip).map_err(other)?);
+        opus.bitrate_bps = BITS;
+        let head = OpusHead::for_encoder(&opus, RATE);
         let pre_skip = head.pre_skip;
         let writer = OggOpusWriter::new(to, head).map_err(other)?;
         Ok(Self {
-            encoder,
+            opus,
             writer,
             packet: vec![0; MAX_PACKET_BYTES],
             waiting: Vec::new(),
@@ -94,7 +94,7 @@ impl<W: Write> Encoder<W> {
         {
             *to = from;
         }
-        self.encoder.encode(&frame, FRAME, &mut self.packet).map_err(other)
+        self.opus.encode(&frame, FRAME, &mut self.packet).map_err(other)
     }
 
     /// How long it is by now, in milliseconds.
@@ -141,7 +141,7 @@ fn level(sample: f32) -> u8 {
 /// Decodes a voice note, as it is played.
 pub struct Decoder<R: Read> {
     reader: OggOpusReader<R>,
-    decoder: Box<OpusDecoder>,
+    opus: Box<OpusDecoder>,
     trim: Trim,
     packet: OggPacket,
     block: Vec<f32>,
@@ -160,11 +160,11 @@ impl<R: Read> Decoder<R> {
         if !(1..=2).contains(&channels) {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let decoder = Box::new(reader.head().decoder(48_000).map_err(other)?);
+        let opus = Box::new(reader.head().decoder(48_000).map_err(other)?);
         let trim = Trim::new(reader.head(), 48_000, channels).map_err(other)?;
         Ok(Self {
             reader,
-            decoder,
+            opus,
             trim,
             packet: OggPacket::default(),
             block: vec![0.0; MAX_PACKET_SAMPLES * channels],
@@ -184,7 +184,7 @@ impl<R: Read> Decoder<R> {
             return Ok(None);
         }
         let decoded = self
-            .decoder
+            .opus
             .decode(&self.packet.data, MAX_PACKET_SAMPLES, &mut self.block)
             .map_err(other)?;
         // A packet of nothing takes its part of what is read as well.
@@ -199,7 +199,7 @@ impl<R: Read> Decoder<R> {
 }
 
 fn other(error: opus_pure::Error) -> io::Error {
-    io::Error::other(error.to_string())
+    io::Error::other(error)
 }
 
 /// Makes samples of another rate out of those that a device gives or takes, by straight lines

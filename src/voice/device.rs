@@ -50,8 +50,8 @@ pub fn record(
 ) -> Result<Option<Voice>, String> {
     let _quiet = quiet();
     let device = cpal::default_host().default_input_device();
-    let device = device.ok_or("There is no microphone here, or it may not be used.")?;
-    let broken = |error: cpal::Error| format!("The microphone cannot be used: {error}.");
+    let device = device.ok_or_else(|| none("microphone"))?;
+    let broken = |error| unusable("microphone", &error);
     let config = device.default_input_config().map_err(broken)?;
     let (samples, taken) = sync_channel(WAITING);
     let failed = Arc::new(AtomicBool::new(false));
@@ -96,8 +96,8 @@ pub fn play(path: &Path, stop: &AtomicBool, mut heard: impl FnMut(u32)) -> Resul
     let mut decoder = Decoder::new(BufReader::new(file)).map_err(unreadable)?;
     let _quiet = quiet();
     let device = cpal::default_host().default_output_device();
-    let device = device.ok_or("There is no loudspeaker here, or it may not be used.")?;
-    let broken = |error: cpal::Error| format!("The loudspeaker cannot be used: {error}.");
+    let device = device.ok_or_else(|| none("loudspeaker"))?;
+    let broken = |error| unusable("loudspeaker", &error);
     let config = device.default_output_config().map_err(broken)?;
     let rate = config.sample_rate();
     let mut resampler = Resampler::new(RATE, rate);
@@ -147,6 +147,19 @@ pub fn play(path: &Path, stop: &AtomicBool, mut heard: impl FnMut(u32)) -> Resul
         }
     }
     Ok(())
+}
+
+fn none(what: &str) -> String {
+    format!("There is no {what} here, or it may not be used.")
+}
+
+fn unusable(what: &str, error: &cpal::Error) -> String {
+    match error.kind() {
+        ErrorKind::DeviceNotAvailable
+        | ErrorKind::HostUnavailable
+        | ErrorKind::PermissionDenied => none(what),
+        _ => format!("The {what} cannot be used: {}.", error.to_string().trim_end_matches('.')),
+    }
 }
 
 /// ALSA says on standard error what does not work, which is where the screen is.
