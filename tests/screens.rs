@@ -22,6 +22,7 @@ use entrenous::{
         graphics::Surroundings,
         paths::Places,
         picture::Picture,
+        sound::Heard,
         update, view,
     },
     voice::Voice,
@@ -178,6 +179,13 @@ impl Stage {
                     self.tell(Msg::Node(Event::Answered { request: request.number, result }));
                 }
                 Effect::Look(number, look) => self.tell(Msg::Seen(number, Ok(see(look)))),
+                // Both are well under way.
+                Effect::Record(number, _) => {
+                    for (tenth, level) in (0..74).zip([20, 90, 150, 210, 130, 60].iter().cycle()) {
+                        self.tell(Msg::Heard(number, Heard::Recording(100 * tenth, *level)));
+                    }
+                }
+                Effect::Play(number, _) => self.tell(Msg::Heard(number, Heard::Playing(15_000))),
                 _ => {}
             }
         }

@@ -133,6 +133,26 @@ fn a_voice_note_shows_how_long_and_how_loud_it_is() {
 }
 
 #[test]
+fn a_voice_note_that_is_recorded_or_played() {
+    let prepare = |stage: &mut Stage| {
+        stage.type_in("/voice");
+        stage.press(KeyCode::Enter);
+    };
+    snapshot("recording", prepare, true);
+    let prepare = |stage: &mut Stage| {
+        let mut note = file(22, BERTRAND, "voice.ogg", 84_000, FileState::Here);
+        let file = note.file.as_mut().unwrap();
+        file.voice = Voice::new(42_000, (0..64).map(|at| 40 + 20 * (at % 10)).collect());
+        file.media_type = "audio/ogg".to_owned();
+        let conversation = conversation_id(1);
+        stage.tell(Msg::Node(Event::FileOffered { conversation, message: note }));
+        stage.key(KeyCode::Up, KeyModifiers::ALT);
+        stage.press(KeyCode::Char('l'));
+    };
+    snapshot("voice-played", prepare, true);
+}
+
+#[test]
 fn a_picture() {
     let prepare = |stage: &mut Stage| {
         offer_files(stage);
