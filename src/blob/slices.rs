@@ -95,9 +95,9 @@ impl<P: ReadAt + Sync, H: WriteAt + Send> Hashing<'_, P, H> {
     fn nodes_at_once(&self, span: Span, pair: u64) -> io::Result<Root> {
         let (start, count) = (span.start * GROUP, span.end - span.start);
         let end = (span.end * GROUP).min(self.size);
-        let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
+        let mut bytes = vec![0; length(end - start)];
         self.content.read_exact_at(start, &mut bytes)?;
-        let mut pairs = vec![0; usize::try_from(count - 1).map_err(io::Error::other)? * PAIR];
+        let mut pairs = vec![0; length(count - 1) * PAIR];
         let is_root = count == groups(self.size);
         let hash = hash_all(start, &bytes, count, &mut pairs, is_root);
         self.write(pair, &pairs)?;
@@ -108,6 +108,11 @@ impl<P: ReadAt + Sync, H: WriteAt + Send> Hashing<'_, P, H> {
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         hashes.write_all_at(pair * PAIR as u64, pairs)
     }
+}
+
+/// Of a part that is in memory.
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Of so many groups, those on the left.
@@ -121,11 +126,12 @@ fn hash_all(start: u64, bytes: &[u8], count: u64, pairs: &mut [u8], is_root: boo
         return hash(start, bytes, is_root);
     }
     let left = left(count);
-    let (middle, pairs_left) = ((left * GROUP) as usize, (left - 1) as usize * PAIR);
+    let middle = left * GROUP;
     let (pair, below) = pairs.split_at_mut(PAIR);
-    let (one, two) = below.split_at_mut(pairs_left);
-    let one = hash_all(start, &bytes[..middle], left, one, false);
-    let two = hash_all(start + left * GROUP, &bytes[middle..], count - left, two, false);
+    let (one, two) = below.split_at_mut(length(left - 1) * PAIR);
+    let (first, second) = bytes.split_at(length(middle));
+    let one = hash_all(start, first, left, one, false);
+    let two = hash_all(start + middle, second, count - left, two, false);
     write_pair(pair, &one, &two);
     merge(&one, &two, is_root)
 }
@@ -243,7 +249,7 @@ pub fn send(
 ) -> Result<(), Broken> {
     let PreOrderOutboard { root, tree, data } = &outboard.0;
     let shape = Shape::new(*tree, spans);
-    slices.resize(usize::try_from(shape.bytes()).map_err(|_| Broken::False)?, 0);
+    slices.resize(length(shape.bytes()), 0);
     let (pairs, content) = slices.split_at_mut(shape.pairs.len() * PAIR);
     let unread = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => Broken::Changed,
@@ -255,7 +261,7 @@ pub fn send(
     let (plain, mut rest) = (Ciphertext { plain, key }, &mut *content);
     for place in spans.iter().map(|span| place(span, tree.size())) {
         let bytes;
-        (bytes, rest) = rest.split_at_mut((place.end - place.start) as usize);
+        (bytes, rest) = rest.split_at_mut(length(place.end - place.start));
         plain.read_exact_at(place.start, bytes).map_err(unread)?;
     }
     if shape.is_true(*root, pairs, content) { Ok(()) } else { Err(Broken::Changed) }
@@ -287,7 +293,7 @@ pub fn receive(
     }
     for place in spans.iter().map(|span| place(span, tree.size())) {
         let bytes;
-        (bytes, content) = content.split_at_mut((place.end - place.start) as usize);
+        (bytes, content) = content.split_at_mut(length(place.end - place.start));
         key.apply(place.start, bytes).map_err(Broken::Local)?;
         plain.write_all_at(place.start, bytes).map_err(Broken::Local)?;
     }

@@ -191,7 +191,9 @@ impl Fetch {
         blob::receive(slices, &file.key, &mut outboard, block, &mut part)?;
         let mut picker = self.picker();
         let new = block.iter().cloned().flatten().filter(|group| picker.arrived(*group));
-        let new = new.map(|group| blob::bytes(&[group..group + 1], file.size)).sum();
+        let new = new
+            .map(|group| blob::bytes(std::slice::from_ref(&(group..group + 1)), file.size))
+            .sum();
         drop(picker);
         self.done.fetch_add(new, Relaxed);
         if before / FLUSH != self.done() / FLUSH {
