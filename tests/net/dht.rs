@@ -213,9 +213,9 @@ pub fn who_is_not_there_costs_little() {
     let nodes =
         Nodes::start(Dht::Public, &internet.public, measured_or(MAX_NODES, 10), Mix::NobodyLies);
     let [person, _] = people(&internet, nodes.iter().flat_map(|nodes| &nodes.addresses[..3]));
-    // It begins at the same time of the hour, whenever that is done: nine minutes before the next.
+    // It begins at the same time of the hour, whenever that is done: 640 s before the next.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let later = format!("+{}", 3600 - (since + 540) % 3600);
+    let later = format!("+{}", 3600 - (since + 640) % 3600);
     let one = person.wrapped(&["faketime", "--exclude-monotonic", "-f", &later]).start();
     let host = &internet.sites[0].hosts[0];
     let traffic = || Internet::traffic(host, "eth0");
@@ -236,11 +236,11 @@ pub fn who_is_not_there_costs_little() {
     if !measuring() {
         return;
     }
-    // Everybody is looked for once in 300 s. The names of the next hour are in use from two minutes
+    // Everybody is looked for once in 400 s. The names of the next hour are in use from two minutes
     // before it on, and looked up by whoever is looked for next.
-    let steady = passed(300) / 300;
+    let steady = passed(400) / 400;
     figure("ten offline on the public DHT, bytes a second", steady);
-    let turn = passed(600).saturating_sub(600 * steady);
+    let turn = passed(800).saturating_sub(800 * steady);
     figure("the turn of an hour on the public DHT, bytes", turn);
     let a_second = steady + turn / 3600;
     figure("ten offline on the public DHT, bytes a second over an hour", a_second);
