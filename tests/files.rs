@@ -12,8 +12,6 @@ mod broken;
 mod chat;
 #[path = "files/consent.rs"]
 mod consent;
-#[path = "files/disks.rs"]
-mod disks;
 #[path = "files/left.rs"]
 mod left;
 #[path = "files/places.rs"]

@@ -1,6 +1,6 @@
 //! Nothing lands on a disk whose owner did not want it there.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use entrenous::{
     net,
@@ -15,19 +15,11 @@ use serde_json::{Value, json};
 use crate::{
     support::{
         PATIENCE,
+        fetch::names,
         profile::{Profile, id, wait_online},
     },
     transfer::Two,
 };
-
-/// The names of what lies there.
-pub fn names(directory: &Path) -> Vec<String> {
-    let all = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<_> =
-        all.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
 
 /// Notes in the profile, which is closed, that the safety number of this contact was compared.
 fn verify(profile: &Profile, contact: &Value) {

@@ -16,10 +16,9 @@ use entrenous::{
 use serde_json::json;
 
 use crate::{
-    consent::names,
     places::without_power,
     support::{
-        fetch::{MIB, Transfer, content, parts},
+        fetch::{MIB, Transfer, content, names, parts},
         lab::wait_for,
         process::Process,
         profile::{Profile, id, wait_online},

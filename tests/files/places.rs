@@ -9,9 +9,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    consent::names,
     support::{
-        fetch::{MIB, Transfer, parts},
+        fetch::{MIB, Transfer, names, parts},
         process::{Process, Refusal},
         profile::Profile,
     },

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::{
     places::{failed, pipe, without_power},
     support::{
-        fetch::{MIB, Transfer, content, parts},
-        profile::Profile,
+        fetch::{MIB, Transfer, content, names, parts},
+        profile::{Profile, say},
     },
     transfer::Two,
 };
@@ -65,7 +65,7 @@ fn what_is_no_file_or_can_not_be_read_is_not_offered() {
     // Nothing of all that was said to B, nor left behind.
     let shown = crate::support::profile::history(&two.b, &two.conversation);
     assert_eq!(shown, Vec::<Value>::new());
-    let blobs = crate::consent::names(&two.profiles.0.dir().join("blobs"));
+    let blobs = names(&two.profiles.0.dir().join("blobs"));
     assert_eq!(blobs, Vec::<String>::new());
 }
 
@@ -112,7 +112,7 @@ fn what_is_no_longer_what_was_offered_is_not_sent() {
         assert_eq!(failed(&two.b, &entry).0, "file_gone");
     }
     let downloads = two.profiles.1.dir().join("downloads");
-    assert!(crate::consent::names(&downloads).iter().all(|name| name.starts_with(".entrenous-")));
+    assert!(names(&downloads).iter().all(|name| name.starts_with(".entrenous-")));
     // What has only grown is sent as it was offered.
     let path = outside.join("grown");
     fs::write(&path, &whole).unwrap();
@@ -140,5 +140,34 @@ fn what_changes_while_it_is_sent_is_noticed() {
     let here = transfer.here();
     assert!((MIB..96 * MIB).contains(&here), "{here}");
     transfer.cancel();
-    assert!(crate::consent::names(&downloads).is_empty());
+    assert!(names(&downloads).is_empty());
+}
+
+#[test]
+fn a_source_that_can_not_be_read_for_a_while_is_not_gone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (a, b) = Profile::loopback_pair();
+    let two = Two::of((without_power(a), b));
+    let path = two.profiles.0.outside().join("a.txt");
+    fs::write(&path, "text").unwrap();
+    let entry = two.offer(&path);
+    let readable = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    readable(0);
+    let params = json!({ "conversation": two.conversation, "entry": entry });
+    two.b.call("getFile", params);
+    two.b.event("fileProgress", |event| event["entry"] == entry);
+    // It asks again and again; each time, this is what it would hear.
+    let asked = std::time::Instant::now();
+    while asked.elapsed() < std::time::Duration::from_secs(2) {
+        say(&two.a, &two.b, &two.conversation, "not yet");
+        assert!(two.b.events("fileFailed").is_empty() && two.a.events("fileFailed").is_empty());
+    }
+    readable(0o600);
+    let done = two.b.event("fileDone", |event| event["entry"] == entry);
+    assert_eq!(fs::read_to_string(done["path"].as_str().unwrap()).unwrap(), "text");
+    // What has vanished is gone.
+    let entry = two.offer(&path);
+    fs::remove_file(&path).unwrap();
+    two.b.call("getFile", json!({ "conversation": two.conversation, "entry": entry }));
+    assert_eq!(failed(&two.b, &entry).0, "file_gone");
 }

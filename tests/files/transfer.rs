@@ -5,50 +5,8 @@ use std::{fs, path::Path, time::Duration};
 use entrenous::picture::Preview;
 use serde_json::{Value, json};
 
-pub use crate::support::fetch::content;
-use crate::support::{
-    process::Process,
-    profile::{Profile, conversation_with, id, pair},
-};
-
-/// Two who are online, and their conversation as the first sees it.
-pub struct Two {
-    pub a: Process,
-    pub b: Process,
-    pub conversation: Value,
-    pub profiles: (Profile, Profile),
-}
-
-impl Two {
-    pub fn online() -> Self {
-        Self::of(Profile::loopback_pair())
-    }
-
-    /// Of these profiles.
-    pub fn of(profiles: (Profile, Profile)) -> Self {
-        let (a, b) = (profiles.0.start(), profiles.1.start());
-        pair(&a, &b);
-        let conversation = conversation_with(&a, &id(&b));
-        Self { a, b, conversation, profiles }
-    }
-
-    /// A offers what lies at this path. Returns the entry once B has heard of it.
-    pub fn offer(&self, path: &Path) -> Value {
-        let params = json!({ "conversation": self.conversation, "path": path });
-        let offered = self.a.call("sendFile", params);
-        let entry = offered["entry"].clone();
-        self.b.event("fileOffered", |event| event["entry"] == entry);
-        entry
-    }
-
-    /// B fetches it. Returns where it is.
-    pub fn get(&self, entry: &Value) -> String {
-        let params = json!({ "conversation": self.conversation, "entry": entry });
-        self.b.call("getFile", params);
-        let done = self.b.event("fileDone", |event| event["entry"] == *entry);
-        done["path"].as_str().unwrap().to_owned()
-    }
-}
+use crate::support::profile::id;
+pub use crate::support::{fetch::content, two::Two};
 
 #[test]
 fn a_picture_is_offered_with_a_preview_that_is_there_before_it_is_fetched() {

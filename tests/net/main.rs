@@ -14,6 +14,7 @@ mod support;
 mod crash;
 mod cut;
 mod dht;
+mod disks;
 mod files;
 mod flood;
 mod idle;
@@ -104,6 +105,22 @@ const TESTS: &[support::trials::Test] = &[
     ),
     ("mapped::what_was_forgotten_is_mapped_again", mapped::what_was_forgotten_is_mapped_again),
     ("storage::full_disk", storage::full_disk),
+    (
+        "disks::a_disk_that_hangs_holds_up_nothing_but_its_own_file",
+        disks::a_disk_that_hangs_holds_up_nothing_but_its_own_file,
+    ),
+    (
+        "disks::what_has_its_name_when_the_program_ends_is_there_once",
+        disks::what_has_its_name_when_the_program_ends_is_there_once,
+    ),
+    (
+        "disks::what_is_said_to_be_there_is_kept_as_that",
+        disks::what_is_said_to_be_there_is_kept_as_that,
+    ),
+    (
+        "disks::what_has_its_name_is_there_whatever_fails_after_that",
+        disks::what_has_its_name_is_there_whatever_fails_after_that,
+    ),
 ];
 
 /// What some need beyond a laboratory.
@@ -112,6 +129,8 @@ const NEEDS: &[support::trials::Need] = &[
     ("nat::a_delay", support::nat::delay::can_delay),
     ("nat::far_apart", support::nat::delay::can_delay),
     ("mapped::", support::upnp::can_map),
+    ("disks::a_disk_that_hangs", disks::can_hang),
+    ("disks::what_", disks::can_tamper),
 ];
 
 fn main() -> ExitCode {

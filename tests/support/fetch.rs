@@ -220,3 +220,12 @@ pub fn parts(directory: &Path) -> Vec<PathBuf> {
 fn received(process: &Process) -> u64 {
     process.call("network", json!({}))["bytesIn"].as_u64().unwrap()
 }
+
+/// The names of what lies there.
+pub fn names(directory: &Path) -> Vec<String> {
+    let all = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<_> =
+        all.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}

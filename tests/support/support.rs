@@ -17,6 +17,7 @@ pub mod process;
 pub mod profile;
 pub mod pty;
 pub mod trials;
+pub mod two;
 pub mod upnp;
 pub mod world;
 

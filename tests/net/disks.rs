@@ -4,28 +4,34 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
 
-use crate::{
-    consent::names,
-    places::{failed, without_power},
-    support::{
-        fetch::{content, parts},
-        lab::wait_for,
-        process::Process,
-        profile::{Profile, history, say, wait_online},
-        required,
-    },
-    transfer::Two,
+use crate::support::{
+    fetch::{content, names, parts},
+    lab::wait_for,
+    process::Process,
+    profile::{Profile, history, say, wait_online},
+    two::Two,
 };
 
-/// Whether this can be run here; it must be where tests are required.
-fn can(command: &str, arguments: &[&str]) -> bool {
-    let can =
-        Command::new(command).args(arguments).output().is_ok_and(|done| done.status.success());
-    assert!(can || !required(), "{command} cannot be run");
-    if !can {
-        println!("skipped: {command} {arguments:?} cannot be run");
+/// Whether this can be done here.
+fn can(command: &str, arguments: &[&str]) -> Result<(), String> {
+    let done = Command::new(command).args(arguments).output();
+    if done.is_ok_and(|done| done.status.success()) {
+        Ok(())
+    } else {
+        Err(format!("{command} {arguments:?} fails"))
     }
-    can
+}
+
+/// Whether there can be a file system that never answers.
+pub fn can_hang() -> Result<(), String> {
+    let mount = "exec 9<>/dev/fuse && mount -t fuse -o \
+                 fd=9,rootmode=40000,user_id=0,group_id=0 none /mnt";
+    can("unshare", &["--user", "--map-root-user", "--mount", "bash", "-c", mount])
+}
+
+/// Whether the system can be made to.
+pub fn can_tamper() -> Result<(), String> {
+    can("strace", &["-f", "-o", "/dev/null", "-e", "inject=renameat2:delay_exit=1", "true"])
 }
 
 /// The same profile, in whose eyes there is a file system at this path that never answers.
@@ -39,14 +45,7 @@ fn hanging(profile: Profile, at: &Path) -> Profile {
     profile.wrapped(&["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", &mount])
 }
 
-#[test]
-fn a_disk_that_hangs_holds_up_nothing_but_its_own_file() {
-    let probe = "exec 9<>/dev/fuse && mount -t fuse -o \
-                 fd=9,rootmode=40000,user_id=0,group_id=0 none /mnt";
-    let words = ["--user", "--map-root-user", "--mount", "bash", "-c", probe];
-    if !can("unshare", &words) {
-        return;
-    }
+pub fn a_disk_that_hangs_holds_up_nothing_but_its_own_file() {
     let (a, b) = Profile::loopback_pair();
     let at = b.outside().join("hung");
     let two = Two::of((a, hanging(b, &at)));
@@ -72,11 +71,6 @@ fn tampered(profile: Profile, more: &[&str]) -> Profile {
     profile.wrapped(&[&["strace", "-f", "-o", "/dev/null", "-e"], more].concat())
 }
 
-/// Whether the system can be made to.
-fn can_tamper() -> bool {
-    can("strace", &["-f", "-o", "/dev/null", "-e", "inject=renameat2:delay_exit=1", "true"])
-}
-
 fn kill_the_program_itself(process: &mut Process) {
     let children = format!("/proc/{0}/task/{0}/children", process.pid());
     let child = fs::read_to_string(children).unwrap();
@@ -89,11 +83,7 @@ fn shut_down(process: &mut Process) {
     assert!(process.wait_exit().success());
 }
 
-#[test]
-fn what_has_its_name_when_the_program_ends_is_there_once() {
-    if !can_tamper() {
-        return;
-    }
+pub fn what_has_its_name_when_the_program_ends_is_there_once() {
     let (a, b) = Profile::loopback_pair();
     // It waits for two seconds after each file got its name.
     let mut two = Two::of((a, tampered(b, &["inject=renameat2:delay_exit=2000000"])));
@@ -139,11 +129,7 @@ fn what_has_its_name_when_the_program_ends_is_there_once() {
     }
 }
 
-#[test]
-fn what_is_said_to_be_there_is_kept_as_that() {
-    if !can_tamper() {
-        return;
-    }
+pub fn what_is_said_to_be_there_is_kept_as_that() {
     let mut two = Two::online();
     shut_down(&mut two.b);
     // The database is slow.
@@ -172,11 +158,7 @@ fn what_is_said_to_be_there_is_kept_as_that() {
     }
 }
 
-#[test]
-fn what_has_its_name_is_there_whatever_fails_after_that() {
-    if !can_tamper() {
-        return;
-    }
+pub fn what_has_its_name_is_there_whatever_fails_after_that() {
     let mut two = Two::online();
     let folder = two.profiles.0.outside().join("folder");
     fs::create_dir(&folder).unwrap();
@@ -198,33 +180,4 @@ fn what_has_its_name_is_there_whatever_fails_after_that() {
     assert_eq!(fs::read(arrived.join("a")).unwrap(), content(50_000));
     assert_eq!(parts(&downloads), [part], "it could be removed");
     assert!(two.b.events("fileFailed").is_empty());
-}
-
-#[test]
-fn a_source_that_can_not_be_read_for_a_while_is_not_gone() {
-    use std::os::unix::fs::PermissionsExt;
-    let (a, b) = Profile::loopback_pair();
-    let two = Two::of((without_power(a), b));
-    let path = two.profiles.0.outside().join("a.txt");
-    fs::write(&path, "text").unwrap();
-    let entry = two.offer(&path);
-    let readable = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    readable(0);
-    let params = json!({ "conversation": two.conversation, "entry": entry });
-    two.b.call("getFile", params);
-    two.b.event("fileProgress", |event| event["entry"] == entry);
-    // It asks again and again; each time, this is what it would hear.
-    let asked = std::time::Instant::now();
-    while asked.elapsed() < std::time::Duration::from_secs(2) {
-        say(&two.a, &two.b, &two.conversation, "not yet");
-        assert!(two.b.events("fileFailed").is_empty() && two.a.events("fileFailed").is_empty());
-    }
-    readable(0o600);
-    let done = two.b.event("fileDone", |event| event["entry"] == entry);
-    assert_eq!(fs::read_to_string(done["path"].as_str().unwrap()).unwrap(), "text");
-    // What has vanished is gone.
-    let entry = two.offer(&path);
-    fs::remove_file(&path).unwrap();
-    two.b.call("getFile", json!({ "conversation": two.conversation, "entry": entry }));
-    assert_eq!(failed(&two.b, &entry).0, "file_gone");
 }
