@@ -116,7 +116,8 @@ impl FileRequest {
         })?;
         r.end()?;
         let ascending = spans.windows(2).all(|two| two[0].end < two[1].start);
-        let groups: u64 = spans.iter().map(|span| span.end - span.start).sum();
+        let groups = |all: u64, span: &Span| all.saturating_add(span.end - span.start);
+        let groups = spans.iter().fold(0, groups);
         let filled = spans.iter().all(|span| span.start < span.end);
         if spans.is_empty() || !ascending || !filled || groups > MAX_GROUPS {
             return Err(Invalid);
@@ -161,6 +162,7 @@ mod tests {
             vec![5..6, 1..2],
             vec![0..3, 1..5],
             vec![0..1, 3..u64::MAX],
+            vec![0..u64::MAX, 1..u64::MAX],
             (0..=MAX_SPANS as u64).map(|n| n * 2..n * 2 + 1).collect(),
         ] {
             assert_eq!(back(&request(spans.clone())), None, "{spans:?}");
