@@ -552,8 +552,9 @@ fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
     if local.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // A system that allows less gives what it allows.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    // Linux gives what it allows, others (the BSDs) refuse what is more than that: then it is what
+    // they give unless asked.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.bind(&local.into())?;
     Ok(socket.into())
 }
