@@ -1,12 +1,16 @@
 //! Files over links that are cut, and onto disks that have no room. Here for the mounts and the
 //! cables, which need a laboratory.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use crate::{
     storage::SmallDisk,
     support::{
         fetch::{MIB, Transfer, content, parts},
+        figure,
         lab::{Addresses, Lab},
         measured_or,
         profile::Profile,
@@ -38,6 +42,29 @@ pub fn a_link_that_is_cut_is_gone_on_from() {
         if silently { lab.silence(false) } else { lab.cable(0, true) }
     }
     transfer.ends_well("a link that is cut");
+}
+
+pub fn a_way_that_carries_less_than_before_is_gone_on_from() {
+    let lab = Lab::new(2, Addresses::Both);
+    lab.carry_jumbo_frames();
+    let profiles = [0, 1].map(|host| Profile::in_namespace(&lab.hosts[host]));
+    let size = 64 * MIB;
+    let transfer = Transfer::begin(profiles, size);
+    assert!(!transfer.wait(size / 4));
+    let came_and_went = |transfer: &Transfer| transfer.b.events("contactState").len();
+    let before = came_and_went(&transfer);
+    lab.drop_jumbo_frames();
+    let (since, here) = (Instant::now(), transfer.here());
+    // More than can be on its way.
+    assert!(!transfer.wait(here + 8 * MIB));
+    let held_up = since.elapsed();
+    let dropped = lab.dropped_jumbo_frames();
+    assert!(dropped > 0, "no packet was longer");
+    // As long as the connection is used to be silent.
+    assert!(held_up < Duration::from_secs(6), "{held_up:?}");
+    assert_eq!(came_and_went(&transfer), before, "the link broke");
+    figure("a way that carries less than before: held up, ms", held_up.as_millis());
+    transfer.ends_well("a way that carries less than before");
 }
 
 /// What B is told when a file will not come.

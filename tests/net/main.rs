@@ -42,6 +42,10 @@ const TESTS: &[support::trials::Test] = &[
     ("crash::kill_at_random_moments", crash::kill_at_random_moments),
     ("cut::link_is_cut_again_and_again", cut::link_is_cut_again_and_again),
     ("files::a_link_that_is_cut_is_gone_on_from", files::a_link_that_is_cut_is_gone_on_from),
+    (
+        "files::a_way_that_carries_less_than_before_is_gone_on_from",
+        files::a_way_that_carries_less_than_before_is_gone_on_from,
+    ),
     ("files::without_room_nothing_is_begun", files::without_room_nothing_is_begun),
     ("files::a_disk_that_fills_up_keeps_what_came", files::a_disk_that_fills_up_keeps_what_came),
     ("files::a_read_only_disk_is_said_to_be_one", files::a_read_only_disk_is_said_to_be_one),

@@ -128,6 +128,27 @@ impl Lab {
         self.rules(if silent { "ether type { ip, ip6 } drop" } else { "" });
     }
 
+    /// The hosts and the switch carry jumbo frames. No packets are put together, as else the switch
+    /// would see none that is too long.
+    pub fn carry_jumbo_frames(&self) {
+        for (at, host) in self.hosts.iter().enumerate() {
+            run(&format!("ip -n {} link set p{} mtu 9000", self.switch, at + 1));
+            run(&format!("ip -n {host} link set eth0 mtu 9000 gso_max_segs 1"));
+        }
+    }
+
+    /// The switch drops every packet that is longer than Ethernet's usual frames, silently.
+    pub fn drop_jumbo_frames(&self) {
+        self.rules("meta length > 1514 counter drop");
+    }
+
+    /// How many packets it has dropped for that.
+    pub fn dropped_jumbo_frames(&self) -> u64 {
+        let rules = run(&format!("ip netns exec {} nft list table bridge lab", self.switch));
+        let number = rules.split("counter packets ").nth(1).unwrap();
+        number.split(' ').next().unwrap().parse().unwrap()
+    }
+
     /// The switch drops UDP, except mDNS.
     pub fn drop_udp(&self) {
         self.rules("meta l4proto udp udp dport != 5353 drop");
