@@ -118,14 +118,17 @@ fn content(mut file: File) -> Result<Vec<u8>, PictureError> {
 /// [`PictureError`]
 pub fn decode(
     content: &[u8],
-    (most_across, most_down): (u32, u32),
+    room: (u32, u32),
 ) -> Result<(DynamicImage, (u32, u32)), PictureError> {
-    // Decoders read what others wrote. One that panics has seen nothing.
+    guarded(|| decode_unguarded(content, room)).unwrap_or(Err(PictureError::Unknown))
+}
+
+/// Runs a decoder, which reads what others wrote. One that panics has read nothing: none.
+pub fn guarded<T>(decoder: impl FnOnce() -> T) -> Option<T> {
     IS_DECODING.set(true);
-    let decoded =
-        catch_unwind(AssertUnwindSafe(|| decode_unguarded(content, (most_across, most_down))));
+    let decoded = catch_unwind(AssertUnwindSafe(decoder));
     IS_DECODING.set(false);
-    decoded.unwrap_or(Err(PictureError::Unknown))
+    decoded.ok()
 }
 
 fn decode_unguarded(

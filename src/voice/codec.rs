@@ -1,6 +1,6 @@
 //! Voice notes as Ogg Opus (RFC 7845): one channel, 48 kHz, at a rate for speech.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Take, Write};
 
 use opus_pure::{
     Application, MAX_PACKET_BYTES, MAX_PACKET_SAMPLES, OggOpusReader, OggOpusWriter, OggPacket,
@@ -8,6 +8,7 @@ use opus_pure::{
 };
 
 use super::{MAX_LEVELS, MAX_MILLIS, Voice, squeezed};
+use crate::picture::guarded;
 
 /// Samples in a second, of all that is encoded and decoded here.
 pub const RATE: u32 = 48_000;
@@ -27,6 +28,10 @@ const MAX_SAMPLES: usize = MAX_MILLIS as usize * (RATE as usize / 1000);
 /// How many samples of a stranger's file are decoded at most: as many as of one of ours, and as
 /// much again.
 const MAX_DECODED: usize = 2 * MAX_SAMPLES;
+
+/// How many bytes of it are read at most: so many samples at Opus's highest rate, 510 kbit/s. In a
+/// longer one pages may follow one another without a packet.
+const MAX_READ: u64 = MAX_DECODED as u64 / RATE as u64 * 510_000 / 8;
 
 /// Encodes a voice note while it is recorded, and says how loud it is.
 pub struct Encoder<W: Write> {
@@ -140,7 +145,7 @@ fn level(sample: f32) -> u8 {
 
 /// Decodes a voice note, as it is played.
 pub struct Decoder<R: Read> {
-    reader: OggOpusReader<R>,
+    reader: OggOpusReader<Take<R>>,
     opus: Box<OpusDecoder>,
     trim: Trim,
     packet: OggPacket,
@@ -155,7 +160,11 @@ impl<R: Read> Decoder<R> {
     /// # Errors
     /// It cannot be read, or is no Ogg Opus of one or two channels.
     pub fn new(from: R) -> io::Result<Self> {
-        let reader = OggOpusReader::new(from).map_err(other)?;
+        guarded(|| Self::begin(from)).unwrap_or_else(broken)
+    }
+
+    fn begin(from: R) -> io::Result<Self> {
+        let reader = OggOpusReader::new(from.take(MAX_READ)).map_err(other)?;
         let channels = usize::from(reader.head().channel_count);
         if !(1..=2).contains(&channels) {
             return Err(io::ErrorKind::Unsupported.into());
@@ -176,8 +185,12 @@ impl<R: Read> Decoder<R> {
     /// The next samples, of one channel, none louder than there is; none at the end.
     ///
     /// # Errors
-    /// It cannot be read, or is broken.
+    /// It cannot be read, or is broken: then nothing more comes of it.
     pub fn read(&mut self) -> io::Result<Option<Vec<f32>>> {
+        guarded(|| self.decode()).unwrap_or_else(broken)
+    }
+
+    fn decode(&mut self) -> io::Result<Option<Vec<f32>>> {
         if self.samples >= MAX_DECODED
             || !self.reader.read_packet_into(&mut self.packet).map_err(other)?
         {
@@ -200,6 +213,11 @@ impl<R: Read> Decoder<R> {
 
 fn other(error: opus_pure::Error) -> io::Error {
     io::Error::other(error)
+}
+
+/// The decoder panicked.
+fn broken<T>() -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is damaged"))
 }
 
 /// Makes samples of another rate out of those that a device gives or takes, by straight lines
@@ -342,6 +360,69 @@ mod tests {
             let _ = decoded(&broken).map(|samples| assert!(samples.len() <= 24_000 + 5_760));
             let _ = decoded(&note[..at]);
         }
+    }
+
+    /// A file that begins like this and goes on with that for ever; counts what is read.
+    struct Endless<'a>(Vec<u8>, &'a [u8], &'a std::cell::Cell<u64>);
+
+    impl Read for Endless<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            if self.2.get() > 2 * MAX_READ {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            if self.0.is_empty() {
+                self.0 = self.1.to_vec();
+            }
+            let length = to.len().min(self.0.len());
+            to[..length].copy_from_slice(&self.0[..length]);
+            self.0.drain(..length);
+            self.2.set(self.2.get() + length as u64);
+            Ok(length)
+        }
+    }
+
+    /// A page's checksum (RFC 3533 section 6).
+    fn checksum(page: &[u8]) -> u32 {
+        page.iter().fold(0, |sum, &byte| {
+            (0..8).fold(sum ^ u32::from(byte) << 24, |sum, _| {
+                (sum << 1) ^ (0x04c1_1db7 & (sum >> 31).wrapping_neg())
+            })
+        })
+    }
+
+    #[test]
+    fn pages_without_an_end_and_without_a_packet_are_not_all_read() {
+        let (note, _) = encoded(&tone(440.0, RATE, 0.5, 960));
+        let pages: Vec<_> = (0..note.len()).filter(|at| note[*at..].starts_with(b"OggS")).collect();
+        // What follows the two headers, with one segment, which is empty.
+        let mut empty = note[pages[2]..][..28].to_vec();
+        (empty[5], empty[26], empty[27]) = (0, 1, 0);
+        empty[22..26].fill(0);
+        let sum = checksum(&empty);
+        empty[22..26].copy_from_slice(&sum.to_le_bytes());
+        let (many, read) = (empty.repeat(40_000), std::cell::Cell::new(0));
+        let mut decoder = Decoder::new(Endless(note[..pages[2]].to_vec(), &many, &read)).unwrap();
+        let _ = decoder.read().map(|samples| assert_eq!(samples, None));
+        assert!((MAX_READ - 28..=MAX_READ).contains(&read.get()), "{}", read.get());
+    }
+
+    #[test]
+    fn a_decoder_that_panics_is_an_error() {
+        struct Panics(Vec<u8>);
+        impl Read for Panics {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                assert!(!self.0.is_empty());
+                let length = to.len().min(self.0.len());
+                to[..length].copy_from_slice(&self.0[..length]);
+                self.0.drain(..length);
+                Ok(length)
+            }
+        }
+        let (note, _) = encoded(&tone(440.0, RATE, 0.5, 960));
+        assert!(Decoder::new(Panics(note[..40].to_vec())).is_err());
+        let pages: Vec<_> = (0..note.len()).filter(|at| note[*at..].starts_with(b"OggS")).collect();
+        let mut decoder = Decoder::new(Panics(note[..pages[2]].to_vec())).unwrap();
+        assert_eq!(decoder.read().unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
