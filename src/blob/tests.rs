@@ -1,5 +1,7 @@
 #![allow(clippy::single_range_in_vec_init, reason = "one span is meant")]
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn plain(size: u64) -> Vec<u8> {
@@ -94,6 +96,49 @@ fn of_a_false_or_cut_block_nothing_is_kept() {
         refused(slices[..at].to_vec());
     }
     refused([&slices[..], &[0]].concat());
+}
+
+proptest! {
+    /// Whatever is asked for arrives; and of whatever else comes, nothing is kept.
+    #[test]
+    fn nothing_true_is_refused_and_nothing_false_kept(
+        size in 0..200_000_u64,
+        asked in 1..u64::MAX,
+        bent in prop::collection::vec((any::<prop::sample::Index>(), 1..255_u8), 0..4),
+        cut in prop_oneof![4 => Just(0_usize), 1 => 0..300_usize],
+    ) {
+        let mut spans: Vec<Span> = Vec::new();
+        for group in (0..groups(size)).filter(|group| asked >> group & 1 == 1) {
+            match spans.last_mut() {
+                Some(last) if last.end == group => last.end += 1,
+                _ => spans.push(group..group + 1),
+            }
+        }
+        let plain = plain(size);
+        let (root, hashes) = hashed(&plain);
+        let outboard = Outboard::new(root, size, &hashes[..]);
+        let mut slices = Vec::new();
+        send(&plain[..], &key(), &outboard, &spans, &mut slices).unwrap();
+        prop_assert_eq!(slices_bytes(size, &spans), slices.len() as u64);
+        let sent = slices.clone();
+        for (at, byte) in bent {
+            if !slices.is_empty() {
+                let at = at.index(slices.len());
+                slices[at] ^= byte;
+            }
+        }
+        slices.truncate(slices.len().saturating_sub(cut));
+        let (is_true, mut arrived, mut their_hashes) = (slices == sent, Vec::new(), Vec::new());
+        let mut theirs = Outboard::new(root, size, &mut their_hashes);
+        let received = receive(&mut slices, &key(), &mut theirs, &spans, &mut arrived);
+        prop_assert_eq!(received.is_ok(), is_true);
+        for span in spans.iter().filter(|_| is_true) {
+            let place = place(span, size);
+            let place = usize::try_from(place.start).unwrap()..usize::try_from(place.end).unwrap();
+            prop_assert_eq!(&arrived[place.clone()], &plain[place]);
+        }
+        prop_assert!(is_true || (arrived.is_empty() && their_hashes.is_empty()));
+    }
 }
 
 #[test]

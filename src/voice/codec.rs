@@ -256,6 +256,8 @@ impl Resampler {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A tone of this frequency, in Hz, of so many samples.
@@ -359,6 +361,47 @@ mod tests {
             // A page whose checksum is wrong is an error or passed over.
             let _ = decoded(&broken).map(|samples| assert!(samples.len() <= 24_000 + 5_760));
             let _ = decoded(&note[..at]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Packets of any bytes, and of ours that are bent, in pages that are whole.
+        #[test]
+        fn any_packets_are_decoded_or_an_error_and_never_panic(
+            channels in 1..=2_u8,
+            pre_skip in any::<u16>(),
+            gain in any::<i16>(),
+            packets in prop::collection::vec(
+                (any::<u8>(), prop::collection::vec(any::<u8>(), 0..60), 0..12_000_u32), 1..12),
+        ) {
+            let mut opus = OpusEncoder::new(48_000, channels.into(), Application::Voip).unwrap();
+            let mut head = OpusHead::for_encoder(&opus, RATE);
+            (head.pre_skip, head.output_gain_q8) = (pre_skip, gain);
+            let mut writer = OggOpusWriter::new(Vec::new(), head).unwrap();
+            for (kind, bytes, duration) in packets {
+                let mut packet = vec![0; MAX_PACKET_BYTES];
+                let samples = tone(440.0, RATE, 0.5, FRAME * usize::from(channels));
+                let length = opus.encode(&samples, FRAME, &mut packet).unwrap();
+                packet.truncate(length);
+                for (at, byte) in bytes.iter().enumerate().filter(|_| kind & 1 == 1) {
+                    let at = at * 7 % packet.len();
+                    packet[at] ^= byte;
+                }
+                let packet = if kind & 2 == 2 { &packet } else { &bytes };
+                // What it does not write is no packet at all.
+                let _ = writer.write_packet_with_duration(packet, duration);
+            }
+            let note = writer.finish().unwrap();
+            let read = std::panic::catch_unwind(|| {
+                let mut decoder = Decoder::begin(&note[..])?;
+                while let Some(samples) = decoder.decode()? {
+                    assert!(samples.iter().all(|sample| (-1.0..=1.0).contains(sample)));
+                }
+                io::Result::Ok(())
+            });
+            prop_assert!(read.is_ok());
         }
     }
 
