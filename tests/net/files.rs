@@ -13,7 +13,9 @@ use crate::{
         figure,
         lab::{Addresses, Lab},
         measured_or,
+        nat::Nat,
         profile::Profile,
+        world::World,
     },
 };
 
@@ -65,6 +67,26 @@ pub fn a_way_that_carries_less_than_before_is_gone_on_from() {
     assert_eq!(came_and_went(&transfer), before, "the link broke");
     figure("a way that carries less than before: held up, ms", held_up.as_millis());
     transfer.ends_well("a way that carries less than before");
+}
+
+/// How far a line is says nothing about how much it carries: what is on its way is not bounded by a
+/// little window, and nobody waits there and back between two pieces.
+pub fn a_far_line_is_filled() {
+    let one_way = Duration::from_millis(50);
+    let mut world = World::new(Nat::None, Nat::None);
+    world.internet.delay(one_way);
+    let World { people, nodes: _nodes, internet: _internet, .. } = world;
+    let size = measured_or(128, 48) * MIB;
+    let began = Instant::now();
+    let mut transfer = Transfer::begin(people, size);
+    // Once it is on its way: finding one another is not counted.
+    assert!(!transfer.wait(size / 8));
+    let (since, before) = (Instant::now(), transfer.here());
+    transfer.ends_well("a far line");
+    let rate = (size - before) as f64 / since.elapsed().as_secs_f64() / 1e6;
+    figure("a file over 50 ms one way, MB/s", format!("{rate:.1}"));
+    figure("all of it, with pairing", format!("{:.1} s", began.elapsed().as_secs_f64()));
+    assert!(rate >= measured_or(15.0, 10.0), "{rate} MB/s");
 }
 
 /// What B is told when a file will not come.
