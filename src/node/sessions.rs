@@ -1,10 +1,13 @@
 //! Links and the people behind them: who is online, by which link, and that it lives.
 
+mod meeting;
+mod people;
+mod upkeep;
+
 use std::{
-    cmp::Reverse,
     collections::{BTreeSet, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use libp2p::{Multiaddr, PeerId};
@@ -12,7 +15,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::{
-    api::{ContactState, Event, Failure, FailureKind, Path},
+    api::{ContactState, Event, FailureKind, Path},
     failure,
     link::{self, OUTGOING},
     now,
@@ -21,36 +24,11 @@ use super::{
 use crate::{
     conversation::{ConversationId, WireEntry},
     identity::{Identity, PairSecret},
-    net::{self, LinkId, address, dialer::Target, rendezvous::Side, seek::Sought},
-    session::{Acquaintance, LinkIds, Local, Peer, Session, Standing, Via, keep_new},
-    store::{self, Direction, InviteState},
+    net::{self, LinkId, address, dialer::Target},
+    session::{LinkIds, Peer, Session, Standing, Via, keep_new},
+    store,
     sync::{Exchange, Message},
 };
-
-/// A ping goes out when nothing was heard for so long. It also finds dead TCP connections, which
-/// have no keep-alive of their own.
-const QUIET: Duration = Duration::from_secs(20);
-
-/// A ping goes out when what was sent is not acknowledged for so long …
-const UNANSWERED: Duration = Duration::from_millis(1000);
-
-/// … and so long after the ping the link is given up: the next dial finds out whether the other
-/// side can still be reached. A cut of some seconds is mended as soon as it ends.
-const PING_TIMEOUT: Duration = Duration::from_millis(1500);
-
-/// At most so many times [`PING_TIMEOUT`] is waited: a slow link is given more time after each
-/// time that it was given up, until something came across.
-const MAX_PATIENCE: u32 = 16;
-
-/// Somebody who brings an invite says what follows within this.
-const PAIRING: Duration = Duration::from_secs(30);
-
-/// Messages that may wait for room in a link. A contact that reads nothing but asks for more is
-/// cut off beyond it.
-const MAX_QUEUED: usize = 64;
-
-/// How often both sides say what they have, though nothing happened.
-const HAVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Targets kept of one person: the addresses where they were last, and the PeerIds since.
 const MAX_TARGETS: usize = 12;
@@ -143,199 +121,10 @@ enum Waiting {
 }
 
 impl Node {
-    /// Knows a contact from now on.
-    pub(super) fn add_person(&mut self, contact: store::Contact) {
-        let who = contact.identity;
-        self.conversations.insert(contact.conversation, who);
-        let mut targets = VecDeque::new();
-        for text in &contact.addresses {
-            if let Ok(address) = text.parse() {
-                targets.push_back(Target::Address(address));
-            }
-            self.net.last_known(text);
-        }
-        let own = (&self.local.identity(), &self.profile.device_key);
-        let their = (&who, &contact.certificate.device_public);
-        let person = Person {
-            pair_secret: PairSecret::of_devices(own, their).ok(),
-            link: None,
-            patience: 1,
-            peer: None,
-            shown: (ContactState::Offline, None),
-            targets,
-            contact,
-        };
-        self.people.insert(who, person);
-    }
-
-    /// What is known of a contact changed.
-    pub(super) fn update_person(&mut self, contact: store::Contact) {
-        let id = contact.identity;
-        let view = self.view(&contact);
-        if let Some(person) = self.people.get_mut(&id) {
-            person.contact = contact;
-        }
-        self.tell(Event::ContactChanged { contact: Some(view), id });
-    }
-
-    /// Forgets a contact and ends the session with them.
-    pub(super) fn remove_person(&mut self, id: Identity) {
-        let Some(person) = self.people.remove(&id) else { return };
-        self.stop_files_of(person.contact.conversation);
-        self.conversations.retain(|_, who| *who != id);
-        for target in &person.targets {
-            self.net.forget(target);
-        }
-        if let Some(link) = person.link {
-            self.links.remove(&link);
-            self.forget_streams(link);
-            self.net.close(link);
-        }
-        self.meet_again();
-        self.tell(Event::ContactChanged { contact: None, id });
-    }
-
-    /// Whether a contact can be reached, and how.
-    pub(super) fn presence(&self, who: Identity) -> (ContactState, Option<Path>) {
-        let Some(person) = self.people.get(&who) else { return (ContactState::Offline, None) };
-        if let Some(link) = person.link.and_then(|id| self.links.get(&id)) {
-            return (ContactState::Online, Some(link.path));
-        }
-        let trying = person.targets.iter().any(|target| self.net.is_trying(target))
-            || person.pair_secret.as_ref().is_some_and(|secret| {
-                self.net.search(secret).is_some_and(|search| search.is_under_way)
-            });
-        (if trying { ContactState::Connecting } else { ContactState::Offline }, None)
-    }
-
-    /// Tells the front end if a contact's presence is other than what it was told.
-    fn show_presence(&mut self, id: Identity) {
-        let (state, path) = self.presence(id);
-        let Some(person) = self.people.get_mut(&id) else { return };
-        // Of two links that cross one ends at once, perhaps before the other one stands here:
-        // nobody has gone then.
-        let crossing = person.shown.0 == ContactState::Online
-            && self.links.values().any(|link| {
-                let peer = Target::Peer(link.peer);
-                matches!(link.stage, Stage::Hailing) && person.targets.contains(&peer)
-            });
-        if person.shown != (state, path) && (state == ContactState::Online || !crossing) {
-            person.shown = (state, path);
-            self.tell(Event::ContactState { id, state, path });
-        }
-    }
-
     fn show_network(&mut self) {
         let network = self.network();
         self.shown_links = network.links;
         self.tell(Event::Network { network });
-    }
-
-    /// The same as [`Self::show_presence`] for everyone without a link.
-    fn show_absent(&mut self) {
-        let absent = self.people.iter().filter(|(_, person)| person.link.is_none());
-        let absent: Vec<_> = absent.map(|(who, _)| *who).collect();
-        for who in absent {
-            self.show_presence(who);
-        }
-    }
-
-    /// Learns from the store whom to hold sessions with.
-    pub(super) async fn meet(&mut self) -> Result<(), Failure> {
-        self.invitations = self.store.open_invites(now()).await?;
-        self.renew_local();
-        Ok(())
-    }
-
-    /// The same when invites changed.
-    pub(super) fn renew_invitations(&mut self) {
-        let store = self.store.clone();
-        let list = async move { store.open_invites(now()).await };
-        self.when(list, |node, invitations| match invitations {
-            Ok(invitations) => {
-                node.invitations = invitations;
-                node.renew_local();
-            }
-            Err(error) => node.trouble(error),
-        });
-    }
-
-    /// The same when strangers may be acquaintances now. Contacts are recognised from here on:
-    /// a new one may come back over another link at any moment.
-    pub(super) fn meet_again(&mut self) {
-        self.renew_local();
-        self.renew_invitations();
-        self.when(std::future::ready(()), |node, ()| node.net.reconsider());
-    }
-
-    fn renew_local(&mut self) {
-        let key = &self.profile.device_key;
-        let mut acquaintances = Vec::new();
-        // A hail has only so many tags: those seen last come first.
-        let mut people: Vec<_> = self.people.values().collect();
-        people.sort_by_key(|person| Reverse(person.contact.last_seen));
-        for person in people {
-            let device_public = person.contact.certificate.device_public;
-            let identity = person.contact.identity;
-            if let Some(pair_secret) = person.pair_secret.clone() {
-                acquaintances.push(Acquaintance::Contact { identity, device_public, pair_secret });
-            }
-        }
-        for invitation in &self.invitations {
-            let store::Invitation { number, direction, invite, certificate, .. } = invitation;
-            let (number, secret) = (*number, invite.secret.clone());
-            acquaintances.push(match direction {
-                Direction::Issued => Acquaintance::Issued { number, secret },
-                Direction::Accepted => {
-                    let issuer = invite.identity;
-                    let me = self.local.identity();
-                    let issuer_device = certificate.as_ref().and_then(|certificate| {
-                        let device = certificate.device_public;
-                        let secret = PairSecret::of_devices((&me, key), (&issuer, &device)).ok()?;
-                        Some((device, secret))
-                    });
-                    Acquaintance::Accepted { number, issuer, secret, issuer_device }
-                }
-            });
-        }
-        let (me, certificate) = (self.local.identity(), self.profile.certificate);
-        self.local = Arc::new(Local::new(me, key.clone(), certificate, acquaintances));
-        self.seek();
-    }
-
-    /// Seeks everyone who has no link, and those who may come with an invite.
-    fn seek(&mut self) {
-        let me = self.local.identity();
-        let side = |other: &Identity| if me < *other { Side::First } else { Side::Second };
-        let absent = self.people.values().filter(|person| person.link.is_none());
-        let mut absent: Vec<_> = absent.collect();
-        absent.sort_by_key(|person| Reverse(person.contact.last_seen));
-        let contacts = absent.into_iter().filter_map(|person| {
-            let secret = person.pair_secret.clone()?;
-            Some(Sought { secret, side: side(&person.contact.identity) })
-        });
-        // Those that are used up are known only to be refused.
-        let open = self.invitations.iter().filter(|invitation| {
-            invitation.state == InviteState::Open || invitation.direction == Direction::Accepted
-        });
-        let invitations = open.flat_map(|invitation| {
-            let store::Invitation { direction, invite, certificate, .. } = invitation;
-            let secret = PairSecret::of_invite(&invite.secret, &invite.identity);
-            if *direction == Direction::Issued {
-                return vec![Sought { secret, side: Side::First }];
-            }
-            let mut sought = vec![Sought { secret, side: Side::Second }];
-            // A crash in the midst of pairing may have left the issuer with a contact already.
-            if let Some(certificate) = certificate {
-                let own = (&me, &self.profile.device_key);
-                let their = (&invite.identity, &certificate.device_public);
-                let secret = PairSecret::of_devices(own, their);
-                let side = side(&invite.identity);
-                sought.extend(secret.ok().map(|secret| Sought { secret, side }));
-            }
-            sought
-        });
-        self.net.seek(contacts.chain(invitations).collect());
     }
 
     /// Something happened in the network.
@@ -527,18 +316,6 @@ impl Node {
         self.ask_for_files(id);
     }
 
-    /// Something that was sent has come across; what was sent after it is waited for anew.
-    pub(super) fn came_across(&mut self, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let Stage::Standing(standing) = &link.stage else { return };
-        if standing.exchange.is_waiting() {
-            link.waiting = Waiting::Answer(Instant::now());
-        }
-        if let Some(person) = self.people.get_mut(&standing.who) {
-            person.patience = 1;
-        }
-    }
-
     /// Says who one is.
     pub(super) fn greet(&mut self, id: LinkId) {
         let version = concat!("entrenous ", env!("CARGO_PKG_VERSION")).to_owned();
@@ -551,85 +328,6 @@ impl Node {
         let online: Vec<_> = self.people.values().filter_map(|person| person.link).collect();
         for id in online {
             self.greet(id);
-        }
-    }
-
-    /// Sends a message now, or when the link has room.
-    pub(super) fn send(&mut self, id: LinkId, message: Message) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let asks = matches!(message, Message::Entries { .. } | Message::Ping);
-        if asks && matches!(link.waiting, Waiting::Nothing) {
-            link.waiting = Waiting::Answer(Instant::now());
-        }
-        let Stage::Standing(standing) = &mut link.stage else {
-            // A link that begins has room; one that has none is of no use.
-            if link.outgoing.try_send(message).is_err() {
-                self.close_link(id);
-            }
-            return;
-        };
-        if standing.waiting.len() >= MAX_QUEUED {
-            return self.close_link(id);
-        }
-        standing.waiting.push_back(message);
-        standing.drain(&link.outgoing);
-    }
-
-    /// Looks after the links, twice a second: do they live, is a `Have` due, is there room again?
-    ///
-    /// While the front end leaves no room for events, messages wait unread, so nobody is judged by
-    /// their silence.
-    pub(super) fn look_after_links(&mut self, room: bool) {
-        if self.stopping {
-            return;
-        }
-        if !room {
-            for link in self.links.values_mut() {
-                link.heard = Instant::now();
-                link.waiting = Waiting::Nothing;
-            }
-            return;
-        }
-        self.show_absent();
-        self.look_after_files();
-        if self.shown_links != self.net.links() {
-            self.show_network();
-        }
-        let at = Instant::now();
-        let ids: Vec<_> = self.links.keys().copied().collect();
-        for id in ids {
-            let Some(link) = self.links.get_mut(&id) else { continue };
-            let Stage::Standing(standing) = &mut link.stage else {
-                if at - link.heard >= PAIRING {
-                    self.close_link(id);
-                }
-                continue;
-            };
-            let person = self.people.get_mut(&standing.who);
-            let patience = person.as_ref().map_or(1, |person| person.patience);
-            if at - standing.last_have >= HAVE_INTERVAL {
-                standing.have_due = true;
-            }
-            match link.waiting {
-                Waiting::Pong(since) if at - since >= PING_TIMEOUT * patience => {
-                    tracing::debug!(?id, "no answer: the link is given up");
-                    if let Some(person) = person {
-                        person.patience = (patience * 2).min(MAX_PATIENCE);
-                    }
-                    self.close_link(id);
-                    continue;
-                }
-                Waiting::Answer(since) if at - since >= UNANSWERED => {
-                    link.waiting = Waiting::Pong(at);
-                    self.send(id, Message::Ping);
-                }
-                Waiting::Nothing if at - link.heard >= QUIET => {
-                    link.waiting = Waiting::Pong(at);
-                    self.send(id, Message::Ping);
-                }
-                _ => {}
-            }
-            self.pump(id);
         }
     }
 }

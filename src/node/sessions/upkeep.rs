@@ -1,0 +1,124 @@
+//! What is sent over a link, and whether the link still lives.
+
+use std::time::{Duration, Instant};
+
+use super::{Stage, Waiting};
+use crate::{net::LinkId, node::run::Node, sync::Message};
+
+/// A ping goes out when nothing was heard for so long. It also finds dead TCP connections, which
+/// have no keep-alive of their own.
+const QUIET: Duration = Duration::from_secs(20);
+
+/// A ping goes out when what was sent is not acknowledged for so long …
+const UNANSWERED: Duration = Duration::from_millis(1000);
+
+/// … and so long after the ping the link is given up: the next dial finds out whether the other
+/// side can still be reached. A cut of some seconds is mended as soon as it ends.
+const PING_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// At most so many times [`PING_TIMEOUT`] is waited: a slow link is given more time after each
+/// time that it was given up, until something came across.
+const MAX_PATIENCE: u32 = 16;
+
+/// Somebody who brings an invite says what follows within this.
+const PAIRING: Duration = Duration::from_secs(30);
+
+/// Messages that may wait for room in a link. A contact that reads nothing but asks for more is
+/// cut off beyond it.
+const MAX_QUEUED: usize = 64;
+
+/// How often both sides say what they have, though nothing happened.
+const HAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Node {
+    /// Something that was sent has come across; what was sent after it is waited for anew.
+    pub(in crate::node) fn came_across(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Stage::Standing(standing) = &link.stage else { return };
+        if standing.exchange.is_waiting() {
+            link.waiting = Waiting::Answer(Instant::now());
+        }
+        if let Some(person) = self.people.get_mut(&standing.who) {
+            person.patience = 1;
+        }
+    }
+
+    /// Sends a message now, or when the link has room.
+    pub(in crate::node) fn send(&mut self, id: LinkId, message: Message) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let asks = matches!(message, Message::Entries { .. } | Message::Ping);
+        if asks && matches!(link.waiting, Waiting::Nothing) {
+            link.waiting = Waiting::Answer(Instant::now());
+        }
+        let Stage::Standing(standing) = &mut link.stage else {
+            // A link that begins has room; one that has none is of no use.
+            if link.outgoing.try_send(message).is_err() {
+                self.close_link(id);
+            }
+            return;
+        };
+        if standing.waiting.len() >= MAX_QUEUED {
+            return self.close_link(id);
+        }
+        standing.waiting.push_back(message);
+        standing.drain(&link.outgoing);
+    }
+
+    /// Looks after the links, twice a second: do they live, is a `Have` due, is there room again?
+    ///
+    /// While the front end leaves no room for events, messages wait unread, so nobody is judged by
+    /// their silence.
+    pub(in crate::node) fn look_after_links(&mut self, room: bool) {
+        if self.stopping {
+            return;
+        }
+        if !room {
+            for link in self.links.values_mut() {
+                link.heard = Instant::now();
+                link.waiting = Waiting::Nothing;
+            }
+            return;
+        }
+        self.show_absent();
+        self.look_after_files();
+        if self.shown_links != self.net.links() {
+            self.show_network();
+        }
+        let at = Instant::now();
+        let ids: Vec<_> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            let Stage::Standing(standing) = &mut link.stage else {
+                if at - link.heard >= PAIRING {
+                    self.close_link(id);
+                }
+                continue;
+            };
+            let person = self.people.get_mut(&standing.who);
+            let patience = person.as_ref().map_or(1, |person| person.patience);
+            if at - standing.last_have >= HAVE_INTERVAL {
+                standing.have_due = true;
+            }
+            match link.waiting {
+                Waiting::Pong(since) if at - since >= PING_TIMEOUT * patience => {
+                    tracing::debug!(?id, "no answer: the link is given up");
+                    if let Some(person) = person {
+                        person.patience = (patience * 2).min(MAX_PATIENCE);
+                    }
+                    self.close_link(id);
+                    continue;
+                }
+                Waiting::Answer(since) if at - since >= UNANSWERED => {
+                    link.waiting = Waiting::Pong(at);
+                    self.send(id, Message::Ping);
+                }
+                Waiting::Nothing if at - link.heard >= QUIET => {
+                    link.waiting = Waiting::Pong(at);
+                    self.send(id, Message::Ping);
+                }
+                _ => {}
+            }
+            self.pump(id);
+        }
+    }
+}
