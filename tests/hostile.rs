@@ -9,12 +9,16 @@
 #[path = "support/support.rs"]
 mod support;
 
+#[path = "hostile/asked.rs"]
+mod asked;
 #[path = "hostile/attacker.rs"]
 mod attacker;
 #[path = "hostile/contact.rs"]
 mod contact;
 #[path = "hostile/files.rs"]
 mod files;
+#[path = "hostile/offered.rs"]
+mod offered;
 #[path = "hostile/shares.rs"]
 mod shares;
 #[path = "hostile/stranger.rs"]

@@ -13,10 +13,8 @@ use serde_json::json;
 use crate::{
     Victim,
     attacker::{Person, Talk, become_contact},
-    support::{PATIENCE, figure, measured_or, profile::conversation_with},
+    support::{PATIENCE, fetch::MIB, figure, measured_or, profile::conversation_with},
 };
-
-const MIB: u64 = 1024 * 1024;
 
 /// The contact, and what they need for their next session.
 pub struct Mallory {

@@ -19,28 +19,17 @@ use crate::{
     Victim,
     attacker::Talk,
     contact::Mallory,
-    files::{Offer, ask, of, offer, talks},
+    files::{Offer, ask, first_group, may_ask, offer, talks},
     support::{
         PATIENCE,
         fetch::{MIB, content},
     },
 };
 
-/// Mallory talks, and may ask for a file of so many bytes.
-async fn offered(victim: &Victim, size: u64) -> (Mallory, Talk, Value, FileRequest) {
-    let mallory = Mallory::befriends(victim).await;
-    let talk = talks(&mallory).await;
-    let theirs = victim.conversation_with(&mallory);
-    let entry = victim.offers(&theirs, size);
-    let spans = vec![0..1];
-    let request = FileRequest { conversation: of(&theirs), entry: of(&entry), spans };
-    (mallory, talk, entry, request)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_stream_on_which_nothing_is_asked_ends_however_slowly() {
     let mut victim = Victim::new();
-    let (_mallory, mut talk, _, request) = offered(&victim, 1000).await;
+    let (_mallory, mut talk, request) = may_ask(&victim, 1000).await;
     let mut idle = talk.wire.open_files().await.unwrap();
     assert_eq!(ask(&mut idle, &request).await, Some(GRANTED));
     let mut slow = talk.wire.open_files().await.unwrap();
@@ -79,7 +68,7 @@ async fn a_stream_on_which_nothing_is_asked_ends_however_slowly() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_deleted_is_not_sent_on_by_streams_that_stand() {
     let mut victim = Victim::new();
-    let (_mallory, mut talk, entry, request) = offered(&victim, 8 * MIB).await;
+    let (_mallory, mut talk, request) = may_ask(&victim, 8 * MIB).await;
     let mut standing = talk.wire.open_files().await.unwrap();
     assert_eq!(ask(&mut standing, &request).await, Some(GRANTED));
     // The hashes above the first group, and it.
@@ -89,7 +78,8 @@ async fn what_is_deleted_is_not_sent_on_by_streams_that_stand() {
     let mut amid = talk.wire.open_files().await.unwrap();
     let all = FileRequest { spans: vec![0..256], ..request.clone() };
     assert_eq!(ask(&mut amid, &all).await, Some(GRANTED));
-    victim.process.call("delete", json!({ "conversation": request.conversation, "entry": entry }));
+    let FileRequest { conversation, entry, .. } = &request;
+    victim.process.call("delete", json!({ "conversation": conversation, "entry": entry }));
     let again = ask(&mut standing, &request).await;
     assert!(again.is_none_or(|answer| answer == FileRefusal::Unknown.number()), "{again:?}");
     let mut rest = Vec::new();
@@ -109,8 +99,7 @@ async fn a_folder_is_open_once_for_all_streams() {
     fs::write(folder.join("a"), content(100_000)).unwrap();
     let params = json!({ "conversation": theirs, "path": folder });
     let entry = victim.process.call("sendFile", params)["entry"].clone();
-    let spans = vec![0..1];
-    let request = FileRequest { conversation: of(&theirs), entry: of(&entry), spans };
+    let request = first_group(&theirs, &entry);
     let mut streams = Vec::new();
     for _ in 0..2 {
         let mut stream = talk.wire.open_files().await.unwrap();

@@ -12,10 +12,8 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use crate::{
     Victim,
     attacker::{Person, Talk, Wire},
-    support::{PATIENCE, measured_or},
+    support::{PATIENCE, fetch::MIB, measured_or},
 };
-
-const MIB: u64 = 1024 * 1024;
 
 fn noise(rng: &mut StdRng, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
