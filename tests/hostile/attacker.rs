@@ -1,6 +1,9 @@
 //! One end of a link in the test's own hands.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use entrenous::{
     identity::{Certificate, DeviceKey, DevicePublic, Identity, IdentityKey, Invite, PairSecret},
@@ -328,8 +331,16 @@ pub async fn become_contact(
     invite: &str,
 ) -> (Identity, DevicePublic) {
     let invite = Invite::parse(invite).unwrap();
-    let mut talk = Talk::begin(address, person.with_invite(&invite)).await;
-    let peer = talk.established().await.expect("the invite is good");
+    // The other side tells of an invite a moment before it knows who may come with it.
+    let deadline = Instant::now() + PATIENCE;
+    let (mut talk, peer) = loop {
+        let mut talk = Talk::begin(address, person.with_invite(&invite)).await;
+        if let Some(peer) = talk.established().await {
+            break (talk, peer);
+        }
+        assert!(Instant::now() < deadline, "the invite is good");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
     assert_eq!(peer.via, Via::Accepted(1));
     talk.hello("Mallory").await;
     while let Some(message) = talk.receive().await {
