@@ -8,8 +8,12 @@ use std::{
 };
 
 use rusqlite::{Connection, InterruptHandle};
+use tokio::sync::watch;
 
-use super::{Directory, Result, StoreError, core::Damage, key::DatabaseKey, schema};
+use super::{Directory, Result, StoreError, key::DatabaseKey, schema};
+
+/// The thread's side of [`super::Store::damage`].
+pub(super) type Damage = watch::Sender<Option<StoreError>>;
 
 /// A check under way.
 pub(super) struct Check {

@@ -1,7 +1,6 @@
 //! What the store's thread keeps: the connection, and in memory what every entry needs.
 
 use rusqlite::{Connection, OptionalExtension as _};
-use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::{Directory, Profile, Result, StoreError, check::Check, log::Logs, schema};
@@ -212,6 +211,3 @@ impl Keys {
         Ok(())
     }
 }
-
-/// The thread's side of [`super::Store::damage`].
-pub(super) type Damage = watch::Sender<Option<StoreError>>;
