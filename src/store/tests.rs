@@ -41,6 +41,17 @@ impl Person {
         }
     }
 
+    /// Closes cleanly, makes a copy of the profile, and opens again.
+    pub(super) async fn copied(self) -> (Self, TempDir) {
+        let Self { store, directory, .. } = self;
+        store.close().await.unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["key", "entrenous.db"] {
+            std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+        }
+        (Self::of(open_at(directory.path()).unwrap(), directory).await, copy)
+    }
+
     /// Closes cleanly and opens again.
     pub(super) async fn reopen(self) -> Self {
         let Self { store, directory, .. } = self;

@@ -252,13 +252,7 @@ async fn a_restored_copy_takes_its_own_entries_back_before_it_writes_on() {
     let (ann, ben) = pair().await;
     ann.say(&ben, "before the copy").await;
     push(&ann, &ben).await;
-    let Person { store, directory, .. } = ann;
-    store.close().await.unwrap();
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["key", "entrenous.db"] {
-        std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
-    }
-    let ann = Person::of(open_at(directory.path()).unwrap(), directory).await;
+    let (ann, copy) = ann.copied().await;
     ann.say(&ben, "after the copy").await;
     push(&ann, &ben).await;
     drop(ann);
@@ -275,13 +269,7 @@ async fn a_restored_copy_takes_its_own_entries_back_before_it_writes_on() {
 #[tokio::test]
 async fn a_restored_copy_that_wrote_first_is_a_fork_and_nothing_is_lost() {
     let (ann, ben) = pair().await;
-    let Person { store, directory, .. } = ann;
-    store.close().await.unwrap();
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["key", "entrenous.db"] {
-        std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
-    }
-    let ann = Person::of(open_at(directory.path()).unwrap(), directory).await;
+    let (ann, copy) = ann.copied().await;
     ann.say(&ben, "one").await;
     push(&ann, &ben).await;
     drop(ann);
