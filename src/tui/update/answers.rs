@@ -272,25 +272,40 @@ impl Model {
             Purpose::Reply(to) => Some(to),
             Purpose::New => None,
         };
-        let author = self.my_id();
-        let view = EntryView {
+        let view = self.own_entry(entry, sent_at, EntryKind::Text);
+        self.show_own(id, EntryView { text: Some(text), reply_to, ..view });
+    }
+
+    /// An entry that was just written here, of this kind, without its content.
+    pub(super) fn own_entry(
+        &self,
+        entry: EntryId,
+        sent_at: UnixMillis,
+        kind: EntryKind,
+    ) -> EntryView {
+        EntryView {
             entry,
-            author,
+            author: self.my_id(),
             sent_at,
-            kind: EntryKind::Text,
-            text: Some(text),
+            kind,
+            text: None,
             file: None,
-            reply_to,
+            reply_to: None,
             edited: false,
             deleted: false,
             reactions: Vec::new(),
             state: EntryState::Queued,
-        };
-        if let Some(timeline) = self.timelines.get_mut(&id) {
+        }
+    }
+
+    /// Shows an entry that was just written here.
+    pub(super) fn show_own(&mut self, conversation: ConversationId, view: EntryView) {
+        let sent_at = view.sent_at;
+        if let Some(timeline) = self.timelines.get_mut(&conversation) {
             timeline.push(view, true);
             timeline.mark_unread(UnreadLine::Nowhere);
         }
-        self.bring_forward(id, sent_at);
+        self.bring_forward(conversation, sent_at);
     }
 
     /// A request did not work.

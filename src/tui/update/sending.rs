@@ -5,16 +5,14 @@ use std::path::{Path, PathBuf};
 use super::files::file_name;
 use crate::{
     conversation::ConversationId,
-    node::api::{Command, EntryKind, EntryState, EntryView, Failure, Offered},
+    node::api::{Command, EntryKind, EntryView, Failure, Offered},
     text,
     tui::{
         commands::path_argument,
         composer::Purpose,
         disk::{Found, Listing, Look, Seen},
         model::{Effect, LookFor, Looking, Model, Pending, Phase, Tone},
-        paths,
-        timeline::UnreadLine,
-        transfers,
+        paths, transfers,
         window::{Confirmed, Window},
     },
     voice::Voice,
@@ -197,24 +195,8 @@ impl Model {
     /// An own file is offered: now it is shown.
     pub(super) fn offered(&mut self, conversation: ConversationId, offered: Offered) {
         let Offered { entry, sent_at, file, .. } = offered;
-        let view = EntryView {
-            entry,
-            author: self.my_id(),
-            sent_at,
-            kind: EntryKind::File,
-            text: None,
-            file: Some(file),
-            reply_to: None,
-            edited: false,
-            deleted: false,
-            reactions: Vec::new(),
-            state: EntryState::Queued,
-        };
-        if let Some(timeline) = self.timelines.get_mut(&conversation) {
-            timeline.push(view, true);
-            timeline.mark_unread(UnreadLine::Nowhere);
-        }
-        self.bring_forward(conversation, sent_at);
+        let view = self.own_entry(entry, sent_at, EntryKind::File);
+        self.show_own(conversation, EntryView { file: Some(file), ..view });
     }
 
     /// A file could not be sent.
