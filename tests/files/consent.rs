@@ -82,17 +82,22 @@ impl Two {
         let shown = crate::support::profile::history(&self.b, &self.conversation);
         shown.iter().find(|shown| shown["entry"] == *entry).unwrap()["file"]["state"].clone()
     }
+
+    /// Of two files of this size the one that is asked for comes, though it was offered later; so
+    /// the other would have come, too.
+    #[track_caller]
+    fn only_what_is_asked_for_comes(&self, size: usize) {
+        let unwanted = self.offer_of_size("unwanted.txt", size);
+        let wanted = self.offer_of_size("wanted.txt", size);
+        self.get(&wanted);
+        assert_eq!(self.downloads(), ["wanted.txt"]);
+        assert_eq!(self.state(&unwanted), "offered");
+    }
 }
 
 #[test]
 fn of_one_who_is_not_verified_nothing_comes_unasked() {
-    let two = two(false, "auto-accept = 1000");
-    let first = two.offer_of_size("unwanted.txt", 10);
-    // What is asked for comes, though it was offered later; so the other would have come, too.
-    let second = two.offer_of_size("wanted.txt", 10);
-    two.get(&second);
-    assert_eq!(two.downloads(), ["wanted.txt"]);
-    assert_eq!(two.state(&first), "offered");
+    two(false, "auto-accept = 1000").only_what_is_asked_for_comes(10);
 }
 
 #[test]
@@ -160,10 +165,5 @@ fn empty_files_count_as_well() {
 
 #[test]
 fn whoever_wants_nothing_unasked_gets_nothing() {
-    let two = two(true, "auto-accept = 0");
-    let empty = two.offer_of_size("empty.txt", 0);
-    let asked = two.offer_of_size("asked.txt", 0);
-    two.get(&asked);
-    assert_eq!(two.downloads(), ["asked.txt"]);
-    assert_eq!(two.state(&empty), "offered");
+    two(true, "auto-accept = 0").only_what_is_asked_for_comes(0);
 }
