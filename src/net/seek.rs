@@ -11,6 +11,7 @@
 //! Read and written often is what somebody seems to wait for; the rest costs a look now and then.
 
 mod carrier;
+mod name;
 mod public;
 mod queries;
 mod sockets;

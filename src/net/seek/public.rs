@@ -16,8 +16,8 @@ use libp2p::{
 
 use super::{
     SeekId,
+    name::Name,
     queries::{LOOK_UP_AGAIN, Query},
-    sought::Seek,
 };
 use crate::net::{
     Net, address, ask,
@@ -51,38 +51,6 @@ const MAX_AT_ONE_ADDRESS: usize = 2;
 /// begun before others were known, or with nodes that made up others.
 const UNFINISHED_FAST: Duration = Duration::from_secs(3);
 const UNFINISHED: Duration = Duration::from_secs(120);
-
-/// The nodes closest to a name.
-#[derive(Default)]
-pub struct Name {
-    nodes: Vec<PeerId>,
-    /// Who is asked next.
-    next: usize,
-    is_looked_up: bool,
-    /// One did not answer, and another is asked in its place.
-    is_asked_again: bool,
-    /// Until when they are good enough; none: for as long as the name is in use.
-    until: Option<Instant>,
-}
-
-impl Name {
-    #[cfg(test)]
-    pub fn of(nodes: Vec<PeerId>) -> Self {
-        Self { nodes, ..Self::default() }
-    }
-
-    fn is_usable(&self, now: Instant) -> bool {
-        !self.nodes.is_empty() && self.until.is_none_or(|until| now < until)
-    }
-
-    /// Who is to be asked now.
-    fn turn(&mut self, count: usize) -> Vec<PeerId> {
-        let count = count.min(self.nodes.len());
-        let turn = self.nodes.iter().cycle().skip(self.next).take(count).copied().collect();
-        self.next = (self.next + count) % self.nodes.len().max(1);
-        turn
-    }
-}
 
 impl Net {
     /// The nodes that keep what is written under a name; none: they are being looked up.
@@ -147,7 +115,7 @@ impl Net {
                 // They have not been given it.
                 seek.carrier(Dht::Public).write_anew(now);
             }
-            seek.names.insert(name, Name { nodes, until, ..Name::default() });
+            seek.names.insert(name, Name::of(nodes, until));
             seek.carrier(Dht::Public).is_due(now);
         }
     }
@@ -215,26 +183,9 @@ fn spread(nodes: Vec<PeerInfo>) -> Vec<PeerInfo> {
     nodes.into_iter().filter(|node| few(node)).collect()
 }
 
-impl Seek {
-    /// A node does not answer; when none is left they are looked up anew. Returns whether another is
-    /// to be asked at once: for one of two that are lost, as it may be that nobody can be reached.
-    fn lost_node(&mut self, epoch: u64, node: PeerId) -> bool {
-        let side = self.side.other();
-        let Some(name) = self.names.get_mut(&(side, epoch)) else { return false };
-        name.nodes.retain(|known| *known != node);
-        name.is_asked_again = !name.is_asked_again && !name.nodes.is_empty();
-        let again = name.is_asked_again;
-        if name.nodes.is_empty() {
-            self.names.remove(&(side, epoch));
-        }
-        again
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identity::PairSecret, net::seek::Sought};
 
     #[test]
     fn many_nodes_at_one_address_are_two() {
@@ -246,28 +197,5 @@ mod tests {
         let peers = |nodes: &[PeerInfo]| nodes.iter().map(|n| n.peer_id).collect::<Vec<_>>();
         let all = peers(&nodes);
         assert_eq!(peers(&spread(nodes)), [all[0], all[1], all[3], all[5]]);
-    }
-
-    #[test]
-    fn all_nodes_of_a_name_have_their_turn() {
-        let nodes: Vec<_> = (0..7).map(|_| PeerId::random()).collect();
-        let mut name = Name { nodes: nodes.clone(), ..Name::default() };
-        let asked: Vec<_> = (0..7).flat_map(|_| name.turn(3)).collect();
-        assert_eq!(asked.len(), 7 * 3);
-        for node in &nodes {
-            assert_eq!(asked.iter().filter(|asked| *asked == node).count(), 3);
-        }
-        assert_eq!(Name::default().turn(3), []);
-        let now = Instant::now();
-        let sought = Sought { secret: PairSecret::from_bytes([7; 32]), side: Side::First };
-        let mut seek = Seek::new(sought, 1, 0, now);
-        seek.names.insert((Side::Second, 5), Name::of(nodes[..5].to_vec()));
-        let mut lost = |n: usize| seek.lost_node(5, nodes[n]);
-        assert_eq!([0, 1, 2, 3, 4].map(&mut lost), [true, false, true, false, false]);
-        assert!(seek.names.is_empty(), "others are looked up");
-        let unfinished = Name { until: Some(now), nodes: nodes.clone(), ..Name::default() };
-        assert!(name.is_usable(now) && !unfinished.is_usable(now));
-        let mut two = Name { nodes: nodes[..2].to_vec(), ..Name::default() };
-        assert_eq!(two.turn(3), nodes[..2]);
     }
 }

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Extra, carrier::Carrier, public::Name, tcp};
+use libp2p::PeerId;
+
+use super::{Extra, carrier::Carrier, name::Name, tcp};
 use crate::{
     identity::PairSecret,
     net::{
@@ -183,6 +185,18 @@ impl Seek {
         self.carrier(dht).has_read(now, pause);
     }
 
+    /// A node of a name does not answer; when none is left they are looked up anew. Returns whether
+    /// another is to be asked at once.
+    pub fn lost_node(&mut self, epoch: u64, node: PeerId) -> bool {
+        let name = (self.side.other(), epoch);
+        let Some(nodes) = self.names.get_mut(&name) else { return false };
+        let ask_again = nodes.lose(node);
+        if nodes.nodes.is_empty() {
+            self.names.remove(&name);
+        }
+        ask_again
+    }
+
     /// Begins anew: from now on, a word counts that the punch before did not have.
     pub fn begin_anew(&mut self, run: u64, now: Instant) {
         self.punch = Punch::new(self.secret.clone(), self.side, run, rand::random());
@@ -201,5 +215,21 @@ impl Seek {
         self.after = self.their.as_ref().map_or(self.after, |their| their.time);
         self.again = Some(now + self.again_pause);
         self.again_pause = (self.again_pause * 2).min(AGAIN_AT_LAST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_all_nodes_of_a_name_are_lost_others_are_looked_up() {
+        let nodes: Vec<_> = (0..5).map(|_| PeerId::random()).collect();
+        let sought = Sought { secret: PairSecret::from_bytes([7; 32]), side: Side::First };
+        let mut seek = Seek::new(sought, 1, 0, Instant::now());
+        seek.names.insert((Side::Second, 5), Name::of(nodes.clone(), None));
+        let mut lost = |n: usize| seek.lost_node(5, nodes[n]);
+        assert_eq!([0, 1, 2, 3, 4].map(&mut lost), [true, false, true, false, false]);
+        assert!(seek.names.is_empty(), "others are looked up");
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    public::{ASKED_FAST, MAX_ASKS, MAX_LOOKUPS, Name},
+    name::Name,
+    public::{ASKED_FAST, MAX_ASKS, MAX_LOOKUPS},
     *,
 };
 use crate::{
@@ -126,7 +127,7 @@ async fn questions_are_bounded() {
     let epoch = epoch(wall_clock());
     for seek in net.seeks.all.values_mut() {
         let nodes = (0..20).map(|_| PeerId::random()).collect();
-        seek.names.insert((Side::Second, epoch), Name::of(nodes));
+        seek.names.insert((Side::Second, epoch), Name::of(nodes, None));
     }
     net.ask(ids[0], Side::Second, epoch);
     assert_eq!(net.seeks.asks.len(), ASKED_FAST);
