@@ -78,7 +78,7 @@ pub fn a_far_line_is_filled() {
     let World { people, nodes: _nodes, internet: _internet, .. } = world;
     let size = measured_or(128, 48) * MIB;
     let began = Instant::now();
-    let mut transfer = Transfer::begin(people, size);
+    let transfer = Transfer::begin(people, size);
     // Once it is on its way: finding one another is not counted.
     assert!(!transfer.wait(size / 8));
     let (since, before) = (Instant::now(), transfer.here());
