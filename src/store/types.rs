@@ -130,13 +130,6 @@ pub struct Received {
     pub forked: bool,
 }
 
-impl Received {
-    /// Whether the log has more than before, so that a newer `Have` is due.
-    pub fn advanced(&self) -> bool {
-        !self.entries.is_empty()
-    }
-}
-
 /// What another's leaves say about this log.
 #[derive(Debug, Clone, Default)]
 pub struct Acknowledged {

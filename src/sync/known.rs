@@ -156,11 +156,6 @@ impl Known {
         }
     }
 
-    /// Whether the other has this entry: what *delivered* means.
-    pub fn covers(&self, placed: &Placed) -> bool {
-        self.branches.iter().any(|b| b.branch.number == placed.branch && placed.seq <= b.up_to)
-    }
-
     /// How far the other has each branch of a feed, for branches of which it has anything.
     pub fn acknowledged(&self, feed: FeedId) -> impl Iterator<Item = Point> {
         let of_feed = self.branches.iter().filter(move |b| b.branch.feed == feed && b.up_to > 0);

@@ -10,7 +10,7 @@ use super::{Exchange, Known, Message, View, holding, locate, missing};
 use crate::{
     conversation::{
         Accepting, Body, Budget, ConversationId, Effect, Entry, EntryId, FeedId, Held, Item, Kind,
-        Log, MarkKey, MemoryLog, Outcome, Position, WireEntry, refold, write,
+        Log, MarkKey, MemoryLog, Outcome, Point, Position, WireEntry, refold, write,
     },
     identity::Identity,
 };
@@ -132,7 +132,10 @@ impl Replica {
                     exchange.handle_have(received, holding);
                     let known = Known::of(&self.log, &self.conversation, &view).unwrap();
                     for stored in self.log.entries(&self.conversation) {
-                        if stored.placed.feed == self.feed && known.covers(&stored.placed) {
+                        let is_there = |up_to: Point| {
+                            stored.placed.branch == up_to.branch && stored.placed.seq <= up_to.seq
+                        };
+                        if known.acknowledged(self.feed).any(is_there) {
                             self.delivered.insert(stored.id);
                         }
                     }
