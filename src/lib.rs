@@ -21,7 +21,7 @@
 //! | [`store`] | one encrypted database per profile, on its own thread |
 //! | [`net`] | libp2p: links, streams, mDNS, limits; our QUIC transport; across NATs: [`net::seek`] finds people by records in DHTs, our own and the public one ([`net::dht`], [`net::rendezvous`] *pure*), and opens ways ([`net::punch`], *pure*; [`net::portmap`]) |
 //! | [`node`] | the networking task: owns the store, the network and the sessions |
-//! | [`tui`], [`rpc`] | the front ends; they know [`node::api`], [`text`], [`picture`] and [`voice`], and nothing between |
+//! | [`tui`], [`rpc`] | the front ends; they know [`node::api`] with the identifiers that it names, [`text`], [`picture`] and [`voice`], and nothing between |
 //! | [`cli`] | the command line: which front end on which profile |
 //!
 //! The protocol is written down, byte by byte, in [`protocol`].
