@@ -128,9 +128,10 @@ impl Lab {
         self.rules(if silent { "ether type { ip, ip6 } drop" } else { "" });
     }
 
-    /// The hosts and the switch carry jumbo frames. No packets are put together, as else the switch
-    /// would see none that is too long.
+    /// The hosts and the switch carry jumbo frames, but no TCP, which is the system's matter. No
+    /// packets are put together, as else the switch would see none that is too long.
     pub fn carry_jumbo_frames(&self) {
+        self.rules("meta l4proto tcp drop");
         for (at, host) in self.hosts.iter().enumerate() {
             run(&format!("ip -n {} link set p{} mtu 9000", self.switch, at + 1));
             run(&format!("ip -n {host} link set eth0 mtu 9000 gso_max_segs 1"));
@@ -139,7 +140,7 @@ impl Lab {
 
     /// The switch drops every packet that is longer than Ethernet's usual frames, silently.
     pub fn drop_jumbo_frames(&self) {
-        self.rules("meta length > 1514 counter drop");
+        self.rules("meta l4proto tcp drop\n meta length > 1514 counter drop");
     }
 
     /// How many packets it has dropped for that.
