@@ -124,11 +124,11 @@ pub fn decode(
 }
 
 /// Runs a decoder, which reads what others wrote. One that panics has read nothing: none.
-pub fn guarded<T>(decoder: impl FnOnce() -> T) -> Option<T> {
+pub fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
     IS_DECODING.set(true);
-    let decoded = catch_unwind(AssertUnwindSafe(decoder));
+    let result = catch_unwind(AssertUnwindSafe(decode));
     IS_DECODING.set(false);
-    decoded.ok()
+    result.ok()
 }
 
 fn decode_unguarded(
