@@ -32,6 +32,8 @@ pub const DIRECT_CONVERSATION: &str = "entrenous 1 direct conversation";
 pub const ENTRY_ID: &str = "entrenous 1 entry id";
 /// The hash of an entry's body.
 pub const BODY_HASH: &str = "entrenous 1 body hash";
+/// What names the content of an offered file, on its own disk alone: from root, key and sizes.
+pub const FILE_CONTENT: &str = "entrenous 1 file content";
 /// The key under which a device marks its own entries.
 pub const OWN_MARK_KEY: &str = "entrenous 1 own mark key";
 /// The key that wraps a profile's database key, from the passphrase.

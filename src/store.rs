@@ -515,6 +515,16 @@ impl Store {
         self.call(move |core| core.forget_file(&entry)).await
     }
 
+    /// Who else offers the very same content, by root, key and sizes: of each conversation the
+    /// newest such entry by another that was not deleted. Costs the same however long the
+    /// conversations are, and however often one offers it.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn same_offers(&self, file: File) -> Result<Vec<(ConversationId, EntryId)>> {
+        self.call(move |core| core.same_offers(&file)).await
+    }
+
     /// All files of which something is known here.
     ///
     /// # Errors

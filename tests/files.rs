@@ -12,6 +12,8 @@ mod broken;
 mod chat;
 #[path = "files/consent.rs"]
 mod consent;
+#[path = "files/holders.rs"]
+mod holders;
 #[path = "files/left.rs"]
 mod left;
 #[path = "files/places.rs"]

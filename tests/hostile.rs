@@ -17,6 +17,8 @@ mod attacker;
 mod contact;
 #[path = "hostile/files.rs"]
 mod files;
+#[path = "hostile/holders.rs"]
+mod holders;
 #[path = "hostile/offered.rs"]
 mod offered;
 #[path = "hostile/shares.rs"]

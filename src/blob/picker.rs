@@ -157,8 +157,12 @@ impl Picker {
         self.first = (self.first..self.missing.len()).find(open).unwrap_or(self.missing.len());
         let open = (self.first..self.missing.len()).filter(open);
         let open = open.filter(|piece| self.has(holder, *piece));
+        // The last ones are shared out among all, so that nobody has much to do when the others
+        // are done.
+        let streams = self.holders.len().max(1);
+        let most = (open.clone().take(PIECES * streams).count() / streams).max(1);
         if self.holders.values().all(|asked| asked.has.is_none()) {
-            return open.take(PIECES).collect();
+            return open.take(most).collect();
         }
         let mut open: Vec<_> = open
             .map(|piece| {
@@ -167,7 +171,7 @@ impl Picker {
             })
             .collect();
         open.sort_unstable();
-        open.into_iter().take(PIECES).map(|(_, piece)| piece).collect()
+        open.into_iter().take(most).map(|(_, piece)| piece).collect()
     }
 
     /// One of the pieces that are missing although somebody else was asked for them: the one that

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     blob::{Key, MAX_BYTES, Root},
+    labels,
     picture::{MAX_PREVIEW_BYTES, Preview},
     text,
     voice::{MAX_LEVELS, Voice},
@@ -48,6 +49,15 @@ pub struct File {
 }
 
 impl File {
+    /// What names its content: two offers with the same can be fetched from whoever made either.
+    /// Another key, size or list, too, is another content. It never leaves this computer.
+    pub fn content(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key(labels::FILE_CONTENT);
+        hasher.update(self.root.as_bytes()).update(self.key.as_bytes());
+        hasher.update(&self.size.to_be_bytes()).update(&self.manifest.to_be_bytes());
+        hasher.finalize().into()
+    }
+
     /// The bytes of a body: the CBOR map `{1: name, 2: size, 3: media type, 4: root, 5: key}`, of
     /// a folder with `6: bytes of its list`, of a picture with `7: preview`, of a voice note with
     /// `8: [milliseconds, levels]`.
@@ -141,6 +151,21 @@ mod tests {
             manifest: 0,
             preview: Preview::parse(&preview[..19]),
             voice: None,
+        }
+    }
+
+    #[test]
+    fn all_that_is_needed_to_read_a_content_names_it() {
+        let content = picture().content();
+        let other_name = File { name: "c.png".to_owned(), preview: None, ..picture() };
+        assert_eq!(other_name.content(), content);
+        for (what, other) in [
+            ("root", File { root: Root::from([6; 32]), ..picture() }),
+            ("key", File { key: Key::from_bytes([6; 32]), ..picture() }),
+            ("size", File { size: 40_001, ..picture() }),
+            ("list", File { manifest: 1, ..picture() }),
+        ] {
+            assert_ne!(other.content(), content, "{what}");
         }
     }
 

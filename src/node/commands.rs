@@ -148,6 +148,9 @@ impl Node {
             Command::SendFile { conversation, path, voice } => {
                 self.send_file(number, conversation, path, voice);
             }
+            Command::ForwardFile { conversation, entry, to } => {
+                self.forward_file(number, conversation, entry, to);
+            }
             Command::GetFile { conversation, entry, to } => {
                 self.get_file(number, conversation, entry, to);
             }

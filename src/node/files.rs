@@ -21,13 +21,15 @@ mod fetch;
 mod fetching;
 mod folder;
 mod forget;
+mod forward;
+mod holders;
 mod offer;
 mod sending;
 mod serve;
 mod stream;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -40,6 +42,7 @@ use tokio::{
 
 use self::{
     fetch::{End, Fetch, Ready},
+    holders::{Holders, Lies},
     sending::MAX_SERVED,
     serve::{Share, Sources},
 };
@@ -90,7 +93,7 @@ pub(super) enum Happened {
     /// A file can be fetched, or is there.
     Prepared { entry: EntryId, attempt: u64, result: Result<Ready, Failure> },
     /// A stream by which it was fetched ended.
-    Worked { entry: EntryId, attempt: u64, link: LinkId, end: End },
+    Worked { entry: EntryId, attempt: u64, link: LinkId, who: Identity, end: End },
     /// It is whole, and where it belongs.
     Finished { entry: EntryId, attempt: u64, result: Result<PathBuf, Failure> },
     /// What had come of one that nobody wants any more was removed.
@@ -125,6 +128,7 @@ pub(super) struct Files {
     shares: HashMap<Identity, Share>,
     sources: Sources,
     next_holder: Holder,
+    lies: Lies,
     /// Bytes that were fetched unasked, of each contact.
     unasked: HashMap<Identity, u64>,
 }
@@ -138,10 +142,9 @@ struct Fetching {
     /// None: it is being prepared, or put where it belongs.
     fetch: Option<Arc<Fetch>>,
     finishing: bool,
-    /// Streams in use or being opened, by link.
-    streams: HashMap<LinkId, usize>,
-    /// How often it broke off since something came, and how much had come then.
-    broken: (u32, u64),
+    holders: Holders,
+    /// Streams in use or being opened, by link, and to whom that leads.
+    streams: HashMap<LinkId, (Identity, usize)>,
     /// Since when, and since how much, nothing has come.
     stalled: (Instant, u64),
     /// When, and how much had come, at the last looks.
@@ -149,9 +152,15 @@ struct Fetching {
 }
 
 impl Fetching {
+    /// Who is being asked.
+    fn asked(&self) -> BTreeSet<Identity> {
+        let asked = self.streams.values().filter(|(_, streams)| *streams > 0);
+        asked.map(|(who, _)| *who).collect()
+    }
+
     /// How far it has come.
     fn progress(&self, entry: EntryId, bytes_per_second: u64) -> Event {
-        let holders = self.streams.values().filter(|streams| **streams > 0).count();
+        let holders = self.asked().len();
         Event::FileProgress {
             conversation: self.kept.conversation,
             entry,
@@ -185,6 +194,7 @@ impl Files {
             shares: HashMap::new(),
             sources: Sources::default(),
             next_holder: 0,
+            lies: Lies::default(),
             unasked: HashMap::new(),
         };
         (files, receiver)
@@ -205,7 +215,7 @@ impl Files {
     pub fn stop(&mut self) {
         for fetching in std::mem::take(&mut self.fetching).into_values() {
             if let Some(fetch) = fetching.fetch {
-                fetch::end(fetch);
+                fetch::release(fetch);
             }
         }
     }
@@ -295,8 +305,8 @@ impl Node {
                 self.placed(attempt, request, result, *kept);
             }
             Happened::Prepared { entry, attempt, result } => self.prepared(entry, attempt, result),
-            Happened::Worked { entry, attempt, link, end } => {
-                self.worked(entry, attempt, link, end);
+            Happened::Worked { entry, attempt, link, who, end } => {
+                self.worked(entry, attempt, link, who, end);
             }
             Happened::Finished { entry, attempt, result } => self.finished(entry, attempt, result),
             Happened::Forgotten { request, kept, result } => self.forgotten(request, *kept, result),

@@ -198,6 +198,8 @@ methods! {
         Command::MarkRead { conversation, entry };
     "sendFile" { conversation: ConversationId, path: String, voice: Option<Voice> } =>
         Command::SendFile { conversation, path, voice };
+    "forwardFile" { conversation: ConversationId, entry: EntryId, to: ConversationId } =>
+        Command::ForwardFile { conversation, entry, to };
     "getFile" { conversation: ConversationId, entry: EntryId, to: Option<String> } =>
         Command::GetFile { conversation, entry, to };
     "cancelFile" { conversation: ConversationId, entry: EntryId } =>
@@ -243,6 +245,7 @@ mod tests {
             ("search", json!({ "query": "q", "conversation": null })),
             ("markRead", json!({ "conversation": id, "entry": id })),
             ("sendFile", json!({ "conversation": id, "path": "/p" })),
+            ("forwardFile", json!({ "conversation": id, "entry": id, "to": id })),
             ("getFile", json!({ "conversation": id, "entry": id })),
             ("getFile", json!({ "conversation": id, "entry": id, "to": "/d" })),
             ("cancelFile", json!({ "conversation": id, "entry": id })),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{
     Core, Result, StoreError, WrittenEntry,
@@ -60,6 +60,25 @@ pub struct Remembered {
     pub place: Place,
     /// The entry is there, and was not deleted.
     pub offered: bool,
+}
+
+/// The newest offer of a content by another in the first conversation after one.
+pub(super) const SAME: &str = "content = ?1 AND mine = 0 AND conversation > ?2
+     ORDER BY conversation, row DESC LIMIT 1";
+
+/// Names the content of each offer that was written before contents had names.
+pub(super) fn name_contents(connection: &Connection) -> Result<()> {
+    let mut offers =
+        connection.prepare("SELECT row, body FROM entry WHERE kind = ?1 AND body IS NOT NULL")?;
+    let mut rows = offers.query([Kind::File.number()])?;
+    let mut set = connection.prepare("UPDATE entry SET content = ?2 WHERE row = ?1")?;
+    while let Some(row) = rows.next()? {
+        let body: Vec<u8> = row.get(1)?;
+        if let Ok(Body::File(file)) = Body::decode(Kind::File, None, &body) {
+            set.execute((row.get::<_, i64>(0)?, file.content()))?;
+        }
+    }
+    Ok(())
 }
 
 fn number(state: FileState) -> i64 {
@@ -151,6 +170,26 @@ impl Core {
         entry: &EntryId,
     ) -> Result<Place> {
         self.logs.open(conversation)?.place(entry)
+    }
+
+    pub(super) fn same_offers(&mut self, file: &File) -> Result<Vec<(ConversationId, EntryId)>> {
+        let content = file.content();
+        let mut next = self.connection().prepare_cached(&format!(
+            "SELECT (SELECT id FROM conversation WHERE number = entry.conversation), id,
+                    conversation
+             FROM entry WHERE {SAME}"
+        ))?;
+        let (mut all, mut after) = (Vec::new(), -1);
+        loop {
+            let found = next
+                .query_row((content, after), |row| {
+                    Ok((ConversationId(row.get(0)?), EntryId(row.get(1)?), row.get(2)?))
+                })
+                .optional()?;
+            let Some((conversation, entry, number)) = found else { return Ok(all) };
+            all.push((conversation, entry));
+            after = number;
+        }
     }
 
     pub(super) fn forget_file(&mut self, entry: &EntryId) -> Result<()> {

@@ -17,7 +17,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
 ];
+
+/// The version since which offers are found by their content.
+const CONTENTS_NAMED: usize = 6;
 
 /// The page cache of the thread's connection, in KiB: holds what a group of commits changes and
 /// the inner pages of all indices of a million entries.
@@ -100,6 +104,9 @@ pub(super) fn migrate(connection: &mut Connection, new: bool) -> Result<()> {
     for (migration, number) in pending.iter().zip(version + 1..) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
+        if number == CONTENTS_NAMED {
+            super::files::name_contents(&transaction)?;
+        }
         transaction.execute_batch(&format!(
             "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
         ))?;

@@ -6,15 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
+
 use crate::{
     storage::SmallDisk,
     support::{
+        PATIENCE,
         fetch::{MIB, Transfer, content, parts},
         figure,
         lab::{Addresses, Lab},
         measured_or,
         nat::Nat,
-        profile::Profile,
+        profile::{Profile, pair},
         world::World,
     },
 };
@@ -152,4 +155,59 @@ pub fn a_read_only_disk_is_said_to_be_one() {
     disk.options("rw");
     transfer.get();
     transfer.ends_well("a disk that was read-only");
+}
+
+/// What each holder may send, in bytes a second.
+const CAP: u64 = 5_000_000;
+
+pub fn four_holders_are_as_fast_as_all_four() {
+    let lab = Lab::new(5, Addresses::Both);
+    let profiles: Vec<_> = lab.hosts.iter().map(|host| Profile::in_namespace(host)).collect();
+    let people: Vec<_> = profiles.iter().map(Profile::start).collect();
+    let (holders, fifth) = people.split_at(4);
+    let fifth = &fifth[0];
+    // So much that its beginning and its end count for little, when it is measured.
+    let size = measured_or(128, 44) * MIB;
+    let from = profiles[0].outside().join("shared.bin");
+    fs::write(&from, content(usize::try_from(size).unwrap())).unwrap();
+    // The first offers it to all others, who have it then, and offer it to the fifth.
+    let first = pair(&holders[0], fifth);
+    let path = json!({ "conversation": first, "path": from });
+    let mut offers = vec![(first.clone(), holders[0].call("sendFile", path)["entry"].clone())];
+    for holder in &holders[1..] {
+        let theirs = pair(&holders[0], holder);
+        let params = json!({ "conversation": first, "entry": offers[0].1, "to": theirs });
+        let entry = holders[0].call("forwardFile", params)["entry"].clone();
+        let params = json!({ "conversation": theirs, "entry": entry });
+        holder.event("fileOffered", |event| event["entry"] == entry);
+        holder.call("getFile", params);
+        holder.event("fileDone", |event| event["entry"] == entry);
+        let to = pair(holder, fifth);
+        let params = json!({ "conversation": theirs, "entry": entry, "to": to });
+        offers.push((to, holder.call("forwardFile", params)["entry"].clone()));
+    }
+    for (_, entry) in &offers {
+        fifth.event("fileOffered", |event| event["entry"] == *entry);
+    }
+    for host in 0..4 {
+        lab.limit(host, CAP);
+    }
+    let (conversation, entry) = &offers[1];
+    let began = Instant::now();
+    fifth.call("getFile", json!({ "conversation": conversation, "entry": entry }));
+    let (done, event) = fifth.event_within(PATIENCE, "fileDone", |event| event["entry"] == *entry);
+    let took = (done - began).as_secs_f64();
+    let progress = fifth.events("fileProgress");
+    let asked = progress.iter().filter_map(|event| event["holders"].as_u64()).max();
+    assert_eq!(asked, Some(4), "{progress:?}");
+    assert!(fs::read(event["path"].as_str().unwrap()).unwrap() == fs::read(&from).unwrap());
+    for (holder, (_, entry)) in holders.iter().zip(&offers) {
+        let sent = holder.events("fileSent");
+        assert!(sent.iter().any(|event| event["entry"] == *entry), "one was not asked");
+    }
+    let rate = size as f64 / took / 1e6;
+    figure("a file from four holders of 5 MB/s each, MB/s", format!("{rate:.1}"));
+    // More than three could send, even where this machine has other things to do.
+    let least = measured_or(18.0, 15.1);
+    assert!(rate >= least, "{rate:.1} MB/s");
 }

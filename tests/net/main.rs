@@ -50,6 +50,7 @@ const TESTS: &[support::trials::Test] = &[
     ("files::without_room_nothing_is_begun", files::without_room_nothing_is_begun),
     ("files::a_disk_that_fills_up_keeps_what_came", files::a_disk_that_fills_up_keeps_what_came),
     ("files::a_read_only_disk_is_said_to_be_one", files::a_read_only_disk_is_said_to_be_one),
+    ("files::four_holders_are_as_fast_as_all_four", files::four_holders_are_as_fast_as_all_four),
     ("idle::costs_little", idle::costs_little),
     ("idle::with_many_contacts", idle::with_many_contacts),
     ("wire::capture_shows_nothing", wire::capture_shows_nothing),
@@ -132,6 +133,7 @@ const TESTS: &[support::trials::Test] = &[
 const NEEDS: &[support::trials::Need] = &[
     ("wire::", support::lab::can_capture),
     ("nat::a_delay", support::nat::delay::can_delay),
+    ("files::four_holders", support::lab::can_limit),
     ("nat::far_apart", support::nat::delay::can_delay),
     ("files::a_far", support::nat::delay::can_delay),
     ("mapped::", support::upnp::can_map),

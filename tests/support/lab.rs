@@ -70,6 +70,13 @@ pub fn can_capture() -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a host's cable can be made slow, or why not.
+pub fn can_limit() -> Result<(), String> {
+    let limit = ["qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1mbit", "burst", "4kb"];
+    output(Command::new("tc").args(limit).args(["latency", "10ms"]))?;
+    output(Command::new("tc").args(["qdisc", "del", "dev", "lo", "root"])).map(drop)
+}
+
 /// Which addresses the hosts of a laboratory have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Addresses {
@@ -121,6 +128,16 @@ impl Lab {
     pub fn cable(&self, host: usize, plugged: bool) {
         let state = if plugged { "up" } else { "down" };
         run(&format!("ip -n {} link set p{} {state}", self.switch, host + 1));
+    }
+
+    /// The host sends so many bytes a second at most, all headers included.
+    pub fn limit(&self, host: usize, bytes_per_second: u64) {
+        let rate = bytes_per_second * 8;
+        let bucket = "burst 32kb latency 50ms";
+        run(&format!(
+            "tc -n {} qdisc add dev eth0 root tbf rate {rate}bit {bucket}",
+            self.hosts[host]
+        ));
     }
 
     /// The switch drops every packet, silently, or passes them again.

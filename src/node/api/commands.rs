@@ -164,6 +164,16 @@ pub enum Command {
         /// Of a voice note: how long it is, and how loud.
         voice: Option<Voice>,
     },
+    /// Offer a file that is here, own or fetched, in another conversation. Answered as
+    /// [`Command::SendFile`]; nothing is hashed anew.
+    ForwardFile {
+        /// Where it was offered.
+        conversation: ConversationId,
+        /// By which entry.
+        entry: EntryId,
+        /// Where to offer it.
+        to: ConversationId,
+    },
     /// Fetch an offered file. Answered by [`Answer::Done`] at once; what follows comes as events.
     GetFile {
         /// Where.
@@ -220,7 +230,7 @@ pub enum Answer {
     Conversations(Vec<Conversation>),
     /// To [`Command::SendText`], [`Command::Edit`], [`Command::Delete`], [`Command::React`].
     Written(Written),
-    /// To [`Command::SendFile`].
+    /// To [`Command::SendFile`], [`Command::ForwardFile`].
     Offered(Offered),
     /// To [`Command::History`], oldest first.
     History(Vec<EntryView>),

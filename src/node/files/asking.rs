@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -12,10 +12,13 @@ use super::{
     Happened,
     fetch::{self, End},
     fetching::MAX_FETCHES,
+    holders::{MAX_HOLDERS, gone},
     stream::Timed,
 };
 use crate::{
+    blob::Broken,
     conversation::EntryId,
+    identity::Identity,
     net::LinkId,
     node::{api::FailureKind, failure, run::Node},
     store::KeptFile,
@@ -40,9 +43,7 @@ impl Node {
             .files
             .fetching
             .iter()
-            .filter(|(_, fetching)| {
-                self.conversations.get(&fetching.kept.conversation) == Some(&who)
-            })
+            .filter(|(_, fetching)| fetching.holders.get(&who).is_some())
             .map(|(entry, _)| *entry)
             .collect();
         for entry in mine {
@@ -51,12 +52,17 @@ impl Node {
     }
 
     pub(super) fn open_streams(&mut self, entry: EntryId, link: LinkId) {
+        let Some(who) = self.standing_with(link) else { return };
         let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
         let Some(fetch) = &fetching.fetch else { return };
-        if fetch.is_whole() {
+        if fetch.is_whole() || fetching.holders.get(&who).is_none() {
             return;
         }
-        let streams = fetching.streams.entry(link).or_default();
+        let asked = fetching.asked();
+        if asked.len() >= MAX_HOLDERS && !asked.contains(&who) {
+            return;
+        }
+        let (_, streams) = fetching.streams.entry(link).or_insert((who, 0));
         while *streams < STREAMS {
             *streams += 1;
             let opening = (entry, fetching.attempt);
@@ -70,69 +76,70 @@ impl Node {
         let opening = self.files.opening.get_mut(&link).and_then(VecDeque::pop_front);
         let Some((entry, attempt)) = opening else { return };
         let Some(fetching) = self.files.attempt(entry, attempt) else { return };
-        let (Some(fetch), Some(stream)) = (fetching.fetch.clone(), stream) else {
-            if let Some(streams) = fetching.streams.get_mut(&link) {
-                *streams = streams.saturating_sub(1);
-            }
+        let Some((who, streams)) = fetching.streams.get_mut(&link) else { return };
+        let (who, holder) = (*who, fetching.holders.get(who));
+        let asked = holder.map(|holder| holder.asked.clone());
+        let (Some(fetch), Some(asked), Some(stream)) = (fetching.fetch.clone(), asked, stream)
+        else {
+            *streams = streams.saturating_sub(1);
             return;
         };
         self.files.next_holder += 1;
         let holder = self.files.next_holder;
-        let (person, happened) = (person(link), self.files.happened.clone());
-        let stream = Timed::new(stream, fetch.stop.clone(), Arc::clone(&self.counters));
+        let happened = self.files.happened.clone();
+        let stream = Timed::new(stream, asked.stop.clone(), Arc::clone(&self.counters));
         tokio::spawn(async move {
-            let end = fetch.work(holder, person, stream).await;
-            let _ = happened.send(Happened::Worked { entry, attempt, link, end }).await;
+            let end = fetch.work(holder, asked, stream).await;
+            let _ = happened.send(Happened::Worked { entry, attempt, link, who, end }).await;
         });
     }
 
-    pub(super) fn worked(&mut self, entry: EntryId, attempt: u64, link: LinkId, end: End) {
+    pub(super) fn worked(
+        &mut self,
+        entry: EntryId,
+        attempt: u64,
+        link: LinkId,
+        who: Identity,
+        end: End,
+    ) {
         let Some(fetching) = self.files.attempt(entry, attempt) else { return };
-        if let Some(streams) = fetching.streams.get_mut(&link) {
+        if let Some((_, streams)) = fetching.streams.get_mut(&link) {
             *streams = streams.saturating_sub(1);
         }
         if self.finish_if_whole(entry) {
             return;
         }
         tracing::debug!(?entry, ?end, "a stream of a file ended");
-        let gone = || {
-            let text = "The file has changed or vanished at whoever offered it. What came of it \
-                        is kept; ask them to send it again.";
-            failure(FailureKind::FileGone, text)
-        };
         match end {
             End::Nothing | End::Refused(FileRefusal::Busy) => {}
             End::Refused(FileRefusal::Gone | FileRefusal::Unknown) => {
-                self.file_failed(entry, gone());
+                self.lose_holder(entry, who, gone());
             }
-            End::Broken(crate::blob::Broken::False) => {
-                let text = "Something else was sent than what was offered; nothing of that was kept. \
-                            The program of whoever offered it is broken, or lies.";
-                self.file_failed(entry, failure(FailureKind::FileGone, text));
-            }
-            End::Broken(crate::blob::Broken::Local(error)) => {
+            End::Broken(Broken::False) => self.holder_lied(entry, who),
+            End::Broken(Broken::Local(error)) => {
                 self.file_failed(entry, fetch::unwritable(&error));
             }
-            End::Broken(_) => self.broke(entry, link),
+            End::Broken(_) => self.broke(entry, link, who),
         }
     }
 
     /// A stream broke. Where the link stands, it is tried again when links are looked after.
-    fn broke(&mut self, entry: EntryId, link: LinkId) {
+    fn broke(&mut self, entry: EntryId, link: LinkId, who: Identity) {
         if !self.links.contains_key(&link) {
             return;
         }
         let Some(fetching) = self.files.fetching.get_mut(&entry) else { return };
-        let done = fetching.fetch.as_ref().map_or(0, |fetch| fetch.done());
-        let (broken, before) = &mut fetching.broken;
-        if done > *before {
-            (*broken, *before) = (0, done);
+        let Some(holder) = fetching.holders.get_mut(&who) else { return };
+        let came = holder.asked.came.load(Relaxed);
+        let (broken, before) = &mut holder.broken;
+        if came > *before {
+            (*broken, *before) = (0, came);
         }
         *broken += 1;
         if *broken > MAX_BROKEN {
             let text = "The file broke off again and again. What came of it is kept; fetch it \
                         again later.";
-            self.file_failed(entry, failure(FailureKind::FileGone, text));
+            self.lose_holder(entry, who, failure(FailureKind::FileGone, text));
         }
     }
 
@@ -158,7 +165,7 @@ impl Node {
         let Some(stalled) = stalled.map(|(entry, _)| *entry) else { return };
         let Some(fetching) = self.files.fetching.remove(&stalled) else { return };
         if let Some(fetch) = fetching.fetch {
-            fetch::end(fetch);
+            fetch::release(fetch);
         }
         self.files.waiting.push_back(fetching.kept);
         if let Some(next) = self.files.waiting.remove(next) {
@@ -199,12 +206,4 @@ impl Node {
             self.ask_for_files(link);
         }
     }
-}
-
-/// One link leads to one person.
-fn person(link: LinkId) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    link.hash(&mut hasher);
-    hasher.finish()
 }

@@ -12,12 +12,12 @@ use std::{
 };
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     content::{self, Content},
     disk::{self, Sparse},
     folder,
+    holders::Asked,
     stream::Timed,
 };
 use crate::{
@@ -37,8 +37,6 @@ const FLUSH: u64 = 16 * 1024 * 1024;
 pub struct Fetch {
     /// What is fetched, and to where.
     pub kept: KeptFile,
-    /// Ends all its tasks.
-    pub stop: CancellationToken,
     part: File,
     hashes: File,
     picker: Mutex<Picker>,
@@ -114,7 +112,6 @@ impl Fetch {
         part.set_len(size)?;
         Ok(Ready::Fetch(Box::new(Self {
             picker: Mutex::new(Picker::new(size, &here)),
-            stop: CancellationToken::new(),
             done: AtomicU64::new(done),
             unsynced: Mutex::new(false),
             kept,
@@ -133,18 +130,27 @@ impl Fetch {
         self.picker().left() == 0
     }
 
-    /// Asks on this stream, until there is nothing to ask for. `person` is the same for all
-    /// streams to one of those who have it.
-    pub async fn work(self: Arc<Self>, worker: Holder, person: u64, stream: Timed) -> End {
-        self.picker().join(worker, person, None);
-        let end = self.ask(worker, stream).await;
+    /// Asks one of those who have it on this stream, until there is nothing to ask for.
+    pub async fn work(self: Arc<Self>, worker: Holder, asked: Asked, stream: Timed) -> End {
+        self.picker().join(worker, asked.person, None);
+        let end = self.ask(worker, &asked, stream).await;
+        if matches!(end, Err(Broken::False)) {
+            // At once: they are not asked by another stream either.
+            asked.stop.cancel();
+        }
         self.picker().leave(worker);
         release(self);
         end.unwrap_or_else(End::Broken)
     }
 
-    async fn ask(self: &Arc<Self>, worker: Holder, mut stream: Timed) -> Result<End, Broken> {
-        let KeptFile { conversation, entry, file, .. } = &self.kept;
+    async fn ask(
+        self: &Arc<Self>,
+        worker: Holder,
+        asked: &Asked,
+        mut stream: Timed,
+    ) -> Result<End, Broken> {
+        let file = &self.kept.file;
+        let Asked { conversation, entry, .. } = *asked;
         // Memory is used again: fresh pages cost as much as what is done with them.
         let mut spare = Vec::new();
         loop {
@@ -152,7 +158,7 @@ impl Fetch {
             if spans.is_empty() {
                 return Ok(End::Nothing);
             }
-            let request = FileRequest { conversation: *conversation, entry: *entry, spans };
+            let request = FileRequest { conversation, entry, spans };
             let mut answer = [0];
             stream.write(&request.encode()).await.map_err(Broken::Remote)?;
             stream.read(&mut answer).await.map_err(Broken::Remote)?;
@@ -169,9 +175,9 @@ impl Fetch {
                 if let Some(before) = before.take() {
                     spare = finished(before).await?;
                 }
-                let fetch = Arc::clone(self);
+                let (fetch, came) = (Arc::clone(self), Arc::clone(&asked.came));
                 before = Some(spawn_blocking(move || {
-                    fetch.keep(&mut slices, &block)?;
+                    came.fetch_add(fetch.keep(&mut slices, &block)?, Relaxed);
                     Ok(slices)
                 }));
             }
@@ -181,8 +187,8 @@ impl Fetch {
         }
     }
 
-    /// Verifies a block and writes it.
-    fn keep(self: &Arc<Self>, slices: &mut [u8], block: &[Span]) -> Result<(), Broken> {
+    /// Verifies a block and writes it. Returns how many bytes of it were missing.
+    fn keep(self: &Arc<Self>, slices: &mut [u8], block: &[Span]) -> Result<u64, Broken> {
         let file = &self.kept.file;
         let mut part = Sparse(self.part.try_clone().map_err(Broken::Local)?);
         let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
@@ -204,7 +210,7 @@ impl Fetch {
                 let _ = fetch.sync(|| part.0.sync_data());
             });
         }
-        Ok(())
+        Ok(new)
     }
 
     /// Puts what is whole where it belongs. Returns the path.
@@ -265,14 +271,8 @@ impl Fetch {
     }
 }
 
-/// Ends all tasks of a fetch.
-pub fn end(fetch: Arc<Fetch>) {
-    fetch.stop.cancel();
-    release(fetch);
-}
-
 /// Even closing a file may wait for a disk.
-fn release(fetch: Arc<Fetch>) {
+pub fn release(fetch: Arc<Fetch>) {
     spawn_blocking(move || drop(fetch));
 }
 

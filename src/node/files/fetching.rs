@@ -11,6 +11,7 @@ use super::{
     Fetching, Happened, disk,
     fetch::{self, Fetch, Ready},
     hashes_name,
+    holders::Holders,
 };
 use crate::{
     conversation::{ConversationId, EntryId},
@@ -176,6 +177,9 @@ impl Node {
         });
         let (author, entry) = (message.author, message.entry);
         let size = message.file.as_ref().map_or(0, |file| file.size.max(most / 16).max(1));
+        if let Some(file) = &message.file {
+            self.holder_may_join(author, file.size);
+        }
         self.tell(Event::FileOffered { conversation, message });
         let most = most.saturating_mul(MAX_UNASKED);
         let unasked = self.files.unasked.entry(author).or_default();
@@ -193,16 +197,17 @@ impl Node {
         }
         let entry = kept.entry;
         let attempt = self.files.next_attempt();
-        let fetching = Fetching {
+        let mut fetching = Fetching {
             kept: kept.clone(),
             attempt,
             fetch: None,
             finishing: false,
+            holders: Holders::default(),
             streams: HashMap::new(),
-            broken: (0, 0),
             stalled: (Instant::now(), 0),
             before: VecDeque::new(),
         };
+        self.first_holder(&mut fetching);
         self.files.fetching.insert(entry, fetching);
         let (place, blobs) = (kept.place.clone(), self.files.blobs.clone());
         self.files.begin_at(&place, move || {
@@ -219,7 +224,7 @@ impl Node {
     ) {
         let Some(fetching) = self.files.attempt(entry, attempt) else {
             if let Ok(Ready::Fetch(fetch)) = result {
-                fetch::end(Arc::from(fetch));
+                fetch::release(Arc::from(fetch));
             }
             return;
         };
@@ -236,6 +241,7 @@ impl Node {
                 if let Some(link) = self.online(conversation) {
                     self.open_streams(entry, link);
                 }
+                self.look_for_holders(entry);
             }
             Ok(Ready::There(path)) => self.finished(entry, attempt, Ok(path)),
             Err(failure) => self.file_failed(entry, failure),
@@ -302,7 +308,7 @@ impl Node {
         }
         let fetching = self.files.fetching.remove(&entry)?;
         if let Some(fetch) = fetching.fetch {
-            fetch::end(fetch);
+            fetch::release(fetch);
         }
         if let Some(next) = self.files.waiting.pop_front() {
             self.fetch(next);
@@ -376,8 +382,8 @@ impl Node {
 
     /// Somebody is no contact any more: nothing of theirs is fetched, and they are sent nothing.
     pub(in crate::node) fn stop_files_of(&mut self, conversation: ConversationId) {
-        let who = self.conversations.get(&conversation);
-        if let Some(share) = who.and_then(|who| self.files.shares.remove(who)) {
+        let who = self.conversations.get(&conversation).copied();
+        if let Some(share) = who.and_then(|who| self.files.shares.remove(&who)) {
             share.stop.cancel();
         }
         let fetching = self.files.fetching.values().map(|fetching| &fetching.kept);
@@ -393,6 +399,9 @@ impl Node {
                 stop(&mut kept);
                 self.set_place(&kept);
             }
+        }
+        if let Some(who) = who {
+            self.not_a_holder(who);
         }
     }
 

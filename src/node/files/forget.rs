@@ -28,6 +28,7 @@ impl Node {
     /// whole stays where it is.
     pub(super) fn file_deleted(&mut self, conversation: ConversationId, entry: EntryId) {
         self.end_fetch(entry);
+        self.holder_withdraws(entry);
         self.files.sources.stop(entry);
         let store = self.store.clone();
         let place = async move { store.place(conversation, entry).await };

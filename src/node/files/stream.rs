@@ -64,6 +64,8 @@ async fn within<T>(
     operation: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
     tokio::select! {
+        // Nothing more is sent to one who was stopped.
+        biased;
         () = stop.cancelled() => Err(io::ErrorKind::ConnectionAborted.into()),
         done = timeout(STALL, operation) => {
             done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

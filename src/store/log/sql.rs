@@ -5,8 +5,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use super::{State, cache::Pending};
 use crate::{
     conversation::{
-        Branch, Budget, ConversationId, Entry, EntryId, FeedId, Kind, Log, Placed, Point, Stored,
-        WireEntry,
+        Body, Branch, Budget, ConversationId, Entry, EntryId, FeedId, Kind, Log, Placed, Point,
+        Stored, WireEntry,
     },
     identity::Identity,
     store::{Result, StoreError, search::Change},
@@ -249,10 +249,14 @@ impl Log for SqlLog<'_> {
         };
         let shown = placed.kind.is_shown();
         let text = if shown { entry.body.as_ref().and_then(|body| body.text()) } else { None };
+        let content = match &entry.body {
+            Some(Body::File(file)) => Some(file.content()),
+            _ => None,
+        };
         self.prepare(
             "INSERT INTO entry (conversation, prefix, id, branch, seq, time, kind, mine, lacks,
-                                shown, edits, header, body, text)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                                shown, edits, header, body, text, content)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute((
             self.state.number,
@@ -269,6 +273,7 @@ impl Log for SqlLog<'_> {
             &entry.wire.header,
             &entry.wire.body,
             text,
+            content,
         ))?;
         let row = self.connection.last_insert_rowid();
         if let Some(target) = target {
@@ -288,7 +293,7 @@ impl Log for SqlLog<'_> {
         let Some(row) = self.row(id)? else { return Ok(()) };
         let forget = |which: &str| -> Result<bool> {
             let sql = format!(
-                "UPDATE entry SET body = NULL, lacks = 0
+                "UPDATE entry SET body = NULL, lacks = 0, content = NULL
                  WHERE {which} = ?1 AND (body IS NOT NULL OR lacks)"
             );
             Ok(self.prepare(&sql)?.execute([row])? > 0)
@@ -312,8 +317,15 @@ impl Log for SqlLog<'_> {
 
     fn restore(&mut self, _: &ConversationId, id: &EntryId, body: &[u8]) -> Result<()> {
         if let Some(row) = self.row(id)? {
-            self.prepare("UPDATE entry SET body = ?2, lacks = 0 WHERE row = ?1")?
-                .execute((row, body))?;
+            let content = match Body::decode(Kind::File, None, body) {
+                Ok(Body::File(file)) => Some(file.content()),
+                _ => None,
+            };
+            self.prepare(
+                "UPDATE entry SET body = ?2, lacks = 0, content = iif(kind = ?4, ?3, NULL)
+                 WHERE row = ?1",
+            )?
+            .execute((row, body, content, Kind::File.number()))?;
         }
         Ok(())
     }
@@ -322,12 +334,14 @@ impl Log for SqlLog<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::schema;
+    use crate::store::{files::SAME, schema};
 
     #[test]
     fn no_look_up_reads_a_whole_conversation() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(schema::MIGRATIONS[0]).unwrap();
+        for migration in schema::MIGRATIONS {
+            connection.execute_batch(migration).unwrap();
+        }
         for (sql, index) in [
             (format!("SELECT row FROM entry WHERE {NAMED}"), "entry_prefix (prefix=?)"),
             (format!("SELECT row FROM entry WHERE shown AND {NAMED}"), "entry_prefix (prefix=?)"),
@@ -343,6 +357,10 @@ mod tests {
                     .to_owned(),
                 "entry_shown (conversation=? AND (time,id)<(?,?))",
             ),
+            (
+                format!("SELECT id FROM entry WHERE {SAME}"),
+                "entry_content (content=? AND mine=? AND conversation>?)",
+            ),
             (LAST_SHOWN.to_owned(), "entry_point (conversation=? AND branch=?)"),
         ] {
             // Without values for its parameters: the plan is made without them.
@@ -350,7 +368,9 @@ mod tests {
             let plan = explain.raw_query().mapped(|row| row.get::<_, String>(3));
             let plan: Vec<_> = plan.collect::<rusqlite::Result<_>>().unwrap();
             assert!(plan.iter().any(|step| step.ends_with(index)), "{sql}: {plan:?}");
-            assert!(!plan.iter().any(|step| step.contains("SCAN entry")), "{sql}: {plan:?}");
+            let reads_all =
+                |step: &String| step.contains("SCAN entry") || step.contains("TEMP B-TREE");
+            assert!(!plan.iter().any(reads_all), "{sql}: {plan:?}");
         }
     }
 }

@@ -1,0 +1,118 @@
+//! A contact who lies about a file that others have.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use entrenous::{blob::Key, conversation::File};
+use serde_json::{Value, json};
+
+use crate::{
+    Victim,
+    contact::Mallory,
+    files::{Offer, offer, serve, talks},
+    support::fetch::content,
+};
+
+const MIB: u64 = 1024 * 1024;
+
+impl Victim {
+    /// Who was attacked is the friend now.
+    fn swap(&mut self) {
+        std::mem::swap(&mut self.process, &mut self.friend);
+        std::mem::swap(&mut self.profiles.0, &mut self.profiles.1);
+    }
+}
+
+/// The friend has this, of somebody honest, and has offered it to the victim. Returns the entry.
+async fn friend_has(victim: &mut Victim, size: u64) -> (Value, File, Vec<u8>) {
+    let right = content(usize::try_from(size).unwrap());
+    let honest = Offer::new("shared.bin", right.clone());
+    let file = honest.file.clone();
+    victim.swap();
+    let mut somebody = Mallory::befriends(victim).await;
+    let mut talk = talks(&somebody).await;
+    let entry = offer(victim, &mut somebody, &mut talk, &[&file]).await.remove(0);
+    serve(&mut talk.wire, move |request| honest.answer(request));
+    victim.get(&somebody, &entry);
+    victim.is_done(&entry);
+    let params = json!({
+        "conversation": victim.conversation_with(&somebody),
+        "entry": entry,
+        "to": victim.conversation,
+    });
+    let entry = victim.process.call("forwardFile", params)["entry"].clone();
+    talk.end().await;
+    victim.swap();
+    victim.process.event("fileOffered", |event| event["entry"] == entry);
+    (entry, file, right)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_liar_among_holders_is_dropped_at_the_first_false_slice_and_for_good() {
+    let mut victim = Victim::new();
+    let (_, file, right) = friend_has(&mut victim, 24 * MIB).await;
+    let mut mallory = Mallory::befriends(&victim).await;
+    let mut talk = talks(&mallory).await;
+    let lie = Offer::new("shared.bin", right.clone());
+    let files = [&file, &File { name: "again.bin".to_owned(), ..file.clone() }];
+    let entries = offer(&victim, &mut mallory, &mut talk, &files).await;
+    let requests = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&requests);
+    serve(&mut talk.wire, move |request| {
+        asked.fetch_add(1, Relaxed);
+        let mut answer = lie.answer(request);
+        // In the first group of what was asked for.
+        answer[2000] ^= 1;
+        answer
+    });
+    for (entry, what) in entries.iter().zip(["shared.bin", "again.bin"]) {
+        victim.get(&mallory, entry);
+        let path = victim.is_done(entry);
+        assert!(fs::read(path).unwrap() == right, "{what} is false");
+        // One on each of two streams, before either answer was looked at; none after that.
+        let requests = requests.load(Relaxed);
+        assert!((1..=2).contains(&requests), "{what}: {requests} requests");
+    }
+    assert_eq!(victim.process.events("fileFailed"), Vec::<Value>::new());
+    talk.end().await;
+    victim.is_unharmed(64 * MIB);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_copies_the_root_alone_is_no_holder() {
+    let mut victim = Victim::new();
+    let (entry, file, right) = friend_has(&mut victim, 8 * MIB).await;
+    let mut mallory = Mallory::befriends(&victim).await;
+    let mut talk = talks(&mallory).await;
+    let key = Key::from_bytes([8; 32]);
+    let lies = [
+        File { size: file.size - 1, ..file.clone() },
+        File { size: file.size + 1, ..file.clone() },
+        File { key, ..file.clone() },
+        File { manifest: 1, ..file.clone() },
+    ];
+    let lies: Vec<_> = lies.iter().collect();
+    offer(&victim, &mut mallory, &mut talk, &lies).await;
+    let streams = Arc::new(AtomicU64::new(0));
+    let opened = Arc::clone(&streams);
+    let mut taken = talk.wire.take_files();
+    tokio::spawn(async move {
+        while taken.recv().await.is_some() {
+            opened.fetch_add(1, Relaxed);
+        }
+    });
+    let params = json!({ "conversation": victim.conversation, "entry": entry });
+    victim.process.call("getFile", params);
+    let path = victim.is_done(&entry);
+    assert!(fs::read(path).unwrap() == right);
+    assert_eq!(streams.load(Relaxed), 0, "somebody was asked for what they don't have");
+    let most = victim.process.events("fileProgress");
+    assert!(most.iter().all(|event| event["holders"].as_u64() <= Some(1)), "{most:?}");
+    talk.end().await;
+    victim.is_unharmed(64 * MIB);
+}
