@@ -40,8 +40,9 @@ pub fn by_block(spans: &[Span]) -> Vec<Vec<Span>> {
 pub type Holder = u64;
 
 /// Shares out what is missing among those who have it: what the fewest have first, then in order.
-/// Nothing is asked twice, until there is nothing else left to ask; then the last pieces are asked
-/// of everybody who is free, so that the slowest is not waited for.
+/// Nothing is asked twice, until there is nothing else left to ask; then everybody who is free is
+/// asked for the latter half of what is missing of the last pieces, so that the slowest is not
+/// waited for.
 ///
 /// [`Self::join`] a holder, [`Self::next`] until there is none, [`Self::arrived`] with what came,
 /// [`Self::done`] after each request, [`Self::leave`].
@@ -119,14 +120,22 @@ impl Picker {
     pub fn next(&mut self, holder: Holder) -> Vec<Span> {
         self.done(holder);
         let mut pieces = self.unasked(holder);
-        if pieces.is_empty() {
+        let is_end = pieces.is_empty();
+        if is_end {
             pieces = self.last_ones(holder);
         }
         pieces.sort_unstable();
         let mut spans: Vec<Span> = Vec::new();
         for piece in &pieces {
             self.asked[*piece] = self.asked[*piece].saturating_add(1);
-            for bit in (0..PIECE).filter(|bit| self.missing[*piece] >> bit & 1 == 1) {
+            let mut missing = self.missing[*piece];
+            if is_end {
+                // Whoever was asked first sends its beginning meanwhile.
+                for _ in 0..missing.count_ones() / 2 {
+                    missing &= missing - 1;
+                }
+            }
+            for bit in (0..PIECE).filter(|bit| missing >> bit & 1 == 1) {
                 let group = *piece as u64 * PIECE + bit;
                 match spans.last_mut() {
                     Some(last) if last.end == group => last.end += 1,
