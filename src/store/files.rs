@@ -244,3 +244,60 @@ impl SqlLog<'_> {
         Ok(place.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        blob::{Key, Root},
+        store::schema::MIGRATIONS,
+    };
+
+    fn offer(size: u64) -> File {
+        File {
+            name: "a.bin".to_owned(),
+            size,
+            media_type: String::new(),
+            root: Root::from([4; 32]),
+            key: Key::from_bytes([5; 32]),
+            manifest: 0,
+            preview: None,
+            voice: None,
+        }
+    }
+
+    #[test]
+    fn offers_of_before_contents_had_names_are_found_and_no_others() {
+        let connection = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..5] {
+            connection.execute_batch(migration).unwrap();
+        }
+        let row = |conversation: i64, mine: bool, kind: Kind, body: Option<Vec<u8>>| {
+            let sql = "INSERT INTO entry (conversation, prefix, id, branch, seq, time, kind, mine,
+                                          lacks, shown, header, body)
+                       VALUES (?1, 0, randomblob(32), 0, (SELECT count(*) FROM entry), 0, ?2, ?3,
+                               0, 1, x'', ?4)";
+            connection.execute(sql, (conversation, kind.number(), mine, body)).unwrap();
+            connection.last_insert_rowid()
+        };
+        let body = |size| Some(Body::File(Box::new(offer(size))).encode());
+        row(1, false, Kind::File, body(5));
+        let newest = row(1, false, Kind::File, body(5));
+        row(1, false, Kind::File, body(6));
+        row(2, true, Kind::File, body(5));
+        row(3, false, Kind::File, None);
+        row(4, false, Kind::File, Some(b"damaged".to_vec()));
+        let last = row(5, false, Kind::File, body(5));
+        connection.execute_batch(MIGRATIONS[5]).unwrap();
+        name_contents(&connection).unwrap();
+        let next = |after: i64| {
+            let sql = format!("SELECT conversation, row FROM entry WHERE {SAME}");
+            let params = (offer(5).content(), after);
+            let row = connection.query_row(&sql, params, |row| Ok((row.get(0)?, row.get(1)?)));
+            row.optional().unwrap()
+        };
+        assert_eq!(next(-1), Some((1, newest)));
+        assert_eq!(next(1), Some((5, last)));
+        assert_eq!(next(5), None);
+    }
+}

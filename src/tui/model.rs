@@ -234,6 +234,11 @@ pub(super) enum Pending {
         conversation: ConversationId,
         name: String,
     },
+    /// Passing on a file, or this text.
+    Forward {
+        to: ConversationId,
+        text: Option<String>,
+    },
     /// Fetching, stopping, cancelling: what comes of it are events.
     File,
 }

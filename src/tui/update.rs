@@ -11,6 +11,7 @@ mod commands;
 mod entries;
 mod events;
 mod files;
+mod forward;
 mod keys;
 mod picker;
 mod sending;

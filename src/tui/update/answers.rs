@@ -75,6 +75,7 @@ impl Model {
             (Pending::SendFile { conversation, .. }, Answer::Offered(offered)) => {
                 self.offered(conversation, offered);
             }
+            (Pending::Forward { to, text }, answer) => self.forwarded(to, text, answer),
             (Pending::Delete { conversation, entry }, Answer::Written(_)) => {
                 self.transfers.drop(entry);
                 self.sends.drop(entry);
@@ -255,7 +256,7 @@ impl Model {
     }
 
     /// An own text, reply or edit is on the disk: now it is shown.
-    fn written(
+    pub(super) fn written(
         &mut self,
         id: ConversationId,
         text: String,
@@ -323,6 +324,9 @@ impl Model {
                 self.notify(Tone::Bad, format!("Not sent: {}", failure.text));
             }
             Pending::SendFile { name, .. } => self.not_offered(&name, failure),
+            Pending::Forward { .. } => {
+                self.notify(Tone::Bad, format!("Not passed on: {}", failure.text));
+            }
             Pending::AcceptInvite => match &mut self.window {
                 Some(Window::AddInvite { error, .. }) => *error = Some(failure.text.clone()),
                 _ => self.trouble(failure),

@@ -69,6 +69,7 @@ impl Model {
                     self.window = Some(Window::Details { entry, row: 0 });
                 }
             }
+            Verb::Forward => self.forward_command(argument),
             Verb::Send => self.send_command(argument),
             Verb::Voice => self.record_voice(),
             Verb::Get => self.get_command(argument),
@@ -269,6 +270,6 @@ impl Model {
     }
 }
 
-fn same_name(a: &str, b: &str) -> bool {
+pub(super) fn same_name(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.trim().to_lowercase()
 }

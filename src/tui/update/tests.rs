@@ -27,6 +27,7 @@ use crate::{
 mod commands;
 mod conversation;
 mod files;
+mod forward;
 mod sending;
 mod start;
 mod voice;
