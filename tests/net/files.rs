@@ -167,7 +167,8 @@ pub fn four_holders_are_as_fast_as_all_four() {
     let (holders, fifth) = people.split_at(4);
     let fifth = &fifth[0];
     // So much that its beginning and its end count for little, when it is measured.
-    let size = measured_or(128, 44) * MIB;
+    let mebibytes: u32 = measured_or(128, 44);
+    let size = u64::from(mebibytes) * MIB;
     let from = profiles[0].outside().join("shared.bin");
     fs::write(&from, content(usize::try_from(size).unwrap())).unwrap();
     // The first offers it to all others, who have it then, and offer it to the fifth.
@@ -205,7 +206,7 @@ pub fn four_holders_are_as_fast_as_all_four() {
         let sent = holder.events("fileSent");
         assert!(sent.iter().any(|event| event["entry"] == *entry), "one was not asked");
     }
-    let rate = size as f64 / took / 1e6;
+    let rate = f64::from(mebibytes) * 1.048_576 / took;
     figure("a file from four holders of 5 MB/s each, MB/s", format!("{rate:.1}"));
     // More than three could send, even where this machine has other things to do.
     let least = measured_or(18.0, 15.1);
