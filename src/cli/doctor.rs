@@ -149,8 +149,17 @@ fn report(findings: &Findings) -> String {
     report + nat + "\n" + &router(*mapped)
 }
 
-/// A sentence on its line about port mapping, if there is something to say.
+/// Sentences on their lines about port mapping, if there is something to say.
 fn router(mapped: Mapped) -> String {
+    let Some(pinhole) = mapped.pinhole.or(mapped.pinhole_tcp) else { return over_ipv4(mapped) };
+    format!(
+        "{}The router's firewall for IPv6 opens a port, by PCP: everybody who has IPv6 can reach \
+         this computer at {pinhole}.\n",
+        over_ipv4(mapped)
+    )
+}
+
+fn over_ipv4(mapped: Mapped) -> String {
     match (mapped.state, mapped.udp.or(mapped.tcp)) {
         (State::NotAsked, _) => String::new(),
         (State::Asking, _) => "Whether the router maps ports is not known yet.\n".to_owned(),
@@ -228,7 +237,12 @@ mod tests {
         assert!(says(&Findings { mdns: false, ..lan }).contains("--no-mdns"));
 
         let outside = "203.0.113.5:4001".parse().ok();
-        let mapped = Mapped { state: State::Maps(Protocol::Upnp), udp: outside, tcp: outside };
+        let mapped = Mapped {
+            state: State::Maps(Protocol::Upnp),
+            udp: outside,
+            tcp: outside,
+            ..Mapped::default()
+        };
         for mapping in [Mapping::Dependent { step: 0 }, Mapping::Blocked] {
             let report = says(&Findings { nodes: [2, 0], mapping, mapped, ..findings.clone() });
             assert!(report.contains("everybody can reach"), "{report}");
@@ -246,10 +260,13 @@ mod tests {
             (State::BehindAnother, None, "behind another NAT"),
             (State::Maps(Protocol::NatPmp), udp, "by NAT-PMP: everybody can reach"),
         ] {
-            let sentence = router(Mapped { state, udp, tcp: None });
+            let sentence = router(Mapped { state, udp, ..Mapped::default() });
             assert!(sentence.contains(words), "{sentence}");
         }
         assert_eq!(router(Mapped::default()), "");
+        let pinhole = "[2001:db8::5]:4001".parse().ok();
+        let sentence = router(Mapped { pinhole, ..Mapped::default() });
+        assert!(sentence.contains("who has IPv6") && sentence.contains("[2001:db8::5]:4001"));
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use libp2p::Multiaddr;
 
 use super::{
     Net, address,
-    portmap::{Local, Transport},
+    portmap::{Local, Transport, Wanted},
 };
 
 /// How long listeners may take to tell an address, until which nothing is dialed: a dial that
@@ -58,23 +58,27 @@ impl Net {
         self.swarm.listeners().map(ToString::to_string).collect()
     }
 
-    /// The router is to map what is listened on.
+    /// The router is to let others in where it is listened.
     fn map_ports(&self) {
         let Some(portmap) = &self.portmap else { return };
-        let locals = self.listen.iter().filter_map(|address| {
+        let mut wanted = Wanted::default();
+        for address in &self.listen {
             let is_quic = address::is_quic(address);
             let transport = if is_quic { Transport::Udp } else { Transport::Tcp };
-            match address::socket(address)? {
-                SocketAddr::V4(address) if address.ip().is_private() => {
-                    Some(Local { transport, address })
+            match address::socket(address) {
+                Some(SocketAddr::V4(address)) if address.ip().is_private() => {
+                    wanted.ipv4.push(Local { transport, address });
                 }
-                _ => None,
+                Some(SocketAddr::V6(address)) if !address::is_local((*address.ip()).into()) => {
+                    wanted.ipv6.push((transport, address));
+                }
+                _ => {}
             }
-        });
-        let mut locals: Vec<_> = locals.collect();
+        }
         // What serves best is asked for first.
-        locals.sort_by_key(|local| local.transport == Transport::Tcp);
-        portmap.set(locals);
+        wanted.ipv4.sort_by_key(|local| local.transport == Transport::Tcp);
+        wanted.ipv6.sort_by_key(|(transport, _)| *transport == Transport::Tcp);
+        portmap.set(wanted);
     }
 
     /// Looks whether the default route leads elsewhere: then links to those who are not in the

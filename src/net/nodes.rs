@@ -35,7 +35,7 @@ impl Net {
     }
 
     /// What the router maps, as far as nodes of the DHT do not see another address: then there
-    /// is one more NAT behind it, or it lies.
+    /// is one more NAT behind it, or it lies. A pinhole is at an address of this machine itself.
     pub fn mapped(&self) -> Mapped {
         let mapped = self.portmap.as_ref().map(PortMap::mapped).unwrap_or_default();
         let seen: Vec<_> =
@@ -47,7 +47,7 @@ impl Net {
         // Without an observer it may be right, but friends would be sent there.
         let anybody = seen.iter().any(SocketAddr::is_ipv4);
         let state = if anybody { State::BehindAnother } else { mapped.state };
-        Mapped { state, ..Mapped::default() }
+        Mapped { state, udp: None, tcp: None, ..mapped }
     }
 
     /// Nodes of a DHT that are connected.

@@ -1,9 +1,11 @@
 //! The router is asked to let others in at the ports listened on, so that even behind a symmetric
-//! NAT one can be dialed: by PCP (RFC 6887), else NAT-PMP (RFC 6886), else UPnP.
+//! NAT one can be dialed: by PCP (RFC 6887), else NAT-PMP (RFC 6886), else UPnP. Over IPv6 its
+//! firewall is: by PCP.
 //!
 //! ```text
-//! Net ── PortMap ── locals ▶ task ─┬─ crab_nat    PCP, NAT-PMP
-//!            ◀ Mapped ──           └─ upnp ─ soap
+//! Net ── PortMap ── locals ▶ tasks ┬─ crab_nat    PCP, NAT-PMP
+//!            ◀ Mapped ──           ├─ upnp ─ soap
+//!                                  └─ pinhole    PCP over IPv6
 //! ```
 //!
 //! Asked and believed is the default gateway alone. Mappings end by themselves soon after a
@@ -11,12 +13,13 @@
 //! that a router was started anew and has forgotten them.
 
 mod held;
+mod pinhole;
 mod soap;
 mod upnp;
 
 use std::{
     fmt,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     time::{Duration, Instant},
 };
 
@@ -27,7 +30,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::held::Held;
+use self::{
+    held::Held,
+    pinhole::{Firewall, Pinhole},
+};
 
 /// What a mapping is asked for.
 const LIFETIME: Duration = Duration::from_secs(1200);
@@ -67,7 +73,22 @@ pub struct Local {
     pub address: SocketAddrV4,
 }
 
-/// What the router does.
+/// All addresses listened on that a router can make reachable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Behind a NAT.
+    pub ipv4: Vec<Local>,
+    /// Behind a firewall.
+    pub ipv6: Vec<(Transport, SocketAddrV6)>,
+}
+
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        self.ipv4.is_empty() && self.ipv6.is_empty()
+    }
+}
+
+/// What the router does over IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
     /// It is not asked: only the local network is used, or there is no need.
@@ -119,41 +140,55 @@ impl fmt::Display for Protocol {
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mapped {
-    /// What the router does.
+    /// What the router does over IPv4.
     pub state: State,
     /// The outside address for UDP.
     pub udp: Option<SocketAddr>,
     /// The outside address for TCP.
     pub tcp: Option<SocketAddr>,
+    /// The address for UDP at which the firewall for IPv6 lets everybody in.
+    pub pinhole: Option<SocketAddr>,
+    /// The same for TCP.
+    pub pinhole_tcp: Option<SocketAddr>,
 }
 
 impl Mapped {
     fn of(state: State) -> Self {
         Self { state, ..Self::default() }
     }
+
+    /// Whether others can come in somewhere.
+    pub fn is_any(&self) -> bool {
+        let all = [self.udp, self.tcp, self.pinhole, self.pinhole_tcp];
+        all.iter().any(Option::is_some)
+    }
 }
 
 /// See the module's documentation.
 pub struct PortMap {
-    locals: watch::Sender<Vec<Local>>,
+    locals: watch::Sender<Wanted>,
     found: watch::Sender<Mapped>,
     mapped: watch::Receiver<Mapped>,
-    task: JoinHandle<()>,
+    /// Of IPv4 and of IPv6: neither waits for a router that is silent to the other.
+    tasks: [JoinHandle<()>; 2],
     looked: Instant,
 }
 
 impl PortMap {
     /// Begins; nothing is asked before something is listened on.
     pub fn start() -> Self {
-        let (locals, wanted) = watch::channel(Vec::new());
+        let (locals, wanted) = watch::channel(Wanted::default());
         let (found, mapped) = watch::channel(Mapped::default());
-        let task = tokio::spawn(keep_mapped(wanted, found.clone()));
-        Self { locals, found, mapped, task, looked: Instant::now() }
+        let tasks = [
+            tokio::spawn(keep::<Vec<Held>>(wanted.clone(), found.clone())),
+            tokio::spawn(keep::<Vec<Pinhole>>(wanted, found.clone())),
+        ];
+        Self { locals, found, mapped, tasks, looked: Instant::now() }
     }
 
     /// The network is another one, or these are listened on now.
-    pub fn set(&self, locals: Vec<Local>) {
-        let is_any = !locals.is_empty();
+    pub fn set(&self, locals: Wanted) {
+        let is_any = !locals.ipv4.is_empty();
         self.locals.send_replace(locals);
         self.found.send_if_modified(|mapped| {
             let is_first = is_any && mapped.state == State::NotAsked;
@@ -177,11 +212,11 @@ impl PortMap {
 
     /// Takes the mappings back, as far as the router does so within a second.
     pub async fn stop(self) {
-        let Self { locals, mapped, mut task, .. } = self;
+        let Self { locals, mapped, mut tasks, .. } = self;
         drop(locals);
-        let is_mapped = mapped.borrow().udp.is_some() || mapped.borrow().tcp.is_some();
-        if !is_mapped || timeout(FAREWELL, &mut task).await.is_err() {
-            task.abort();
+        let is_mapped = mapped.borrow().is_any();
+        if !is_mapped || timeout(FAREWELL, join_all(&mut tasks)).await.is_err() {
+            tasks.iter().for_each(JoinHandle::abort);
         }
     }
 }
@@ -214,26 +249,82 @@ impl Router {
     }
 }
 
-/// The task: has the router map what is wanted for as long as somebody wants it.
-async fn keep_mapped(mut wanted: watch::Receiver<Vec<Local>>, found: watch::Sender<Mapped>) {
-    let mut held = Vec::new();
+/// What a router has granted over one version of IP.
+trait Granted: Default + Send {
+    /// Renews what is there, and asks for what is wanted besides.
+    fn ask(&mut self, wanted: &Wanted) -> impl Future<Output = Mapped> + Send;
+
+    /// What is known as soon as this has come of asking.
+    fn merge(known: Mapped, news: Mapped) -> Mapped;
+
+    /// Whether the router may have forgotten some of it.
+    fn is_doubtful(&self) -> bool;
+
+    /// Gives it back.
+    fn release(self) -> impl Future<Output = ()> + Send;
+}
+
+impl Granted for Vec<Held> {
+    async fn ask(&mut self, wanted: &Wanted) -> Mapped {
+        if wanted.ipv4.is_empty() && self.is_empty() {
+            return Mapped::default();
+        }
+        ask(self, &wanted.ipv4).await
+    }
+
+    fn merge(known: Mapped, news: Mapped) -> Mapped {
+        let Mapped { pinhole, pinhole_tcp, .. } = known;
+        Mapped { pinhole, pinhole_tcp, ..news }
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.iter().any(|one| one.is_doubtful)
+    }
+
+    async fn release(self) {
+        join_all(self.into_iter().map(Held::release)).await;
+    }
+}
+
+impl Granted for Vec<Pinhole> {
+    async fn ask(&mut self, wanted: &Wanted) -> Mapped {
+        if wanted.ipv6.is_empty() && self.is_empty() {
+            return Mapped::default();
+        }
+        let [pinhole, pinhole_tcp] = ask_firewall(self, &wanted.ipv6).await;
+        Mapped { pinhole, pinhole_tcp, ..Mapped::default() }
+    }
+
+    fn merge(known: Mapped, news: Mapped) -> Mapped {
+        let Mapped { pinhole, pinhole_tcp, .. } = news;
+        Mapped { pinhole, pinhole_tcp, ..known }
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.iter().any(|one| one.is_doubtful)
+    }
+
+    async fn release(self) {
+        join_all(self.into_iter().map(Pinhole::release)).await;
+    }
+}
+
+/// A task: has the router grant what is wanted for as long as somebody wants it.
+async fn keep<T: Granted>(mut wanted: watch::Receiver<Wanted>, found: watch::Sender<Mapped>) {
+    let mut granted = T::default();
     let mut again = AGAIN;
     loop {
         let locals = wanted.borrow_and_update().clone();
-        let mapped = if locals.is_empty() && held.is_empty() {
-            Mapped::default()
-        } else {
-            ask(&mut held, &locals).await
-        };
+        let mapped = granted.ask(&locals).await;
         tracing::debug!(?mapped, "port mapping");
         found.send_if_modified(|known| {
+            let merged = T::merge(*known, mapped);
             // What was asked for may be of no interest any more.
-            let is_news = *known != mapped && matches!(wanted.has_changed(), Ok(false));
-            *known = if is_news { mapped } else { *known };
+            let is_news = *known != merged && matches!(wanted.has_changed(), Ok(false));
+            *known = if is_news { merged } else { *known };
             is_news
         });
-        let is_mapped = matches!(mapped.state, State::Maps(_));
-        let is_well = is_mapped && held.iter().all(|one| !one.is_doubtful);
+        let is_well = mapped.is_any() && !granted.is_doubtful();
         let pause = if is_well { RENEW } else { again };
         again = if is_well { AGAIN } else { (again * 2).min(SELDOM) };
         tokio::select! {
@@ -247,7 +338,7 @@ async fn keep_mapped(mut wanted: watch::Receiver<Vec<Local>>, found: watch::Send
             () = sleep(pause), if !locals.is_empty() => {}
         }
     }
-    join_all(held.into_iter().map(Held::release)).await;
+    granted.release().await;
 }
 
 /// Renews what is held, and asks for what is not.
@@ -294,6 +385,43 @@ async fn ask(held: &mut Vec<Held>, locals: &[Local]) -> Mapped {
         }
     }
     mapped
+}
+
+/// Renews the pinholes, and asks for those that are not there. Returns the addresses for UDP and
+/// TCP at which everybody is let in.
+async fn ask_firewall(
+    pinholes: &mut Vec<Pinhole>,
+    locals: &[(Transport, SocketAddrV6)],
+) -> [Option<SocketAddr>; 2] {
+    let mut open = [None; 2];
+    let Some(firewall) = Firewall::find().await else {
+        pinholes.clear();
+        return open;
+    };
+    let own = locals.iter().filter(|(_, address)| *address.ip() == firewall.own);
+    let wanted: Vec<_> = own.map(|(transport, address)| (*transport, address.port())).collect();
+    // In a network that was left there is nobody to be told.
+    pinholes.retain(|one| one.firewall == firewall);
+    let is_gone = |one: &mut Pinhole| !wanted.contains(&(one.transport, one.port));
+    let goes = pinholes.extract_if(.., is_gone).map(Pinhole::release);
+    join_all(goes.collect::<Vec<_>>()).await;
+    for (transport, port) in wanted {
+        let is_it = |one: &Pinhole| (one.transport, one.port) == (transport, port);
+        let known = pinholes.iter().position(is_it);
+        let renewed = match known.map(|at| pinholes.swap_remove(at)) {
+            Some(known) => known.renew().await,
+            None => None,
+        };
+        let one = match renewed {
+            Some(one) => Some(one),
+            None => Pinhole::new(firewall, transport, port).await,
+        };
+        // Who does not let one in does not let another.
+        let Some(one) = one else { break };
+        open[usize::from(transport == Transport::Tcp)] = Some(one.outside());
+        pinholes.push(one);
+    }
+    open
 }
 
 /// Whom an address that a router gives is of use to.

@@ -138,8 +138,12 @@ impl Seeks {
     }
 
     fn remember(&mut self, path: Path, remotes: &[SocketAddr]) {
-        self.ways.retain(|(known, _)| !remotes.contains(known));
-        self.ways.extend(remotes.iter().map(|remote| (*remote, path)));
+        for remote in remotes {
+            // Where everybody is let in nothing had to be opened: a pinhole lets probes in, too.
+            let is_mapped = self.way(*remote) == Some(Path::Mapped);
+            self.ways.retain(|(known, _)| known != remote);
+            self.ways.push_back((*remote, if is_mapped { Path::Mapped } else { path }));
+        }
         let surplus = self.ways.len().saturating_sub(MAX_WAYS);
         self.ways.drain(..surplus);
     }
@@ -243,8 +247,7 @@ impl Net {
     /// How the search for this person goes; none: they are not sought.
     pub fn search(&self, secret: &PairSecret) -> Option<Search> {
         let id = *blake3::hash(secret.as_bytes()).as_bytes();
-        let mapped = self.mapped();
-        let is_mapped = mapped.udp.or(mapped.tcp).is_some();
+        let is_mapped = self.mapped().is_any();
         let search = self.seeks.all.get(&id).map(|seek| seek.search(self.seeks.run));
         search.map(|search| Search { is_mapped: search.is_mapped || is_mapped, ..search })
     }
@@ -327,6 +330,8 @@ impl Net {
             mapping: self.mapping(),
             mapped: mapped.udp,
             mapped_tcp: mapped.tcp,
+            pinhole: mapped.pinhole,
+            pinhole_tcp: mapped.pinhole_tcp,
         }
     }
 
@@ -335,7 +340,12 @@ impl Net {
         let plain = address::path(address);
         let way = address::socket(address).and_then(|remote| self.seeks.way(remote));
         // Whoever comes from elsewhere by no way that was opened came in at the mapped port.
-        let is_mapped = || !dialed && self.mapped().udp.is_some() && plain == Path::Direct;
+        let is_mapped = || {
+            let is_ipv6 = address::ip(address).is_some_and(|ip| ip.is_ipv6());
+            let mapped = self.mapped();
+            let port = if is_ipv6 { mapped.pinhole } else { mapped.udp };
+            !dialed && port.is_some() && plain == Path::Direct
+        };
         way.unwrap_or_else(|| if is_mapped() { Path::Mapped } else { plain })
     }
 
@@ -386,8 +396,9 @@ impl Net {
     /// it did before that word, it does no more.
     fn dial_mapped(&mut self, record: &Record, before: Option<&Record>, now: Instant) {
         let mapped = |record: &Record| -> Vec<Multiaddr> {
-            let tcp = record.mapped_tcp.map(tcp_multiaddress);
-            record.mapped.map(multiaddress).into_iter().chain(tcp).collect()
+            let udp = [record.mapped, record.pinhole].into_iter().flatten().map(multiaddress);
+            let tcp = [record.mapped_tcp, record.pinhole_tcp].into_iter().flatten();
+            udp.chain(tcp.map(tcp_multiaddress)).collect()
         };
         // Of what was said before nothing is left to be dialed, so that one who says a new thing
         // each time takes the place of nobody else.
@@ -529,7 +540,10 @@ impl Net {
         let both_public = self.mapping() == Mapping::None
             && their.is_some_and(|their| their.mapping == Mapping::None);
         if !both_public {
-            self.seeks.remember(Path::Punched, &[remote]);
+            // By one's own pinhole they came in, whatever was sent to them.
+            let is_mapped = remote.is_ipv6() && self.mapped().pinhole.is_some();
+            let path = if is_mapped { Path::Mapped } else { Path::Punched };
+            self.seeks.remember(path, &[remote]);
         }
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         seek.is_over(now);

@@ -49,6 +49,14 @@ impl WayOut {
     }
 }
 
+/// This machine's address of IPv6 that packets to the Internet leave from, if there is a way.
+pub fn ipv6() -> Option<Ipv6Addr> {
+    match leaves_from(FAR[1])? {
+        IpAddr::V6(ip) => Some(ip),
+        IpAddr::V4(_) => None,
+    }
+}
+
 /// Which of this machine's addresses a packet to there would leave from. None is sent.
 fn leaves_from(far: IpAddr) -> Option<IpAddr> {
     let any: IpAddr =

@@ -305,11 +305,11 @@ impl Node {
                 .into_iter()
                 .map(|a| multiaddress(a).to_string())
                 .collect(),
-            mapped: mapped
-                .udp
-                .map(multiaddress)
+            mapped: [mapped.udp, mapped.pinhole]
                 .into_iter()
-                .chain(mapped.tcp.map(tcp_multiaddress))
+                .flatten()
+                .map(multiaddress)
+                .chain([mapped.tcp, mapped.pinhole_tcp].into_iter().flatten().map(tcp_multiaddress))
                 .map(|address| address.to_string())
                 .collect(),
             nat: Nat {

@@ -29,6 +29,8 @@ pub fn ours(byte: u8, time: u64) -> (Vec<u8>, Vec<u8>) {
         tcp: Vec::new(),
         mapped: Some("203.0.113.5:4002".parse().unwrap()),
         mapped_tcp: None,
+        pinhole: None,
+        pinhole_tcp: None,
         mapping: Mapping::Independent,
     };
     (place.key(), place.write(&record, &mut rand::rng()).unwrap())

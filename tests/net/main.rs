@@ -104,6 +104,8 @@ const TESTS: &[support::trials::Test] = &[
     ("mapped::symmetric_with_pcp_and_symmetric", mapped::symmetric_with_pcp_and_symmetric),
     ("mapped::symmetric_with_pcp_and_udp_blocked", mapped::symmetric_with_pcp_and_udp_blocked),
     ("mapped::the_doctor_tells_of_the_router", mapped::the_doctor_tells_of_the_router),
+    ("mapped::a_firewall_for_ipv6_opens", mapped::a_firewall_for_ipv6_opens),
+    ("mapped::a_firewall_for_ipv6_opens_for_tcp", mapped::a_firewall_for_ipv6_opens_for_tcp),
     ("mapped::both_symmetric_with_upnp_or_pcp", mapped::both_symmetric_with_upnp_or_pcp),
     (
         "mapped::a_router_behind_another_is_not_relied_on",

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{
     at_most, figure,
     lab::{output, wait_for},
-    nat::{Internet, Nat},
+    nat::{Internet, Nat, nft},
     process::Process,
     profile::{id, pair, say},
     upnp::{Asked, PortMapper},
@@ -83,6 +83,49 @@ pub fn what_was_forgotten_is_mapped_again() {
         path(&a) == "mapped" && ["mapped", "direct"].contains(&path(&b).as_str())
     });
     wait_for("both ports are mapped", || mapper.mapped() == 2);
+}
+
+/// One behind a firewall for IPv6 that can be asked to open, and one whose ports nobody can
+/// foresee, over IPv6 as little as over IPv4: without the pinhole the two cannot meet.
+fn a_firewall_opens(blocked: &str) {
+    let internet = Internet::new(&[(Nat::SymmetricIpv6, 1), (Nat::SymmetricIpv6, 1)]);
+    let world = World::on(internet);
+    let mapper = PortMapper::claiming(&world.internet, 0, Asked::Pinhole);
+    nft(
+        &world.internet.sites[1].routers[0],
+        &format!(
+            "table ip6 nat {{\nchain after {{\ntype nat hook postrouting priority srcnat;\n\
+             oifname wan0 masquerade fully-random\n}}\nchain forward {{\n\
+             type filter hook forward priority 0;\n{blocked}\n}}\n}}"
+        ),
+    );
+    let [one, two] = world.start();
+    pair(&one, &two);
+    wait_for("both are open", || mapper.pinholes() == 2);
+    let ids = [id(&one), id(&two)];
+    one.shutdown();
+    two.shutdown();
+    assert_eq!(mapper.pinholes(), 0, "given back");
+
+    let [one, two] = world.start();
+    let took = time_to_online(&one, &two, &ids).expect("online within 30 s");
+    figure(&format!("pinhole, {blocked:?}, known"), format!("{:.2} s", took.as_secs_f64()));
+    at_most("online", took, Duration::from_secs(10), Duration::from_secs(20));
+    assert_eq!([path(&one), path(&two)], ["mapped", "mapped"]);
+    let open = one.call("network", json!({}))["mapped"].clone();
+    let open: Vec<_> = open.as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect();
+    assert_eq!(open.len(), 2, "{open:?}");
+    assert!(open.iter().all(|address| address.starts_with("/ip6/2001:db8:1::10/")), "{open:?}");
+    assert_eq!(two.call("network", json!({}))["mapped"], json!([]));
+}
+
+pub fn a_firewall_for_ipv6_opens() {
+    a_firewall_opens("");
+}
+
+/// By TCP.
+pub fn a_firewall_for_ipv6_opens_for_tcp() {
+    a_firewall_opens("meta l4proto udp drop");
 }
 
 /// Two routers that both map: either side may be the one that is dialed.

@@ -18,6 +18,8 @@ pub enum Asked {
     NatPmp,
     /// And NAT-PMP, which is its predecessor at the same port.
     Pcp,
+    /// By PCP, but to open its firewall for IPv6 alone: over IPv4 it is deaf.
+    Pinhole,
 }
 
 /// Whether there can be one here, or why not.
@@ -78,6 +80,17 @@ impl PortMapper {
                  iifname lan0 udp dport 5351 @th,64,8 2 drop"
             ));
         }
+        if asked == Asked::Pinhole {
+            // Where both let it in it comes in, so the firewall's own rules move there.
+            run(&format!(
+                "ip netns exec {router} nft -f - <<'END'\n\
+                 flush chain ip6 firewall forward\n\
+                 add chain ip6 firewall forward {{ policy accept; }}\n\
+                 add rule inet mapper forward meta nfproto ipv6 iifname wan0 \
+                 meta l4proto {{ tcp, udp }} ct state != established,related drop\n\
+                 insert rule ip nat input iifname lan0 udp dport 5351 drop\nEND"
+            ));
+        }
         let directory = tempfile::tempdir().unwrap();
         let mut mapper = Self { router, outside, asked, daemon: None, directory };
         mapper.start();
@@ -88,13 +101,14 @@ impl PortMapper {
     pub fn start(&mut self) {
         let yes = |is: bool| if is { "yes" } else { "no" };
         let configuration = format!(
-            "ext_ifname=wan0\next_ip={}\nlistening_ip=lan0\nipv6_disable=yes\n\
+            "ext_ifname=wan0\next_ip={}\nlistening_ip=lan0\nipv6_disable={}\n\
              enable_upnp={}\nenable_natpmp={}\nsecure_mode=yes\nmin_lifetime=120\n\
              upnp_table_name=mapper\nupnp_nat_table_name=mapper\nupnp_forward_chain=mapped\n\
              upnp_nat_chain=inwards\nupnp_nat_postrouting_chain=outwards\n\
              uuid=6a7b1e0c-3c52-4ae5-9d8f-0d1f2c3b4a59\n\
              allow 1024-65535 10.0.0.0/8 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n",
             self.outside,
+            yes(self.asked != Asked::Pinhole),
             yes(self.asked == Asked::Upnp),
             yes(self.asked != Asked::Upnp),
         );
@@ -144,6 +158,12 @@ impl PortMapper {
     pub fn mapped(&self) -> usize {
         let rules = format!("ip netns exec {} nft list chain inet mapper inwards", self.router);
         run(&rules).matches("dnat").count()
+    }
+
+    /// Pinholes that are there now.
+    pub fn pinholes(&self) -> usize {
+        let rules = format!("ip netns exec {} nft list chain inet mapper mapped", self.router);
+        run(&rules).matches("accept").count()
     }
 
     fn log(&self) -> String {

@@ -58,6 +58,10 @@ pub struct Record {
     pub mapped: Option<SocketAddr>,
     /// The address of TCP at which the router lets everybody in.
     pub mapped_tcp: Option<SocketAddr>,
+    /// The address of IPv6 and UDP at which the firewall lets everybody in.
+    pub pinhole: Option<SocketAddr>,
+    /// The same for TCP.
+    pub pinhole_tcp: Option<SocketAddr>,
 }
 
 /// ```text
@@ -65,7 +69,7 @@ pub struct Record {
 /// ```
 ///
 /// Keys of the map: 1 time, 2 run, 3 seen, 4 peer, 5 external, 6 local, 7 tcp, 8 mapping, 9 step
-/// plus 32,768, and where there is one, 10 mapped, 11 mapped TCP. An address is its 4 or 16 bytes
+/// plus 32,768, and where there is one, 10 mapped, 11 mapped TCP, 12 pinhole, 13 pinhole TCP. An address is its 4 or 16 bytes
 /// and 2 of the port. Unknown keys are skipped.
 impl Record {
     /// Whether another record tells the reader nothing new: ports that nobody can foresee, and
@@ -81,11 +85,21 @@ impl Record {
         *self == Self { external, ..other.clone() }
     }
 
+    /// Whether there is an address at which everybody is let in.
+    pub fn is_mapped(&self) -> bool {
+        self.ways_in().iter().any(|(_, address)| address.is_some())
+    }
+
+    /// Where everybody is let in, by the keys in the map.
+    fn ways_in(&self) -> [(u64, Option<SocketAddr>); 4] {
+        let Self { mapped, mapped_tcp, pinhole, pinhole_tcp, .. } = *self;
+        [(10, mapped), (11, mapped_tcp), (12, pinhole), (13, pinhole_tcp)]
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(RECORD_LEN);
-        let mapped = [(10, self.mapped), (11, self.mapped_tcp)];
         let mapped: Vec<_> =
-            mapped.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
+            self.ways_in().into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
         w.map(9 + mapped.len());
         w.uint(1).uint(self.time).uint(2).uint(self.run).uint(3).uint(self.seen);
         w.uint(4).bytes(&self.peer);
@@ -135,6 +149,8 @@ impl Record {
                     9 => step = r.uint()?,
                     10 => record.mapped = outside(r)?,
                     11 => record.mapped_tcp = outside(r)?,
+                    12 => record.pinhole = outside(r)?,
+                    13 => record.pinhole_tcp = outside(r)?,
                     _ => return Ok(false),
                 }
                 Ok::<_, Invalid>(true)

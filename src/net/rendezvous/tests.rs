@@ -28,6 +28,8 @@ fn record() -> Record {
         mapping: Mapping::Dependent { step: -3 },
         mapped: Some("203.0.113.5:5000".parse().unwrap()),
         mapped_tcp: None,
+        pinhole: Some("[2001:db8::5]:5000".parse().unwrap()),
+        pinhole_tcp: None,
     }
 }
 
@@ -62,6 +64,8 @@ fn every_record_has_the_same_size_and_no_two_the_same_bytes() {
         tcp: addresses("2001:db8::1", 5),
         mapped: addresses("2001:db8::1", 1).pop(),
         mapped_tcp: addresses("2001:db8::1", 1).pop(),
+        pinhole: addresses("2001:db8::1", 1).pop(),
+        pinhole_tcp: addresses("2001:db8::1", 1).pop(),
         ..record()
     };
     let write = |record| place().write(record, &mut rand::rng()).unwrap();
@@ -88,9 +92,9 @@ fn addresses_that_are_nobodys_are_left_out() {
     let bad = ["[::1]:4001", "[::]:4001", "[ff02::1]:4001", "255.255.255.255:4001"];
     for address in bad.iter().chain(&["192.168.1.1:4001", "[fe80::1]:4001"]) {
         let address = address.parse().ok();
-        let aimed = Record { mapped: address, mapped_tcp: address, ..record() };
+        let aimed = Record { mapped: address, mapped_tcp: address, pinhole: address, ..record() };
         let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();
-        assert_eq!((read.mapped, read.mapped_tcp), (None, None), "{address:?}");
+        assert_eq!((read.mapped, read.mapped_tcp, read.pinhole), (None, None, None), "{address:?}");
     }
     let aimed = Record { local: bad.map(|a| a.parse().unwrap()).to_vec(), ..record() };
     let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();

@@ -50,6 +50,9 @@ fn addresses_that_were_punched_are_bounded() {
     }
     assert_eq!(seeks.ways.len(), MAX_WAYS);
     assert_eq!((seeks.way(address(999)), seeks.way(address(1))), (Some(Path::Punched), None));
+    seeks.remember(Path::Mapped, &[address(1)]);
+    seeks.remember(Path::Punched, &[address(1)]);
+    assert_eq!(seeks.way(address(1)), Some(Path::Mapped), "nothing had to be opened");
 }
 
 #[tokio::test]
