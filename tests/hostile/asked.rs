@@ -210,7 +210,8 @@ async fn who_asks_and_never_reads_holds_little_and_not_for_long() {
     let mut answer = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     assert!(read.is_ok(), "it still sends");
-    assert!(answer.len() as u64 <= 2 * MIB, "{} bytes were on their way", answer.len());
+    // What fits the window of a stream, and a block before and after it.
+    assert!(answer.len() as u64 <= 3 * MIB, "{} bytes were on their way", answer.len());
     victim.is_unharmed(64 * MIB);
 }
 

@@ -17,6 +17,10 @@ use crate::node::link::Counters;
 /// others could send.
 const STALL: Duration = Duration::from_secs(20);
 
+/// All that is read or written at a time, a block at most, may take so long: 2 KiB/s. A byte now and
+/// then must not hold a stream that others could have.
+const SLOWEST: Duration = Duration::from_secs(120);
+
 /// See the module's documentation.
 pub struct Timed {
     stream: Stream,
@@ -32,6 +36,10 @@ impl Timed {
 
     /// Reads so many bytes as there is room for.
     pub async fn read(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        timeout(SLOWEST, self.read_all(bytes)).await?
+    }
+
+    async fn read_all(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < bytes.len() {
             let read = within(&self.stop, self.stream.read(&mut bytes[filled..])).await?;
@@ -46,6 +54,10 @@ impl Timed {
 
     /// Writes and sends all of these bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        timeout(SLOWEST, self.write_all(bytes)).await?
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut left = bytes;
         while !left.is_empty() {
             let written = within(&self.stop, self.stream.write(left)).await?;
