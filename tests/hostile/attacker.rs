@@ -100,7 +100,11 @@ impl Wire {
                         (Order::TakeFiles, Some(id), Some((address, dialed))) => {
                             net.known(id, address, *dialed);
                         }
-                        (Order::OpenFiles, Some(id), _) => net.open_files(id),
+                        (Order::OpenFiles, Some(id), Some((address, dialed))) => {
+                            // As a program does before it asks anybody for files.
+                            net.known(id, address, *dialed);
+                            net.open_files(id);
+                        }
                         _ => {
                             let _ = to_asking.send(None);
                         }
