@@ -13,7 +13,7 @@
 //! | [`noise`] *pure* | the Noise Protocol Framework, revision 34 |
 //! | [`blob`] *pure* | files: verified groups, what to ask of whom |
 //! | [`picture`] | pictures: decoded within limits; previews |
-//! | [`voice`] *pure* | voice notes: how long, how loud |
+//! | [`voice`] | voice notes: how long, how loud; with the feature `voice`, recorded and played |
 //! | [`session`] *pure* | hail, handshake, post-quantum mix, frames |
 //! | [`conversation`] *pure* | entries, feeds, causal order, and the fold to what a person sees |
 //! | [`sync`] *pure* | what one member has that another lacks; the messages of a session |
