@@ -127,6 +127,9 @@ pub(super) struct Files {
     /// The streams of each contact.
     shares: HashMap<Identity, Share>,
     sources: Sources,
+    /// What was sent since the last look: it is told then, as whoever asks for a little at a time
+    /// must not keep a front end busy.
+    sent: BTreeMap<(ConversationId, EntryId, Identity), u64>,
     next_holder: Holder,
     lies: Lies,
     /// Bytes that were fetched unasked, of each contact.
@@ -193,6 +196,7 @@ impl Files {
             served: Arc::new(Semaphore::new(MAX_SERVED)),
             shares: HashMap::new(),
             sources: Sources::default(),
+            sent: BTreeMap::new(),
             next_holder: 0,
             lies: Lies::default(),
             unasked: HashMap::new(),
@@ -314,7 +318,7 @@ impl Node {
             // It is tried again at the next start.
             Happened::Cleared { removed: false, .. } => {}
             Happened::Sent { conversation, entry, to, bytes } => {
-                self.tell(Event::FileSent { conversation, entry, to, bytes });
+                *self.files.sent.entry((conversation, entry, to)).or_default() += bytes;
             }
             Happened::SourceGone { conversation, entry } => self.source_gone(conversation, entry),
         }

@@ -88,6 +88,29 @@ async fn only_what_was_offered_to_them_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_asks_for_a_little_again_and_again_keeps_no_front_end_busy() {
+    let victim = Victim::new();
+    let (_mallory, talk, request) = may_ask(&victim, 1000).await;
+    let mut talk = talk;
+    let mut stream = talk.wire.open_files().await.unwrap();
+    let (began, mut slices) = (Instant::now(), [0; 1000]);
+    for _ in 0..500 {
+        assert_eq!(ask(&mut stream, &request).await, Some(GRANTED));
+        timeout(PATIENCE, stream.read_exact(&mut slices)).await.unwrap().unwrap();
+    }
+    let (mut told, mut events) = (0, 0);
+    while told < 500 * 1000 {
+        let event = victim.process.event("fileSent", |_| true);
+        told += event["bytes"].as_u64().unwrap();
+        events += 1;
+    }
+    assert_eq!(told, 500 * 1000);
+    // Twice a second, and once more at either end.
+    let most = began.elapsed().as_millis() / 500 + 2;
+    assert!(events <= most, "{events} events, at most {most}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn garbage_ends_a_stream_and_nothing_else() {
     let mut victim = Victim::new();
     let (_mallory, mut talk, good) = may_ask(&victim, 1000).await;

@@ -20,7 +20,11 @@ use crate::{
     conversation::EntryId,
     identity::Identity,
     net::LinkId,
-    node::{api::FailureKind, failure, run::Node},
+    node::{
+        api::{Event, FailureKind},
+        failure,
+        run::Node,
+    },
     store::KeptFile,
     sync::FileRefusal,
 };
@@ -197,6 +201,9 @@ impl Node {
             let came = before.map_or(0, |(_, before)| done.saturating_sub(before));
             let rate = u128::from(came * 1000).checked_div(millis).unwrap_or(0);
             events.push(fetching.progress(*entry, u64::try_from(rate).unwrap_or(u64::MAX)));
+        }
+        for ((conversation, entry, to), bytes) in std::mem::take(&mut self.files.sent) {
+            events.push(Event::FileSent { conversation, entry, to, bytes });
         }
         for event in events {
             self.tell(event);
