@@ -127,8 +127,8 @@ pub(super) struct Files {
     /// The streams of each contact.
     shares: HashMap<Identity, Share>,
     sources: Sources,
-    /// What was sent since the last look: it is told then, as whoever asks for a little at a time
-    /// must not keep a front end busy.
+    /// What was sent since it was told last. The first is told at once, what follows at each look:
+    /// whoever asks for a little at a time must not keep a front end busy.
     sent: BTreeMap<(ConversationId, EntryId, Identity), u64>,
     next_holder: Holder,
     lies: Lies,
@@ -318,7 +318,12 @@ impl Node {
             // It is tried again at the next start.
             Happened::Cleared { removed: false, .. } => {}
             Happened::Sent { conversation, entry, to, bytes } => {
-                *self.files.sent.entry((conversation, entry, to)).or_default() += bytes;
+                if let Some(sent) = self.files.sent.get_mut(&(conversation, entry, to)) {
+                    *sent += bytes;
+                } else {
+                    self.files.sent.insert((conversation, entry, to), 0);
+                    self.tell(Event::FileSent { conversation, entry, to, bytes });
+                }
             }
             Happened::SourceGone { conversation, entry } => self.source_gone(conversation, entry),
         }

@@ -202,8 +202,9 @@ impl Node {
             let rate = u128::from(came * 1000).checked_div(millis).unwrap_or(0);
             events.push(fetching.progress(*entry, u64::try_from(rate).unwrap_or(u64::MAX)));
         }
-        for ((conversation, entry, to), bytes) in std::mem::take(&mut self.files.sent) {
-            events.push(Event::FileSent { conversation, entry, to, bytes });
+        self.files.sent.retain(|_, bytes| *bytes > 0);
+        for (&(conversation, entry, to), bytes) in &mut self.files.sent {
+            events.push(Event::FileSent { conversation, entry, to, bytes: std::mem::take(bytes) });
         }
         for event in events {
             self.tell(event);
