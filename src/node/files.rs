@@ -329,6 +329,31 @@ impl Node {
         }
     }
 
+    /// Does something with what is known of a file.
+    fn with_file(
+        &mut self,
+        conversation: ConversationId,
+        entry: EntryId,
+        then: impl FnOnce(&mut Self, Result<KeptFile, StoreError>) + Send + 'static,
+    ) {
+        let store = self.store.clone();
+        self.when(async move { store.file(conversation, entry).await }, then);
+    }
+
+    /// The same for a request, which is refused where there is no such file.
+    fn for_file(
+        &mut self,
+        request: u64,
+        conversation: ConversationId,
+        entry: EntryId,
+        then: impl FnOnce(&mut Self, KeptFile) + Send + 'static,
+    ) {
+        self.with_file(conversation, entry, move |node, result| match result {
+            Ok(kept) => then(node, kept),
+            Err(error) => node.answer(request, Err(error.into())),
+        });
+    }
+
     fn set_place(&mut self, kept: &KeptFile) {
         self.set_place_then(kept, |node, kept| match kept {
             // Without a file: it was deleted.

@@ -54,9 +54,7 @@ impl Node {
         to: Option<String>,
         request: Option<u64>,
     ) {
-        let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| match result {
+        self.with_file(conversation, entry, move |node, result| match result {
             Ok(kept) => node.get_kept(kept, to, request),
             Err(error) => node.begun(request, conversation, entry, Err(error.into())),
         });
@@ -323,11 +321,8 @@ impl Node {
         entry: EntryId,
         forget: bool,
     ) {
-        let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| match result {
-            Ok(kept) => node.stop_kept(request, kept, forget),
-            Err(error) => node.answer(request, Err(error.into())),
+        self.for_file(request, conversation, entry, move |node, kept| {
+            node.stop_kept(request, kept, forget);
         });
     }
 

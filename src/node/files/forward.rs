@@ -25,11 +25,8 @@ impl Node {
         entry: EntryId,
         to: ConversationId,
     ) {
-        let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| match result {
-            Ok(kept) => node.forward_kept(request, kept, to),
-            Err(error) => node.answer(request, Err(error.into())),
+        self.for_file(request, conversation, entry, move |node, kept| {
+            node.forward_kept(request, kept, to);
         });
     }
 

@@ -122,9 +122,7 @@ impl Node {
         conversation: ConversationId,
         entry: EntryId,
     ) {
-        let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| {
+        self.with_file(conversation, entry, move |node, result| {
             if result.is_ok_and(|kept| kept.author == node.me().id) {
                 node.tell(Event::FileFetched { conversation, entry, by });
             }
@@ -132,9 +130,7 @@ impl Node {
     }
 
     pub(super) fn source_gone(&mut self, conversation: ConversationId, entry: EntryId) {
-        let store = self.store.clone();
-        let file = async move { store.file(conversation, entry).await };
-        self.when(file, move |node, result| {
+        self.with_file(conversation, entry, move |node, result| {
             let Ok(mut kept) = result else { return };
             if kept.place.state != FileState::Here || kept.author != node.me().id {
                 return;
