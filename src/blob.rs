@@ -12,10 +12,11 @@
 //! entry of a conversation, so the cipher needs no authentication of its own: the root is it.
 //!
 //! Nothing here knows files, links or time: bytes come from a [`ReadAt`] and go to a [`WriteAt`],
-//! and slices through `Read` and `Write`. [`Picker`] says what to ask of whom.
+//! and slices are put together, and taken apart, a block at a time in memory. [`Picker`] says what to
+//! ask of whom.
 //!
 //! The tree is that of BLAKE3 (section 2.1 of its paper); slices are Bao's, with groups of 16
-//! chunks. Source: <https://github.com/oconnor663/bao/blob/master/docs/spec.md>
+//! chunks, and the hashes of a block before its bytes. Source: <https://github.com/oconnor663/bao/blob/master/docs/spec.md>
 
 mod key;
 mod picker;
@@ -40,14 +41,19 @@ pub const GROUP: u64 = 16 * 1024;
 /// The longest blob, 1 TiB: its hashes are 4 GiB.
 pub const MAX_BYTES: u64 = 1 << 40;
 
-const BLOCK: BlockSize = BlockSize::from_chunk_log(4);
+/// The groups of a block, 256 KiB: what is hashed, sent, received and verified at once. What was
+/// received of one that breaks off is lost.
+pub const BLOCK: u64 = 16;
+
+/// The same as [`GROUP`], as the tree has it: 2⁴ chunks.
+const GROUP_SIZE: BlockSize = BlockSize::from_chunk_log(4);
 
 /// Groups that follow one another: from the first to before the last.
 pub type Span = std::ops::Range<u64>;
 
 /// The shape of the tree over so many bytes.
 fn tree(size: u64) -> BaoTree {
-    BaoTree::new(size, BLOCK)
+    BaoTree::new(size, GROUP_SIZE)
 }
 
 /// How many groups so many bytes have; an empty blob has one, too.

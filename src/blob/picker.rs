@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Span, groups};
+use super::{BLOCK, Span, groups};
 
 /// The groups of a piece, 1 MiB: what is asked of one holder at a time is whole pieces, as far as
 /// they are missing.
@@ -11,10 +11,6 @@ pub const PIECE: u64 = 64;
 /// The most pieces of one request: enough that the way there and back does not matter, few enough
 /// that a slow holder keeps little from the others.
 pub const PIECES: usize = 4;
-
-/// The groups of a block, 256 KiB: what is verified at once. What was received of one that breaks
-/// off is lost.
-const BLOCK: u64 = 16;
 
 /// These groups, block by block: each is sent, received and verified by itself.
 pub fn by_block(spans: &[Span]) -> Vec<Vec<Span>> {

@@ -15,13 +15,12 @@ use bao_tree::{
     iter::BaoChunk,
 };
 
-use super::{Ciphertext, GROUP, Key, ReadAt, Root, Span, WriteAt, chunks, groups, place, tree};
+use super::{
+    BLOCK, Ciphertext, GROUP, Key, ReadAt, Root, Span, WriteAt, chunks, groups, place, tree,
+};
 
 /// The bytes of two hashes: those below an inner node of the tree.
 const PAIR: usize = 64;
-
-/// Groups that are read and hashed at a time, 256 KiB.
-const AT_ONCE: u64 = 16;
 
 /// The inner hashes of a blob's tree, pair by pair, parents before children: 64 bytes a group but
 /// one. Those that are not known yet are zeros.
@@ -46,7 +45,7 @@ pub enum Broken {
     /// Reading or writing failed here.
     #[error(transparent)]
     Local(io::Error),
-    /// Nothing more comes from, or goes to, the other side.
+    /// Nothing more comes from, or goes to, the other side: for whoever brings slices across.
     #[error(transparent)]
     Remote(io::Error),
 }
@@ -62,7 +61,14 @@ pub fn outboard(
     hashes: impl WriteAt + Send,
 ) -> io::Result<Root> {
     let content = Ciphertext { plain, key };
-    Hashing { content, size, hashes: Mutex::new(hashes) }.node(0..groups(size), 0)
+    let hashing = Hashing { content, size, hashes: Mutex::new(hashes) };
+    let all = 0..groups(size);
+    if groups(size) <= BLOCK {
+        return hashing.node(all, 0);
+    }
+    // Threads of its own: a disk that hangs holds up no other.
+    let threads = rayon::ThreadPoolBuilder::new().build().map_err(io::Error::other)?;
+    threads.install(|| hashing.node(all, 0))
 }
 
 struct Hashing<'k, P, H> {
@@ -76,8 +82,8 @@ impl<P: ReadAt + Sync, H: WriteAt + Send> Hashing<'_, P, H> {
     /// below it, in pairs: those on its left follow it, then those on its right.
     fn node(&self, span: Span, pair: u64) -> io::Result<Root> {
         let count = span.end - span.start;
-        if count <= AT_ONCE {
-            return self.nodes_at_once(span, pair);
+        if count <= BLOCK {
+            return self.block(span, pair);
         }
         let left = left(count);
         let middle = span.start + left;
@@ -92,7 +98,7 @@ impl<P: ReadAt + Sync, H: WriteAt + Send> Hashing<'_, P, H> {
         Ok(merge(&one, &two, count == groups(self.size)))
     }
 
-    fn nodes_at_once(&self, span: Span, pair: u64) -> io::Result<Root> {
+    fn block(&self, span: Span, pair: u64) -> io::Result<Root> {
         let (start, count) = (span.start * GROUP, span.end - span.start);
         let end = (span.end * GROUP).min(self.size);
         let mut bytes = vec![0; length(end - start)];

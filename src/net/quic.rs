@@ -64,7 +64,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// The longest UDP payload that is tried within a local network, which may carry it: loopback does,
 /// and jumbo frames. The system sends ten at a time (GSO), which together are less than the 64 KiB
-/// that it takes. What an interface does not carry never leaves it.
+/// that it takes. What this computer's own interface does not carry never leaves it.
 const LONGEST_NEAR: u16 = 6_500;
 
 /// The same elsewhere: quinn's default.

@@ -142,7 +142,7 @@ struct Fetching {
     /// Another number each time that one is begun: what is still heard of an earlier attempt at the
     /// same file says nothing of this one.
     attempt: u64,
-    /// None: it is being prepared, or put where it belongs.
+    /// None: it is being prepared.
     fetch: Option<Arc<Fetch>>,
     finishing: bool,
     holders: Holders,

@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::blob::{ReadAt, WriteAt};
+use crate::blob::{GROUP, ReadAt, WriteAt};
 
 /// How many names beside the wanted one are tried.
 pub const MAX_NAMES: u32 = 10_000;
@@ -124,17 +124,23 @@ pub fn open_inside(path: &Path) -> io::Result<File> {
 
 /// Leaves holes where nothing but zeros is written over them: a disk image of 20 GiB may have one
 /// of content.
-pub struct Sparse(pub File);
+pub struct Sparse<'a>(pub &'a File);
 
-impl WriteAt for Sparse {
+impl WriteAt for Sparse<'_> {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.iter().all(|byte| *byte == 0) {
+        let is_hole = |group: &[u8]| group.iter().all(|byte| *byte == 0);
+        let groups = || bytes.chunks(usize::try_from(GROUP).unwrap_or(usize::MAX));
+        let hole = groups().next().is_some_and(is_hole);
+        // What is alike; the rest is written by the next call.
+        let alike = groups().take_while(|group| is_hole(group) == hole).map(<[u8]>::len).sum();
+        let bytes = &bytes[..alike];
+        if hole {
             let mut there = vec![0; bytes.len()];
             if self.0.read_exact_at(offset, &mut there).is_ok() && there == bytes {
                 return Ok(bytes.len());
             }
         }
-        self.0.write_at(offset, bytes)
+        std::os::unix::fs::FileExt::write_at(self.0, bytes, offset)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -231,6 +237,28 @@ mod tests {
         let file = create(&path).unwrap();
         fs::write(&path, "new").unwrap();
         (file, path)
+    }
+
+    #[test]
+    fn between_scattered_bytes_there_are_holes() {
+        let file = tempfile::tempfile().unwrap();
+        let (block, blocks) = (16 * GROUP, 32);
+        file.set_len(blocks * block).unwrap();
+        let mut content = vec![0; usize::try_from(block).unwrap()];
+        content[100_000] = 1;
+        for number in 0..blocks {
+            Sparse(&file).write_all_at(number * block, &content).unwrap();
+        }
+        let mut read = vec![7; content.len()];
+        for number in 0..blocks {
+            file.read_exact_at(number * block, &mut read).unwrap();
+            assert!(read == content, "{number}");
+        }
+        assert!(file.metadata().unwrap().blocks() * 512 <= blocks * GROUP);
+        // What is written over something else is written, though it is zeros.
+        Sparse(&file).write_all_at(0, &vec![0; content.len()]).unwrap();
+        file.read_exact_at(0, &mut read).unwrap();
+        assert!(read.iter().all(|byte| *byte == 0));
     }
 
     #[test]

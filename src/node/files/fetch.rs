@@ -152,7 +152,7 @@ impl Fetch {
         let file = &self.kept.file;
         let Asked { conversation, entry, .. } = *asked;
         // Memory is used again: fresh pages cost as much as what is done with them.
-        let mut spare = Vec::new();
+        let mut spare: Vec<Vec<u8>> = Vec::new();
         loop {
             let spans = self.picker().next(worker);
             if spans.is_empty() {
@@ -169,11 +169,11 @@ impl Fetch {
             let mut before: Option<JoinHandle<Result<Vec<u8>, Broken>>> = None;
             for block in blob::by_block(&request.spans) {
                 let length = blob::slices_bytes(file.size, &block);
-                let mut slices = std::mem::take(&mut spare);
+                let mut slices = spare.pop().unwrap_or_default();
                 slices.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
                 stream.read(&mut slices).await.map_err(Broken::Remote)?;
                 if let Some(before) = before.take() {
-                    spare = finished(before).await?;
+                    spare.push(finished(before).await?);
                 }
                 let (fetch, came) = (Arc::clone(self), Arc::clone(&asked.came));
                 before = Some(spawn_blocking(move || {
@@ -182,7 +182,7 @@ impl Fetch {
                 }));
             }
             if let Some(before) = before {
-                spare = finished(before).await?;
+                spare.push(finished(before).await?);
             }
         }
     }
@@ -190,24 +190,23 @@ impl Fetch {
     /// Verifies a block and writes it. Returns how many bytes of it were missing.
     fn keep(self: &Arc<Self>, slices: &mut [u8], block: &[Span]) -> Result<u64, Broken> {
         let file = &self.kept.file;
-        let mut part = Sparse(self.part.try_clone().map_err(Broken::Local)?);
-        let hashes = self.hashes.try_clone().map_err(Broken::Local)?;
-        let mut outboard = Outboard::new(file.root, file.size, hashes);
-        let before = self.done();
-        blob::receive(slices, &file.key, &mut outboard, block, &mut part)?;
+        let mut outboard = Outboard::new(file.root, file.size, Sparse(&self.hashes));
+        blob::receive(slices, &file.key, &mut outboard, block, &mut Sparse(&self.part))?;
         let mut picker = self.picker();
         let new = block.iter().cloned().flatten().filter(|group| picker.arrived(*group));
         let new = new
             .map(|group| blob::bytes(std::slice::from_ref(&(group..group + 1)), file.size))
             .sum();
         drop(picker);
-        self.done.fetch_add(new, Relaxed);
-        if before / FLUSH != self.done() / FLUSH {
+        let before = self.done.fetch_add(new, Relaxed);
+        if before / FLUSH != (before + new) / FLUSH {
             // So that little is left to wait for at the end. Nobody waits for this.
             let fetch = Arc::clone(self);
             spawn_blocking(move || {
-                // If it fails, that is kept for the end.
-                let _ = fetch.sync(|| part.0.sync_data());
+                // If another is under way, the next brings this to the disk, or the end.
+                if let Ok(mut unsynced) = fetch.unsynced.try_lock() {
+                    *unsynced |= fetch.part.sync_data().is_err();
+                }
             });
         }
         Ok(new)

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use super::{
     Happened,
     content::{self, Content},
-    fetch, hashes_name,
+    fetch, hashes_name, offer,
 };
 use crate::{
     conversation::{ConversationId, EntryId},
@@ -47,7 +47,7 @@ impl Node {
                 .map_err(|error| vanished(&error))
                 .and_then(|_| {
                     share_hashes(&blobs, &old.hashes, &place.hashes)
-                        .map_err(|error| fetch::unwritable(&error))
+                        .map_err(|error| offer::unofferable(&place.path, &error))
                 });
             let result = result.map(|()| file);
             Happened::Hashed { request, conversation: to, place, result }

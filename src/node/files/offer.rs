@@ -31,7 +31,7 @@ pub fn offer(
     hashes: &str,
     voice: Option<Voice>,
 ) -> Result<File, Failure> {
-    fs::create_dir_all(blobs).map_err(|error| fetch::unwritable(&error))?;
+    fs::create_dir_all(blobs).map_err(|error| unofferable(path, &error))?;
     let hashes = blobs.join(hashes);
     let offered = hash(path, &hashes, voice);
     if offered.is_ok() {
@@ -43,11 +43,18 @@ pub fn offer(
     offered
 }
 
+/// Why a file is not offered.
+pub fn unofferable(path: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::StorageFull {
+        let text = "The disk is full: the file could not be offered. Make room, and send it again.";
+        return failure(FailureKind::DiskFull, text);
+    }
+    let text = format!("{} cannot be sent: {error}.", text::line(&path.to_string_lossy()));
+    failure(FailureKind::FileUnreadable, text)
+}
+
 fn hash(path: &Path, hashes: &Path, voice: Option<Voice>) -> Result<File, Failure> {
-    let unreadable = |error: io::Error| {
-        let text = format!("{} cannot be sent: {error}.", text::line(&path.to_string_lossy()));
-        failure(FailureKind::FileUnreadable, text)
-    };
+    let unreadable = |error: io::Error| unofferable(path, &error);
     let is_folder = path.metadata().map_err(unreadable)?.is_dir();
     let (content, size, manifest) = if is_folder {
         let items = folder::list(path);
@@ -73,13 +80,7 @@ fn hash(path: &Path, hashes: &Path, voice: Option<Voice>) -> Result<File, Failur
         hashes.sync_all()?;
         Ok(root)
     });
-    let root = written.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull => failure(
-            FailureKind::DiskFull,
-            "The disk is full: the file could not be offered. Make room, and send it again.",
-        ),
-        _ => unreadable(error),
-    })?;
+    let root = written.map_err(unreadable)?;
     let name = text::file_name(&name);
     let media_type = if is_folder { "inode/directory" } else { media_type(&name) }.to_owned();
     let preview = match &content {

@@ -142,7 +142,7 @@ impl Serving {
         // Kept from one request to the next, so that it stays open.
         let mut shared: Option<(EntryId, Arc<Shared>)> = None;
         // Memory is used again: fresh pages cost as much as what is done with them.
-        let mut spare = [Vec::new(), Vec::new()];
+        let mut spare = Vec::new();
         while let Ok(Ok(request)) = timeout(REQUEST, read_request(&mut stream)).await {
             let entry = request.entry;
             if shared.as_ref().is_none_or(|(of, _)| *of != entry) {
@@ -233,7 +233,7 @@ async fn send(
     source: &Arc<Source>,
     request: &FileRequest,
     stream: &mut Timed,
-    spare: &mut [Vec<u8>; 2],
+    spare: &mut Vec<Vec<u8>>,
 ) -> Result<(), Broken> {
     let read = |block: Vec<Span>, spare| {
         let source = Arc::clone(source);
@@ -244,15 +244,14 @@ async fn send(
         return Err(Broken::False);
     }
     let mut blocks = blob::by_block(&request.spans).into_iter();
-    let mut next = blocks.next().map(|block| read(block, std::mem::take(&mut spare[0])));
+    let mut next = blocks.next().map(|block| read(block, spare.pop().unwrap_or_default()));
     stream.write(&[GRANTED]).await.map_err(Broken::Remote)?;
     while let Some(ready) = next {
-        next = blocks.next().map(|block| read(block, std::mem::take(&mut spare[1])));
+        next = blocks.next().map(|block| read(block, spare.pop().unwrap_or_default()));
         let slices = ready.await.map_err(|error| Broken::Local(error.into()))??;
         stream.write(&slices).await.map_err(Broken::Remote)?;
-        spare[1] = slices;
+        spare.push(slices);
     }
-    spare[0] = std::mem::take(&mut spare[1]);
     Ok(())
 }
 
