@@ -315,8 +315,9 @@ impl Node {
             Happened::Finished { entry, attempt, result } => self.finished(entry, attempt, result),
             Happened::Forgotten { request, kept, result } => self.forgotten(request, *kept, result),
             Happened::Cleared { entry, removed: true } => self.cleared(entry),
-            // It is tried again at the next start.
-            Happened::Cleared { removed: false, .. } => {}
+            Happened::Cleared { removed: false, .. } => {
+                tracing::warn!("what came of a deleted file stays until the next start");
+            }
             Happened::Sent { conversation, entry, to, bytes } => {
                 if let Some(sent) = self.files.sent.get_mut(&(conversation, entry, to)) {
                     *sent += bytes;

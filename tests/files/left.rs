@@ -66,12 +66,15 @@ fn what_can_not_be_removed_now_is_removed_at_a_later_start() {
     writable(0o500);
     transfer.a.call("delete", transfer.params());
     transfer.b.event("entryChanged", |event| event["deleted"] == true);
+    let tried = |transfer: &Transfer, times| {
+        wait_for("it has tried", || {
+            transfer.b.log_tail().matches("stays until the next start").count() == times
+        });
+    };
+    tried(&transfer, 1);
     // The same happens at each start, as long as it must.
     transfer.restart_receiver_anyhow();
-    for _ in 0..100 {
-        // By the last of these answers it has tried.
-        transfer.shown();
-    }
+    tried(&transfer, 2);
     assert_eq!(parts(&downloads).len(), 1);
     transfer.restart_receiver_with(|| writable(0o700));
     wait_for("what had come is gone", || {
