@@ -26,7 +26,7 @@ use bao_tree::{BaoTree, BlockSize, ChunkNum, ChunkRanges};
 
 pub use self::{
     key::{Ciphertext, Key},
-    picker::{Holder, PIECE, PIECES, Picker, by_block},
+    picker::{PIECE, PIECES, Picker, Worker, by_block},
     slices::{Broken, Outboard, outboard, receive, send, slices_bytes, verified},
 };
 pub use bao_tree::{

@@ -33,14 +33,14 @@ pub fn by_block(spans: &[Span]) -> Vec<Vec<Span>> {
 }
 
 /// A stream by which somebody is asked: one person may be asked for several things at once.
-pub type Holder = u64;
+pub type Worker = u64;
 
 /// Shares out what is missing among those who have it: what the fewest have first, then in order.
 /// Nothing is asked twice, until there is nothing else left to ask; then everybody who is free is
 /// asked for the latter half of what is missing of the last pieces, so that the slowest is not
 /// waited for.
 ///
-/// [`Self::join`] a holder, [`Self::next`] until there is none, [`Self::arrived`] with what came,
+/// [`Self::join`] a worker, [`Self::next`] until there is none, [`Self::arrived`] with what came,
 /// [`Self::done`] after each request, [`Self::leave`].
 pub struct Picker {
     /// Of each piece the groups that are missing, the first in the lowest bit.
@@ -50,11 +50,11 @@ pub struct Picker {
     asked: Vec<u8>,
     /// Before this all pieces are here or asked for.
     first: usize,
-    holders: BTreeMap<Holder, Asked>,
+    workers: BTreeMap<Worker, Work>,
 }
 
 #[derive(Default)]
-struct Asked {
+struct Work {
     /// Who it leads to.
     person: u64,
     pieces: Vec<usize>,
@@ -72,7 +72,7 @@ impl Picker {
             left: all,
             asked: vec![0; pieces],
             first: 0,
-            holders: BTreeMap::new(),
+            workers: BTreeMap::new(),
         };
         if !all.is_multiple_of(PIECE)
             && let Some(last) = picker.missing.last_mut()
@@ -91,19 +91,19 @@ impl Picker {
     }
 
     /// This person can be asked, by one more stream, and has these groups; none given: all.
-    pub fn join(&mut self, holder: Holder, person: u64, has: Option<Vec<Span>>) {
-        self.holders.insert(holder, Asked { person, pieces: Vec::new(), has });
+    pub fn join(&mut self, worker: Worker, person: u64, has: Option<Vec<Span>>) {
+        self.workers.insert(worker, Work { person, pieces: Vec::new(), has });
     }
 
     /// This one is asked no more. What it was asked for is asked of others.
-    pub fn leave(&mut self, holder: Holder) {
-        self.done(holder);
-        self.holders.remove(&holder);
+    pub fn leave(&mut self, worker: Worker) {
+        self.done(worker);
+        self.workers.remove(&worker);
     }
 
     /// A request was answered, or will not be.
-    pub fn done(&mut self, holder: Holder) {
-        let Some(asked) = self.holders.get_mut(&holder) else { return };
+    pub fn done(&mut self, worker: Worker) {
+        let Some(asked) = self.workers.get_mut(&worker) else { return };
         for piece in asked.pieces.drain(..) {
             if let Some(count) = self.asked.get_mut(piece) {
                 *count = count.saturating_sub(1);
@@ -112,13 +112,13 @@ impl Picker {
         }
     }
 
-    /// What to ask of this holder now, in ascending order; empty: nothing that it has is missing.
-    pub fn next(&mut self, holder: Holder) -> Vec<Span> {
-        self.done(holder);
-        let mut pieces = self.unasked(holder);
+    /// What to ask of this worker now, in ascending order; empty: nothing that it has is missing.
+    pub fn next(&mut self, worker: Worker) -> Vec<Span> {
+        self.done(worker);
+        let mut pieces = self.unasked(worker);
         let is_end = pieces.is_empty();
         if is_end {
-            pieces = self.last_ones(holder);
+            pieces = self.last_ones(worker);
         }
         pieces.sort_unstable();
         let mut spans: Vec<Span> = Vec::new();
@@ -139,7 +139,7 @@ impl Picker {
                 }
             }
         }
-        if let Some(asked) = self.holders.get_mut(&holder) {
+        if let Some(asked) = self.workers.get_mut(&worker) {
             asked.pieces = pieces;
         }
         spans
@@ -157,21 +157,21 @@ impl Picker {
     }
 
     /// Pieces that nobody was asked for.
-    fn unasked(&mut self, holder: Holder) -> Vec<usize> {
+    fn unasked(&mut self, worker: Worker) -> Vec<usize> {
         let open = |piece: &usize| self.missing[*piece] != 0 && self.asked[*piece] == 0;
         self.first = (self.first..self.missing.len()).find(open).unwrap_or(self.missing.len());
         let open = (self.first..self.missing.len()).filter(open);
-        let open = open.filter(|piece| self.has(holder, *piece));
+        let open = open.filter(|piece| self.has(worker, *piece));
         // The last ones are shared out among all, so that nobody has much to do when the others
         // are done.
-        let streams = self.holders.len().max(1);
+        let streams = self.workers.len().max(1);
         let most = (open.clone().take(PIECES * streams).count() / streams).max(1);
-        if self.holders.values().all(|asked| asked.has.is_none()) {
+        if self.workers.values().all(|asked| asked.has.is_none()) {
             return open.take(most).collect();
         }
         let mut open: Vec<_> = open
             .map(|piece| {
-                let having = self.holders.keys().filter(|other| self.has(**other, piece));
+                let having = self.workers.keys().filter(|other| self.has(**other, piece));
                 (having.count(), piece)
             })
             .collect();
@@ -181,19 +181,19 @@ impl Picker {
 
     /// One of the pieces that are missing although somebody else was asked for them: the one that
     /// the fewest were asked for.
-    fn last_ones(&self, holder: Holder) -> Vec<usize> {
-        let Some(person) = self.holders.get(&holder).map(|asked| asked.person) else {
+    fn last_ones(&self, worker: Worker) -> Vec<usize> {
+        let Some(person) = self.workers.get(&worker).map(|asked| asked.person) else {
             return Vec::new();
         };
-        let asked: Vec<_> = self.holders.values().filter(|asked| asked.person == person).collect();
+        let asked: Vec<_> = self.workers.values().filter(|asked| asked.person == person).collect();
         let open = (0..self.missing.len()).filter(|piece| self.missing[*piece] != 0);
         let open = open.filter(|piece| !asked.iter().any(|asked| asked.pieces.contains(piece)));
-        let open = open.filter(|piece| self.has(holder, *piece));
+        let open = open.filter(|piece| self.has(worker, *piece));
         open.min_by_key(|piece| self.asked[*piece]).into_iter().collect()
     }
 
-    fn has(&self, holder: Holder, piece: usize) -> bool {
-        let Some(asked) = self.holders.get(&holder) else { return false };
+    fn has(&self, worker: Worker, piece: usize) -> bool {
+        let Some(asked) = self.workers.get(&worker) else { return false };
         let Some(has) = &asked.has else { return true };
         let start = piece as u64 * PIECE;
         let mut left = self.missing[piece];

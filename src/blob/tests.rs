@@ -195,8 +195,8 @@ fn a_source_that_changed_or_shrank_is_said() {
 mod picker {
     use super::*;
 
-    fn take(picker: &mut Picker, holder: Holder) -> u64 {
-        let spans = picker.next(holder);
+    fn take(picker: &mut Picker, worker: Worker) -> u64 {
+        let spans = picker.next(worker);
         for group in spans.iter().cloned().flatten() {
             picker.arrived(group);
         }

@@ -52,7 +52,7 @@ use super::{
     sessions::Stage,
 };
 use crate::{
-    blob::Holder,
+    blob::Worker,
     conversation::{self, ConversationId, EntryId},
     identity::Identity,
     net::LinkId,
@@ -128,9 +128,10 @@ pub(super) struct Files {
     shares: HashMap<Identity, Share>,
     sources: Sources,
     /// What was sent since it was told last. The first is told at once, what follows at each look:
-    /// whoever asks for a little at a time must not keep a front end busy.
+    /// whoever asks for a little at a time must not keep a front end busy. Of each of one's own offers
+    /// one at most for each who may fetch it.
     sent: BTreeMap<(ConversationId, EntryId, Identity), u64>,
-    next_holder: Holder,
+    next_worker: Worker,
     lies: Lies,
     /// Bytes that were fetched unasked, of each contact.
     unasked: HashMap<Identity, u64>,
@@ -197,7 +198,7 @@ impl Files {
             shares: HashMap::new(),
             sources: Sources::default(),
             sent: BTreeMap::new(),
-            next_holder: 0,
+            next_worker: 0,
             lies: Lies::default(),
             unasked: HashMap::new(),
         };

@@ -88,12 +88,12 @@ impl Node {
             *streams = streams.saturating_sub(1);
             return;
         };
-        self.files.next_holder += 1;
-        let holder = self.files.next_holder;
+        self.files.next_worker += 1;
+        let worker = self.files.next_worker;
         let happened = self.files.happened.clone();
         let stream = Timed::new(stream, asked.stop.clone(), Arc::clone(&self.counters));
         tokio::spawn(async move {
-            let end = fetch.work(holder, asked, stream).await;
+            let end = fetch.work(worker, asked, stream).await;
             let _ = happened.send(Happened::Worked { entry, attempt, link, who, end }).await;
         });
     }

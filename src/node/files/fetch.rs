@@ -21,7 +21,7 @@ use super::{
     stream::Timed,
 };
 use crate::{
-    blob::{self, Broken, GROUP, Holder, Outboard, Picker, Span},
+    blob::{self, Broken, GROUP, Outboard, Picker, Span, Worker},
     node::{
         api::{Failure, FailureKind, FileState},
         failure,
@@ -131,7 +131,7 @@ impl Fetch {
     }
 
     /// Asks one of those who have it on this stream, until there is nothing to ask for.
-    pub async fn work(self: Arc<Self>, worker: Holder, asked: Asked, stream: Timed) -> End {
+    pub async fn work(self: Arc<Self>, worker: Worker, asked: Asked, stream: Timed) -> End {
         self.picker().join(worker, asked.person, None);
         let end = self.ask(worker, &asked, stream).await;
         if matches!(end, Err(Broken::False)) {
@@ -145,7 +145,7 @@ impl Fetch {
 
     async fn ask(
         self: &Arc<Self>,
-        worker: Holder,
+        worker: Worker,
         asked: &Asked,
         mut stream: Timed,
     ) -> Result<End, Broken> {
