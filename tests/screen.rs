@@ -15,7 +15,13 @@ mod voice;
 use std::{process::Command, time::Duration};
 
 use serde_json::json;
-use support::{at_most, figure, lab::wait_for, profile::Profile, pty::Screen, required};
+use support::{
+    at_most, figure,
+    lab::wait_for,
+    profile::{Profile, program},
+    pty::Screen,
+    required,
+};
 
 /// Whether the tests here can run; said when not, and a failure where that must not be.
 fn possible() -> bool {
@@ -102,6 +108,27 @@ fn quit_leaves_the_terminal_as_it_was() {
     let mut screen = Screen::open(&profile, (80, 24), &[]);
     screen.wait_until_shown("Vanessa");
     assert!(screen.terminal().screen().alternate_screen());
+    screen.type_in("/quit\r");
+    assert_eq!(screen.ended_in_order(), 0);
+}
+
+/// README's first command: a second process answers what is written, and fetches what is sent.
+#[test]
+fn the_demo_answers_and_fetches() {
+    if !possible() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.txt");
+    std::fs::write(&path, "text").unwrap();
+    let program = Command::new(program());
+    let mut screen = Screen::run(&program, &["demo".to_owned()], directory.path(), (80, 24), &[]);
+    screen.wait_until_shown("Write me something");
+    screen.type_in("good evening\r");
+    screen.wait_until_shown("You said “good evening”");
+    screen.type_in(&format!("/send {}\r", path.display()));
+    screen.wait_until_shown("It is on my disk now");
+    screen.wait_until_shown("Écho has it");
     screen.type_in("/quit\r");
     assert_eq!(screen.ended_in_order(), 0);
 }

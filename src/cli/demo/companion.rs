@@ -1,6 +1,9 @@
 //! The other one in the demo: drives a second process through its JSON-RPC front end.
 
-use std::{path::Path, process::Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use color_eyre::eyre::{self, Context, OptionExt, bail};
 use libp2p::Multiaddr;
@@ -26,6 +29,9 @@ const HINTS: [&str; 5] = [
     "When you leave, everything of this demo is deleted. `entrenous` alone starts for real.",
 ];
 
+/// Longer files are not fetched: they would lie on this disk twice.
+const LONGEST_FILE: u64 = 100 * 1024 * 1024;
+
 /// A child process with a profile of its own.
 pub struct Companion {
     /// Where it listens.
@@ -35,6 +41,8 @@ pub struct Companion {
     _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
+    /// Where it puts files, which goes with the demo.
+    downloads: PathBuf,
     requests: u64,
     hints: usize,
 }
@@ -62,6 +70,7 @@ impl Companion {
             _child: child,
             input,
             output: BufReader::new(output).lines(),
+            downloads: data.join("downloads"),
             requests: 0,
             hints: 0,
         };
@@ -90,6 +99,11 @@ impl Companion {
                     }
                 }
                 Some("message") => self.answer(&event).await?,
+                Some("fileOffered") => self.fetch(&event).await?,
+                Some("fileDone") => {
+                    let text = "It is on my disk now, the same to the last bit.";
+                    self.send(&event["conversation"], text, Some(&event["entry"])).await?;
+                }
                 _ => {}
             }
         }
@@ -109,6 +123,18 @@ impl Companion {
             self.notify("react", params).await?;
         }
         self.send(conversation, &reply, Some(entry)).await
+    }
+
+    async fn fetch(&mut self, offer: &Value) -> eyre::Result<()> {
+        let (conversation, entry) = (&offer["conversation"], &offer["entry"]);
+        let mut params = json!({ "conversation": conversation, "entry": entry });
+        self.notify("markRead", params.clone()).await?;
+        if offer["file"]["size"].as_u64().is_none_or(|size| size > LONGEST_FILE) {
+            let text = "That is more than I fetch here. A friend's entrenous asks whether to.";
+            return self.send(conversation, text, Some(entry)).await;
+        }
+        params["to"] = json!(self.downloads.join(""));
+        self.notify("getFile", params).await
     }
 
     async fn send(
