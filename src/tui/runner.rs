@@ -98,7 +98,6 @@ async fn main_loop(
     answers: &mut Answers,
 ) -> Result<Option<String>, Error> {
     let mut typed = VecDeque::new();
-    let mut graphics = None;
     let mut input = EventStream::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -111,28 +110,25 @@ async fn main_loop(
     let mut sound = Sound::default();
     loop {
         if is_dirty && Instant::now() >= next_frame {
-            let (columns, rows) = screen.size()?;
             // The size is asked for, not only waited for: no frame is drawn for a size that was.
-            let flow =
-                step(model, Msg::Resize(columns, rows), screen, node, (&disk, &mut sound), outbox)?;
-            let flow = flow.or(if graphics == answers.graphics(screen.cell()) {
-                None
-            } else {
-                graphics = answers.graphics(screen.cell());
-                step(model, Msg::Graphics(graphics), screen, node, (&disk, &mut sound), outbox)?
-            });
+            let ((columns, rows), cell) = screen.size()?;
+            let before = [Msg::Resize(columns, rows), Msg::Graphics(answers.graphics(cell))];
+            let mut flow = None;
+            for msg in before {
+                flow = flow.or(step(model, msg, screen, node, (&disk, &mut sound), outbox)?);
+            }
             screen.draw(model)?;
             is_dirty = false;
             next_frame = Instant::now() + FRAME;
-            let flow = flow.or(step(model, Msg::Drawn, screen, node, (&disk, &mut sound), outbox)?);
+            flow = flow.or(step(model, Msg::Drawn, screen, node, (&disk, &mut sound), outbox)?);
             if let Some(reason) = flow {
                 return Ok(reason);
             }
         }
         let until_tick = Duration::from_millis(model.deadline().saturating_sub(unix_now()));
-        let is_holding = answers.poll_timeout().is_some();
-        let release = answers.poll_timeout().unwrap_or_default();
-        let until_release = Duration::from_millis(release.saturating_sub(unix_now()));
+        let release = answers.poll_timeout();
+        let until_release =
+            Duration::from_millis(release.unwrap_or_default().saturating_sub(unix_now()));
         let msg = tokio::select! {
                     biased;
                     _ = terminate.recv() => return Ok(None),
@@ -143,7 +139,7 @@ async fn main_loop(
                         Msg::Resumed
                     }
                     Some(msg) = async { typed.pop_front() } => msg,
-                    () = sleep(until_release), if is_holding => {
+                    () = sleep(until_release), if release.is_some() => {
                         typed.extend(answers.handle_timeout(unix_now()).into_iter().map(Msg::Key));
                         continue;
                     }

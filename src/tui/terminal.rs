@@ -36,6 +36,9 @@ const RESTORE_TITLE: &str = "\x1b[23;2t";
 static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 static PANIC_HOOK: Once = Once::new();
 
+/// A width and a height.
+type Sides = (u16, u16);
+
 /// Whether there is a terminal to show the screen on.
 ///
 /// # Errors
@@ -77,19 +80,15 @@ impl Screen {
         Ok(Self { terminal })
     }
 
-    /// Columns and rows.
+    /// Columns and rows; and the width and height of a cell, in pixels, none if the terminal does
+    /// not tell.
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn size(&self) -> io::Result<(u16, u16)> {
-        let size = self.terminal.size()?;
-        Ok((size.width, size.height))
-    }
-
-    /// The width and height of a cell, in pixels; none if the terminal does not tell.
-    pub fn cell(&self) -> Option<(u16, u16)> {
-        let WindowSize { rows, columns, width, height } = window_size().ok()?;
-        Some((width.checked_div(columns)?, height.checked_div(rows)?))
+    pub fn size(&self) -> io::Result<(Sides, Option<Sides>)> {
+        let WindowSize { rows, columns, width, height } = window_size()?;
+        let cell = width.checked_div(columns).zip(height.checked_div(rows));
+        Ok(((columns, rows), cell))
     }
 
     /// Asks the terminal something. One that shows the question instead has nothing left of it.
