@@ -212,6 +212,32 @@ fn a_paste_of_many_lines_is_not_sent() {
 }
 
 #[test]
+fn a_key_shows_in_the_next_frame() {
+    if !possible() {
+        return;
+    }
+    let profile = vanessa();
+    let mut screen = Screen::open(&profile, (100, 30), &[]);
+    screen.wait_until_shown("Vanessa");
+    let frames = |screen: &Screen| {
+        let begin = b"\x1b[?2026h";
+        screen.output().windows(begin.len()).filter(|bytes| bytes == begin).count()
+    };
+    let mut typed = String::new();
+    let before = frames(&screen);
+    for key in "zjzjzjzj".chars() {
+        typed.push(key);
+        screen.type_in(&key.to_string());
+        screen.wait_until_shown(&typed);
+    }
+    // Some may be drawn for something else meanwhile, but none before each key's.
+    let drawn = frames(&screen) - before;
+    assert!((typed.len()..typed.len() * 3 / 2).contains(&drawn), "{drawn} frames");
+    screen.signal("TERM");
+    screen.ended_in_order();
+}
+
+#[test]
 fn a_profile_in_use_is_said_in_words_on_a_terminal_as_it_was() {
     if !possible() {
         return;

@@ -141,16 +141,18 @@ async fn main_loop(
                     Some(msg) = async { typed.pop_front() } => msg,
                     () = sleep(until_release), if release.is_some() => {
                         typed.extend(answers.handle_timeout(unix_now()).into_iter().map(Msg::Key));
-                        continue;
+                        let Some(msg) = typed.pop_front() else { continue };
+                        msg
                     }
                     event = input.next() => match event {
                         Some(Ok(event)) => match message(event) {
                             Some(Msg::Key(key)) => {
                                 let keys = answers.handle_key(key, unix_now());
                                 typed.extend(keys.into_iter().map(Msg::Key));
-                                // There may have been an answer.
+                                // Without one there may have been an answer.
                                 is_dirty = true;
-                                continue;
+                                let Some(msg) = typed.pop_front() else { continue };
+                                msg
                             }
                             Some(msg) => msg,
                             None => continue,
