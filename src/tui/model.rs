@@ -90,6 +90,8 @@ pub enum Effect {
     Record(u64, PathBuf),
     /// End the recording, to keep it or to drop it.
     EndRecording(bool),
+    /// Remove a recording that was kept and is not to be sent after all.
+    ForgetRecording(PathBuf),
     /// Play a voice note; [`Msg::Heard`] with this number tells how it goes.
     Play(u64, PathBuf),
     /// Stop what is played.

@@ -220,6 +220,7 @@ fn step(
                 Effect::Open(path) => disk.open(path),
                 Effect::Record(number, path) => sound.record(number, path),
                 Effect::EndRecording(keep) => sound.end_recording(keep),
+                Effect::ForgetRecording(path) => sound.forget(path),
                 Effect::Play(number, path) => sound.play(number, path),
                 Effect::StopPlaying => sound.stop_playing(),
                 Effect::Bell => screen.bell()?,

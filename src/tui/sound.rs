@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io,
+    io, iter,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
@@ -27,6 +27,12 @@ const TOLD: Duration = Duration::from_millis(100);
 
 /// What a recording's name ends with until it is to be sent.
 const UNFINISHED: &str = "part";
+
+/// What it ends with then.
+const EXTENSION: &str = "ogg";
+
+/// Names that are tried for a recording: those of one second.
+const MAX_NAMES: u32 = 100;
 
 /// What is heard of a recording or of a voice note that is played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +106,14 @@ impl Sound {
         }
     }
 
+    /// Removes a recording that was kept and is not to be sent after all.
+    pub fn forget(&mut self, path: PathBuf) {
+        self.start(move |_, _| {
+            // It may be gone already.
+            let _ = fs::remove_file(path);
+        });
+    }
+
     /// Plays a voice note instead of what is played; [`Heard`] with this number tells how it goes.
     pub fn play(&mut self, number: u64, path: PathBuf) {
         self.stop_playing();
@@ -157,7 +171,7 @@ impl Teller {
     }
 }
 
-/// Records into the first of these paths, and moves it to the other if it is to be kept.
+/// Records into the first of these paths, and gives it the other if it is to be kept.
 fn record(
     (unfinished, path): (&Path, &Path),
     stop: &AtomicBool,
@@ -167,16 +181,38 @@ fn record(
     let unwritable = |error: io::Error| format!("The recording cannot be written: {error}.");
     let file = create(unfinished).map_err(unwritable)?;
     let recorded = device::record(file, stop, heard);
-    let kept = match &recorded {
-        // Unlike a renaming, this takes the place of nothing.
-        Ok(Some(_)) if keep.load(Ordering::Relaxed) => fs::hard_link(unfinished, path),
-        _ => Ok(()),
-    };
+    // Asked once: what is kept is told, whatever becomes of it then.
+    let is_kept = keep.load(Ordering::Relaxed);
+    let kept = recorded.and_then(|voice| {
+        let Some(voice) = voice.filter(|_| is_kept) else { return Ok(None) };
+        let path = settle(unfinished, path).map_err(unwritable)?;
+        Ok(Some((path, voice)))
+    });
     // What cannot be removed now is with the next recording.
     let _ = fs::remove_file(unfinished);
-    let voice = recorded?.filter(|_| keep.load(Ordering::Relaxed));
-    kept.map_err(unwritable)?;
-    Ok(voice.map(|voice| (path.to_owned(), voice)))
+    kept
+}
+
+/// Gives what was recorded its path, once it is on the disk: whoever is offered it may ask for it
+/// after a power cut. If the path is taken, the next one: `name-2.ogg`.
+fn settle(unfinished: &Path, path: &Path) -> io::Result<PathBuf> {
+    File::open(unfinished)?.sync_all()?;
+    let name = path.file_stem().unwrap_or_default().display();
+    let numbered = |number| path.with_file_name(format!("{name}-{number}.{EXTENSION}"));
+    for path in iter::once(path.to_owned()).chain((2..=MAX_NAMES).map(numbered)) {
+        // Unlike a renaming, this takes the place of nothing.
+        match fs::hard_link(unfinished, &path) {
+            Ok(()) => {
+                // Some file systems do not sync directories.
+                let directory = path.parent().unwrap_or(&path);
+                let _ = File::open(directory).and_then(|directory| directory.sync_all());
+                return Ok(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// A new file, in a directory that is made for it, for nobody else to read. What a crash left there
@@ -220,6 +256,22 @@ mod tests {
         assert_eq!(left, ["b.ogg.part", "kept.ogg"]);
         // Nothing is written over.
         assert!(create(&directory.join("kept.ogg")).is_err());
+    }
+
+    #[test]
+    fn a_recording_whose_name_is_taken_has_the_next_one() {
+        let outside = tempfile::tempdir().unwrap();
+        let at = |name| outside.path().join(name);
+        let mut kept = Vec::new();
+        for said in ["one", "two", "three"] {
+            fs::write(at("a.part"), said).unwrap();
+            kept.push(settle(&at("a.part"), &at("a.ogg")).unwrap());
+            fs::remove_file(at("a.part")).unwrap();
+        }
+        assert_eq!(kept, ["a.ogg", "a-2.ogg", "a-3.ogg"].map(at));
+        let said: Vec<_> = kept.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        assert_eq!(said, ["one", "two", "three"]);
+        assert!(settle(&at("none.part"), &at("b.ogg")).is_err());
     }
 
     #[cfg(not(feature = "voice"))]

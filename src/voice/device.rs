@@ -62,7 +62,7 @@ pub fn record(
     let mut resampler = Resampler::new(config.sample_rate(), RATE);
     let mut last = Instant::now();
     let mut has_room = true;
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Acquire) {
         match taken.recv_timeout(LOOK) {
             Ok(piece) => {
                 last = Instant::now();
@@ -110,7 +110,7 @@ pub fn play(path: &Path, stop: &AtomicBool, mut heard: impl FnMut(u32)) -> Resul
     let (mut sent, mut was_played, mut last) = (0, 0, Instant::now());
     let mut waiting = VecDeque::new();
     let mut is_read = false;
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Acquire) {
         if waiting.is_empty() && !is_read {
             match decoder.read().map_err(unreadable)? {
                 Some(samples) => waiting.push_back(resampler.resample(&samples)),

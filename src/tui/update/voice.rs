@@ -113,6 +113,10 @@ impl Model {
             }
             Heard::Recorded(result) => {
                 let Some(recording) = self.recording.take_if(|one| one.number == number) else {
+                    // Dropped while it was written: nobody would know that it lies there.
+                    if let Ok(Some((path, _))) = result {
+                        self.effects.push(Effect::ForgetRecording(path));
+                    }
                     return;
                 };
                 match result {

@@ -20,8 +20,9 @@ impl Stage {
     /// What is asked of the microphone or the loudspeaker next, taken.
     fn sound(&mut self) -> Option<Effect> {
         let is_one = |effect: &Effect| {
-            use Effect::{EndRecording, Play, Record, StopPlaying};
-            matches!(effect, Record(..) | EndRecording(_) | Play(..) | StopPlaying)
+            use Effect::{EndRecording, ForgetRecording, Play, Record, StopPlaying};
+            let is_recording = matches!(effect, Record(..) | EndRecording(_) | ForgetRecording(_));
+            is_recording || matches!(effect, Play(..) | StopPlaying)
         };
         let at = self.other.iter().position(is_one)?;
         Some(self.other.remove(at))
@@ -59,7 +60,7 @@ fn a_voice_note_is_recorded_and_sent() {
     assert!(stage.is_recording(), "until it is written");
     let voice = Voice::new(1_600, vec![77]).unwrap();
     let recorded = Heard::Recorded(Ok(Some((path.clone(), voice.clone()))));
-    stage.tell(Msg::Heard(number + 1, recorded.clone()));
+    stage.tell(Msg::Heard(number + 1, Heard::Recorded(Ok(None))));
     stage.nothing();
     stage.tell(Msg::Heard(number, recorded));
     assert!(!stage.is_recording());
@@ -78,10 +79,20 @@ fn a_recording_is_dropped_with_its_window() {
     stage.key("esc");
     assert!(matches!(stage.sound(), Some(Effect::EndRecording(false))));
     assert!(!stage.is_recording() && stage.sound().is_none());
-    // It was written before it heard of that.
-    let voice = Voice::new(1_600, vec![77]).unwrap();
-    stage.tell(Msg::Heard(number, Heard::Recorded(Ok(Some((path, voice))))));
+    stage.tell(Msg::Heard(number, Heard::Recorded(Ok(None))));
     stage.nothing();
+    assert!(stage.sound().is_none());
+    // After Enter, while it is written: it does not stay there unseen.
+    let (number, _) = stage.record();
+    stage.key("enter");
+    assert!(matches!(stage.sound(), Some(Effect::EndRecording(true))));
+    stage.key("esc");
+    assert!(matches!(stage.sound(), Some(Effect::EndRecording(false))));
+    let voice = Voice::new(1_600, vec![77]).unwrap();
+    stage.tell(Msg::Heard(number, Heard::Recorded(Ok(Some((path.clone(), voice))))));
+    stage.nothing();
+    let Some(Effect::ForgetRecording(forgotten)) = stage.sound() else { panic!("it stays") };
+    assert_eq!(forgotten, path);
     // Something else comes over it: a question before leaving.
     stage.type_in("a draft");
     stage.model.record_voice();
