@@ -18,6 +18,7 @@ use super::{
     keymap::{Keymap, Mode},
     layout::{self, Areas},
     paths::Places,
+    picture::Previews,
     sound::Heard,
     theme::Theme,
     timeline::{MAX_ENTRIES, Space, Timeline},
@@ -336,6 +337,7 @@ pub struct Model {
     pub(super) fetched: VecDeque<(EntryId, Identity)>,
     pub(super) looking: Option<Looking>,
     pub(super) graphics: Option<Graphics>,
+    pub(super) previews: Previews,
     /// The directory for voice notes that are recorded.
     pub(super) voices: PathBuf,
     pub(super) recording: Option<Recording>,
@@ -386,6 +388,7 @@ impl Model {
             fetched: VecDeque::new(),
             looking: None,
             graphics: None,
+            previews: Previews::default(),
             voices: options.voices.clone(),
             recording: None,
             playing: None,

@@ -2,7 +2,7 @@
 //! each cell shows two pixels, one above the other, which are square in most fonts; every terminal
 //! with colours shows them, within tmux and over SSH as well.
 
-use std::path::Path;
+use std::{cell::RefCell, collections::HashMap, path::Path, rc::Rc};
 
 use image::DynamicImage;
 use ratatui::layout::Size;
@@ -185,6 +185,30 @@ impl Blocks {
     }
 }
 
+/// Previews that are kept as they are drawn: more than one screen shows.
+const MAX_PREVIEWS: usize = 64;
+
+/// Previews as they are drawn, made once and not for every frame.
+#[derive(Debug, Default)]
+pub struct Previews(RefCell<HashMap<Preview, Rc<Blocks>>>);
+
+impl Previews {
+    /// A preview as it is drawn. All that are kept go when there are too many: those that still
+    /// show are made anew.
+    pub fn get(&self, preview: &Preview) -> Rc<Blocks> {
+        let mut kept = self.0.borrow_mut();
+        if let Some(blocks) = kept.get(preview) {
+            return Rc::clone(blocks);
+        }
+        if kept.len() >= MAX_PREVIEWS {
+            kept.clear();
+        }
+        let blocks = Rc::new(Blocks::of_preview(preview));
+        kept.insert(preview.clone(), Rc::clone(&blocks));
+        blocks
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use image::{ImageFormat, Rgba, RgbaImage};
@@ -229,6 +253,28 @@ mod tests {
         assert_eq!(cells(8, 8), (8, 4));
         assert_eq!(cells(3, 5), (3, 3));
         assert_eq!(cells(1, 1), (1, 1));
+    }
+
+    #[test]
+    fn previews_are_made_once_and_so_many_are_kept() {
+        let preview = |number: u8| {
+            let begin = [number, 0x5a, 0x5a, 0x5c, 0xda];
+            let mut longer = (0..21).map(|length| [&begin[..], &[0x5a; 21][..length]].concat());
+            longer.find_map(|bytes| Preview::parse(&bytes)).unwrap()
+        };
+        let kept = |previews: &Previews| previews.0.borrow().len();
+        let previews = Previews::default();
+        let first = previews.get(&preview(0));
+        for number in 1..64 {
+            previews.get(&preview(number));
+        }
+        assert_eq!(kept(&previews), 64);
+        assert!(Rc::ptr_eq(&first, &previews.get(&preview(0))), "it is made again");
+        assert!(!Rc::ptr_eq(&first, &previews.get(&preview(1))), "it is another's");
+        // The 65th.
+        previews.get(&preview(64));
+        assert_eq!(kept(&previews), 1);
+        assert_eq!(previews.get(&preview(0)).cells(), first.cells());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The messages that show.
 
+use std::rc::Rc;
+
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{draw, file};
@@ -39,7 +41,7 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         let has_author = part.rows.contains(&Row::Author) || part.at == first;
         let has_preview = part.rows.iter().any(|row| matches!(row, Row::Preview(_)));
         let preview = entry.file.as_ref().and_then(|file| file.preview.as_ref());
-        let preview = preview.filter(|_| has_preview).map(Blocks::of_preview);
+        let preview = preview.filter(|_| has_preview).map(|preview| model.previews.get(preview));
         let at = part.at;
         let line = Line { model, timeline, entry, at, is_selected, has_author, preview };
         for row in &part.rows {
@@ -58,7 +60,7 @@ struct Line<'a> {
     is_selected: bool,
     has_author: bool,
     /// Of a picture, if any of it shows.
-    preview: Option<Blocks>,
+    preview: Option<Rc<Blocks>>,
 }
 
 impl Line<'_> {
