@@ -12,7 +12,6 @@ use crate::{
         sound::Heard,
         window::Window,
     },
-    voice::MEDIA_TYPE,
 };
 
 /// Levels that are remembered while it is recorded: as many as fit the window.
@@ -71,7 +70,7 @@ impl Model {
             self.notify(Tone::Bad, "This message offers no file.");
             return;
         };
-        if file.media_type != MEDIA_TYPE {
+        if file.voice.is_none() {
             self.notify(Tone::Bad, "This file is no voice note.");
             return;
         }
@@ -95,7 +94,7 @@ impl Model {
     /// Whether an entry has a voice note that can be played.
     pub(in crate::tui) fn is_voice_note(view: &EntryView) -> bool {
         let file = view.file.as_ref().filter(|_| !view.deleted);
-        file.is_some_and(|file| file.state == FileState::Here && file.media_type == MEDIA_TYPE)
+        file.is_some_and(|file| file.state == FileState::Here && file.voice.is_some())
     }
 
     /// What the microphone or the loudspeaker does. What belongs to neither is passed over.
