@@ -123,11 +123,12 @@ pub fn decode(
     guarded(|| decode_unguarded(content, room)).unwrap_or(Err(PictureError::Unknown))
 }
 
-/// Runs a decoder, which reads what others wrote. One that panics has read nothing: none.
+/// Runs a decoder, which reads what others wrote. One that panics has read nothing: none. It may
+/// run another one so.
 pub fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
-    IS_DECODING.set(true);
+    let before = IS_DECODING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(decode));
-    IS_DECODING.set(false);
+    IS_DECODING.set(before);
     result.ok()
 }
 
@@ -324,6 +325,16 @@ mod tests {
                 (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg())
             })
         })
+    }
+
+    #[test]
+    fn a_decoder_within_another_ends_that_ones_guard_not() {
+        let during = guarded(|| {
+            let inner = guarded(|| -> bool { panic!("a defect") });
+            (inner, is_decoding())
+        });
+        assert_eq!(during, Some((None, true)));
+        assert!(!is_decoding());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! what was seen comes back as a message. A disk that does not answer holds up nothing.
 
 use std::{
-    fs, io, panic,
+    fs, io,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{graphics::Graphics, model::Msg, picture::Picture};
+use crate::picture::guarded;
 
 /// What a listing holds at most; typing finds the rest.
 pub const MAX_ENTRIES: usize = 1000;
@@ -21,9 +22,6 @@ const MAX_READ: usize = 100_000;
 
 /// Threads that may look at the same time: when so many hang, more would hang too.
 const MAX_LOOKS: usize = 4;
-
-/// The name of the threads.
-const THREAD: &str = "disk";
 
 /// Messages that may wait for the loop.
 const MAX_MESSAGES: usize = 16;
@@ -128,13 +126,14 @@ impl Disk {
         let messages = self.messages.clone();
         let Ok(permit) = Arc::clone(&self.looks).try_acquire_owned() else { return };
         let work = move || {
-            let seen = unwinding(|| see(&look));
+            let seen = guarded(|| see(&look));
+            let seen = seen.unwrap_or_else(|| Err("it cannot be understood".to_owned()));
             // If the loop is gone there is nobody to tell.
             _ = messages.blocking_send(Msg::Seen(number, seen));
             drop(permit);
         };
         // If no thread can be had the look is given up, as one that takes too long.
-        _ = thread::Builder::new().name(THREAD.to_owned()).spawn(work);
+        _ = thread::Builder::new().name("disk".to_owned()).spawn(work);
     }
 
     /// Opens a file or a directory in the program that the desktop has for it, which lives on
@@ -161,19 +160,6 @@ impl Disk {
             _ = messages.send(Msg::NotOpened(path, reason)).await;
         });
     }
-}
-
-/// Decoders read what others wrote. One that panics has seen nothing.
-fn unwinding(
-    look: impl FnOnce() -> Result<Seen, String> + panic::UnwindSafe,
-) -> Result<Seen, String> {
-    let seen = panic::catch_unwind(look);
-    seen.unwrap_or_else(|_| Err("it cannot be understood".to_owned()))
-}
-
-/// Whether a panic of this thread ends nothing but a look.
-pub fn is_looking() -> bool {
-    thread::current().name() == Some(THREAD)
 }
 
 fn see(look: &Look) -> Result<Seen, String> {
@@ -294,17 +280,6 @@ mod tests {
         let with_nul = PathBuf::from("/a\0b");
         assert_eq!(look(&[&nowhere, &within_a_file, &too_long, &with_nul]), None);
         assert!(look(&[directory.path()]).unwrap().is_directory);
-    }
-
-    #[test]
-    fn a_decoder_that_panics_ends_a_look_and_not_the_screen() {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let name = thread::Builder::new().name(THREAD.to_owned());
-        let looking = name.spawn(move || sender.send(is_looking())).unwrap();
-        looking.join().unwrap().unwrap();
-        assert!(receiver.recv().unwrap() && !is_looking());
-        let seen = unwinding(|| panic!("a defect"));
-        assert_eq!(seen.unwrap_err(), "it cannot be understood");
     }
 
     #[tokio::test]

@@ -22,8 +22,8 @@ use crossterm::{
 use ratatui::{Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, kill_current_process_group};
 
-use super::{Model, disk, view};
-use crate::picture;
+use super::{Model, view};
+use crate::picture::is_decoding;
 
 /// Output is collected, so that a frame reaches the terminal in few writes.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -67,7 +67,7 @@ impl Screen {
         PANIC_HOOK.call_once(|| {
             let previous = panic::take_hook();
             panic::set_hook(Box::new(move |info| {
-                if disk::is_looking() || picture::is_decoding() {
+                if is_decoding() {
                     return;
                 }
                 leave();
