@@ -6,7 +6,7 @@ use ratatui::{
     style::Style,
 };
 
-use crate::tui::{field::Field, theme::Theme, wrap};
+use crate::tui::{field::Field, picture::Blocks, theme::Theme, wrap};
 
 /// Writes a text into a row of an area, from column `x` of that area, cut with `…` where it does
 /// not fit. Returns the column after it.
@@ -23,6 +23,23 @@ pub fn put(buffer: &mut Buffer, area: Rect, x: usize, y: usize, text: &str, styl
     let shown = cut.as_deref().unwrap_or(text);
     let (after, _) = buffer.set_stringn(area.x + column, area.y + row, shown, room, style);
     usize::from(after - area.x)
+}
+
+/// Draws a row of a picture in half blocks, from this column on, in this row of an area.
+pub fn half_blocks(
+    theme: Theme,
+    blocks: &Blocks,
+    row: usize,
+    area: Rect,
+    (x, y): (usize, usize),
+    buffer: &mut Buffer,
+) {
+    for column in 0..blocks.cells().0 {
+        let (upper, lower) = blocks.pixels(column, row);
+        if let Some((sign, style)) = theme.half_block(upper, lower) {
+            put(buffer, area, x + column, y, sign, style);
+        }
+    }
 }
 
 /// Writes a text at the right edge of a row, leaving `margin` columns. Returns its first column.

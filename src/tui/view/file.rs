@@ -10,8 +10,6 @@ use crate::{
         layout::GUTTER,
         model::Model,
         paths,
-        picture::Blocks,
-        theme::Theme,
         transfers::{self, Stage, Transfer},
         when, wrap,
     },
@@ -47,23 +45,6 @@ pub fn name(
     let style = if is_selected { theme.selected_entry() } else { theme.file_name() };
     let x = draw::put(buffer, area, GUTTER, y, &name, style);
     draw::put(buffer, area, x, y, &about, theme.dim());
-}
-
-/// A row of a picture's preview.
-pub fn preview(
-    theme: Theme,
-    preview: &Blocks,
-    row: usize,
-    area: Rect,
-    y: usize,
-    buffer: &mut Buffer,
-) {
-    for column in 0..preview.cells().0 {
-        let (upper, lower) = preview.pixels(column, row);
-        if let Some((sign, style)) = theme.half_block(upper, lower) {
-            draw::put(buffer, area, GUTTER + column, y, sign, style);
-        }
-    }
 }
 
 /// A voice note: how loud it is over its time, how long, and how far it was played.

@@ -111,7 +111,7 @@ impl Line<'_> {
             Row::Preview(row) => {
                 self.bar(area, y, buffer);
                 if let Some(preview) = &self.preview {
-                    file::preview(self.model.theme, preview, *row, area, y, buffer);
+                    draw::half_blocks(theme, preview, *row, area, (GUTTER, y), buffer);
                 }
             }
             Row::Voice => {

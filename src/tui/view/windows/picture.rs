@@ -7,8 +7,7 @@ use ratatui_image::Image;
 
 use crate::tui::{
     model::Model,
-    picture::{Blocks, Drawn, Picture},
-    theme::Theme,
+    picture::{Drawn, Picture},
     transfers,
     view::draw,
     wrap,
@@ -17,25 +16,6 @@ use crate::tui::{
 /// The columns and rows that a picture has in a terminal of this size: all but its caption.
 pub fn cells((width, height): (u16, u16)) -> (u16, u16) {
     (width, height.saturating_sub(1))
-}
-
-/// Draws a picture in half blocks, from this column and row of an area on.
-pub fn half_blocks(
-    theme: Theme,
-    blocks: &Blocks,
-    area: Rect,
-    (x, y): (usize, usize),
-    buffer: &mut Buffer,
-) {
-    let (across, down) = blocks.cells();
-    for row in 0..down {
-        for column in 0..across {
-            let (upper, lower) = blocks.pixels(column, row);
-            if let Some((sign, style)) = theme.half_block(upper, lower) {
-                draw::put(buffer, area, x + column, y + row, sign, style);
-            }
-        }
-    }
 }
 
 pub fn draw(
@@ -68,7 +48,9 @@ pub fn draw(
             let top = usize::from(rows).saturating_sub(down) / 2;
             match &picture.drawn {
                 Drawn::Blocks(blocks) => {
-                    half_blocks(theme, blocks, inside, (left, top), buffer);
+                    for row in 0..down {
+                        draw::half_blocks(theme, blocks, row, inside, (left, top + row), buffer);
+                    }
                 }
                 Drawn::Encoded(encoded) => {
                     let at = |cells: usize| u16::try_from(cells).unwrap_or(u16::MAX);
