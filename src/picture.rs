@@ -29,8 +29,9 @@ const MAX_SIDE: u32 = 16_384;
 /// The most pixels: a camera's of today, and little enough for the memory of a small computer.
 const MAX_PIXELS: u64 = 64_000_000;
 
-/// What a decoder may allocate beside the pixels, in bytes.
-const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
+/// What the pixels may take, in bytes, and what a decoder may allocate beside them: so much is
+/// [`MAX_PIXELS`] with a byte per colour; of those with two there may be half as many.
+const MAX_ALLOCATION: u64 = 256 * 1024 * 1024;
 
 /// The longest preview, in bytes: of a picture that is transparent in places.
 pub const MAX_PREVIEW_BYTES: usize = 25;
@@ -143,7 +144,9 @@ fn decode_unguarded(
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_ALLOCATION);
     let (width, height) = decoder.dimensions();
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
+    let pixels = u64::from(width) * u64::from(height);
+    let is_long = width > MAX_SIDE || height > MAX_SIDE;
+    if is_long || pixels > MAX_PIXELS || decoder.total_bytes() > MAX_ALLOCATION {
         return Err(PictureError::TooLarge);
     }
     decoder.set_limits(limits)?;
@@ -307,15 +310,24 @@ mod tests {
             assert!(matches!(error, PictureError::Unknown), "{error}");
         }
         // The header alone promises too much; nothing of that is allocated.
-        for (width, height) in [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (16_000, 16_000)] {
+        let promised = |width, height, bits| {
             let mut huge = png.clone();
             huge[16..20].copy_from_slice(&u32::to_be_bytes(width));
             huge[20..24].copy_from_slice(&u32::to_be_bytes(height));
+            huge[24] = bits;
             let checksum = crc32(&huge[12..29]);
             huge[29..33].copy_from_slice(&checksum.to_be_bytes());
-            let error = decode(&huge, (40, 40)).map(|_| ()).unwrap_err();
-            assert!(matches!(error, PictureError::TooLarge), "{width}×{height}: {error}");
+            decode(&huge, (40, 40)).map(|_| ()).unwrap_err()
+        };
+        for (width, height, bits) in
+            [(MAX_SIDE + 1, 1, 8), (1, MAX_SIDE + 1, 8), (16_000, 16_000, 8), (8000, 8000, 16)]
+        {
+            let error = promised(width, height, bits);
+            assert!(matches!(error, PictureError::TooLarge), "{width}×{height}×{bits}: {error}");
         }
+        // As many pixels of a byte per colour are decoded, if they are there.
+        let error = promised(8000, 8000, 8);
+        assert!(matches!(error, PictureError::Unknown), "{error}");
     }
 
     /// The checksum of PNG's chunks (its annex D).
