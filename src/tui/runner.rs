@@ -218,10 +218,10 @@ fn step(
                 }
                 Effect::Look(number, look) => disk.look(number, look),
                 Effect::Open(path) => disk.open(path),
-                Effect::Record(number, path) => sound.record(number, path),
+                Effect::Record(number, path) => messages.extend(sound.record(number, path)),
                 Effect::EndRecording(keep) => sound.end_recording(keep),
                 Effect::ForgetRecording(path) => sound.forget(path),
-                Effect::Play(number, path) => sound.play(number, path),
+                Effect::Play(number, path) => messages.extend(sound.play(number, path)),
                 Effect::StopPlaying => sound.stop_playing(),
                 Effect::Bell => screen.bell()?,
                 Effect::Title(title) => screen.title(&title)?,

@@ -2,6 +2,7 @@
 //! for what is played; the loop goes on, and what they do comes back as messages.
 
 use std::{
+    convert::Infallible,
     fs::{self, DirBuilder, File, OpenOptions},
     io, iter,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -9,12 +10,16 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, error::SendError},
+};
 
 use super::model::Msg;
 use crate::voice::{Voice, device};
@@ -24,6 +29,12 @@ const MAX_MESSAGES: usize = 16;
 
 /// How often it is said how far it is.
 const TOLD: Duration = Duration::from_millis(100);
+
+/// Threads at the same time: when so many hang or wait for one that hangs, more would as well.
+const MAX_THREADS: usize = 8;
+
+/// How long the end of the program waits for a thread that removes what nobody is to hear.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// What a recording's name ends with until it is to be sent.
 const UNFINISHED: &str = "part";
@@ -48,29 +59,41 @@ pub enum Heard {
     Played(Result<(), String>),
 }
 
-/// A thread that records or plays.
-struct Running {
+/// What a thread is told to do.
+#[derive(Default)]
+struct Orders {
     /// It is to end.
-    stop: Arc<AtomicBool>,
+    stop: AtomicBool,
     /// What was recorded is to be kept.
-    keep: Arc<AtomicBool>,
+    keep: AtomicBool,
+}
+
+/// A thread, which may have ended.
+struct Running {
+    orders: Arc<Orders>,
+    /// Nothing comes; the other side goes with the thread.
+    ended: Receiver<Infallible>,
 }
 
 /// Records and plays for the screen.
 pub struct Sound {
     messages: mpsc::Sender<Msg>,
     told: mpsc::Receiver<Msg>,
-    /// What is recorded.
+    threads: Arc<Semaphore>,
+    /// What records.
     recording: Option<Running>,
-    /// What is played.
+    /// What plays.
     playing: Option<Running>,
+    /// What removes recordings.
+    forgetting: Option<Running>,
 }
 
 impl Default for Sound {
     /// Nothing is heard yet.
     fn default() -> Self {
         let (messages, told) = mpsc::channel(MAX_MESSAGES);
-        Self { messages, told, recording: None, playing: None }
+        let threads = Arc::new(Semaphore::new(MAX_THREADS));
+        Self { messages, told, threads, recording: None, playing: None, forgetting: None }
     }
 }
 
@@ -85,69 +108,112 @@ impl Sound {
     }
 
     /// Records into a new file at this path, whose directory is made; [`Heard`] with this number
-    /// tells how it goes. What was recorded before is dropped.
-    pub fn record(&mut self, number: u64, path: PathBuf) {
+    /// tells how it goes. What was recorded before is dropped. If it cannot begin, that is said.
+    pub fn record(&mut self, number: u64, path: PathBuf) -> Option<Msg> {
         self.end_recording(false);
-        self.recording = self.start(move |running, tell| {
-            let (stop, keep) = (&running.stop, &running.keep);
+        let before = self.recording.take();
+        self.recording = self.start(before, move |orders, tell| {
             let unfinished = path.with_added_extension(format!("{number}.{UNFINISHED}"));
-            let result = record((&unfinished, &path), stop, keep, |millis, level| {
+            let result = record((&unfinished, &path), orders, |millis, level| {
                 tell.now_and_then(number, Heard::Recording(millis, level));
             });
             tell.surely(number, Heard::Recorded(result));
         });
+        let failed = || Msg::Heard(number, Heard::Recorded(Err(busy("microphone"))));
+        self.recording.is_none().then(failed)
     }
 
     /// Ends the recording, to keep it or to drop it.
     pub fn end_recording(&mut self, keep: bool) {
-        if let Some(running) = self.recording.take() {
-            running.keep.store(keep, Ordering::Relaxed);
-            running.stop.store(true, Ordering::Release);
+        if let Some(running) = &self.recording {
+            running.orders.keep.store(keep, Ordering::Relaxed);
+            running.orders.stop.store(true, Ordering::Release);
         }
     }
 
     /// Removes a recording that was kept and is not to be sent after all.
     pub fn forget(&mut self, path: PathBuf) {
-        self.start(move |_, _| {
-            // It may be gone already.
-            let _ = fs::remove_file(path);
-        });
+        let before = self.forgetting.take();
+        self.forgetting = self.start(before, move |_, _| remove(&path));
     }
 
     /// Plays a voice note instead of what is played; [`Heard`] with this number tells how it goes.
-    pub fn play(&mut self, number: u64, path: PathBuf) {
+    /// If it cannot begin, that is said.
+    pub fn play(&mut self, number: u64, path: PathBuf) -> Option<Msg> {
         self.stop_playing();
-        self.playing = self.start(move |running, tell| {
-            let result = device::play(&path, &running.stop, |millis| {
+        let before = self.playing.take();
+        self.playing = self.start(before, move |orders, tell| {
+            let result = device::play(&path, &orders.stop, |millis| {
                 tell.now_and_then(number, Heard::Playing(millis));
             });
             tell.surely(number, Heard::Played(result));
         });
+        let failed = || Msg::Heard(number, Heard::Played(Err(busy("loudspeaker"))));
+        self.playing.is_none().then(failed)
     }
 
     /// Stops what is played.
     pub fn stop_playing(&mut self) {
-        if let Some(running) = self.playing.take() {
-            running.stop.store(true, Ordering::Release);
+        if let Some(running) = &self.playing {
+            running.orders.stop.store(true, Ordering::Release);
         }
     }
 
-    /// Without a thread nothing is said, as if it had ended at once.
-    fn start(&self, work: impl FnOnce(&Running, &mut Teller) + Send + 'static) -> Option<Running> {
-        let new = || Arc::new(AtomicBool::new(false));
-        let (stop, keep) = (new(), new());
-        let running = Running { stop: Arc::clone(&stop), keep: Arc::clone(&keep) };
+    /// Does this on a thread once the one before has ended: a device is used by one at a time. None
+    /// if there are too many, or none can be had.
+    fn start(
+        &self,
+        before: Option<Running>,
+        work: impl FnOnce(&Orders, &mut Teller) + Send + 'static,
+    ) -> Option<Running> {
+        let permit = Arc::clone(&self.threads).try_acquire_owned().ok()?;
+        let orders = Arc::new(Orders::default());
+        let (ending, ended) = channel();
+        let running = Running { orders: Arc::clone(&orders), ended };
         let mut tell = Teller { messages: self.messages.clone(), last: None };
-        let work = move || work(&Running { stop, keep }, &mut tell);
+        let work = move || {
+            // Both go with the thread, however it ends.
+            let _held = (permit, ending);
+            if let Some(before) = before {
+                let _ = before.ended.recv();
+            }
+            work(&orders, &mut tell);
+        };
         thread::Builder::new().name("sound".to_owned()).spawn(work).ok().map(|_| running)
     }
 }
 
 impl Drop for Sound {
+    /// What is recorded is dropped, and removed before the program ends, unless the disk or the
+    /// microphone hangs.
     fn drop(&mut self) {
         self.end_recording(false);
         self.stop_playing();
+        // A thread that waits to tell something learns that nobody listens.
+        self.told.close();
+        for running in [self.recording.take(), self.forgetting.take()].into_iter().flatten() {
+            let _ = running.ended.recv_timeout(ENDING);
+        }
+        while let Ok(msg) = self.told.try_recv() {
+            unheard(&msg);
+        }
     }
+}
+
+fn busy(what: &str) -> String {
+    format!("The {what} is still busy.")
+}
+
+/// A recording that nobody heard of would lie there unseen.
+fn unheard(msg: &Msg) {
+    if let Msg::Heard(_, Heard::Recorded(Ok(Some((path, _))))) = msg {
+        remove(path);
+    }
+}
+
+fn remove(path: &Path) {
+    // It may be gone already.
+    let _ = fs::remove_file(path);
 }
 
 /// Tells the loop.
@@ -166,23 +232,23 @@ impl Teller {
     }
 
     fn surely(&self, number: u64, heard: Heard) {
-        // If the loop is gone there is nobody to tell.
-        let _ = self.messages.blocking_send(Msg::Heard(number, heard));
+        if let Err(SendError(msg)) = self.messages.blocking_send(Msg::Heard(number, heard)) {
+            unheard(&msg);
+        }
     }
 }
 
 /// Records into the first of these paths, and gives it the other if it is to be kept.
 fn record(
     (unfinished, path): (&Path, &Path),
-    stop: &AtomicBool,
-    keep: &AtomicBool,
+    orders: &Orders,
     heard: impl FnMut(u32, u8),
 ) -> Result<Option<(PathBuf, Voice)>, String> {
     let unwritable = |error: io::Error| format!("The recording cannot be written: {error}.");
     let file = create(unfinished).map_err(unwritable)?;
-    let recorded = device::record(file, stop, heard);
+    let recorded = device::record(file, &orders.stop, heard);
     // Asked once: what is kept is told, whatever becomes of it then.
-    let is_kept = keep.load(Ordering::Relaxed);
+    let is_kept = orders.keep.load(Ordering::Relaxed);
     let kept = recorded.and_then(|voice| {
         let Some(voice) = voice.filter(|_| is_kept) else { return Ok(None) };
         let path = settle(unfinished, path).map_err(unwritable)?;
@@ -274,15 +340,77 @@ mod tests {
         assert!(settle(&at("none.part"), &at("b.ogg")).is_err());
     }
 
+    #[test]
+    fn threads_of_one_device_do_not_overlap() {
+        let sound = Sound::default();
+        let (go_on, goes_on) = channel::<()>();
+        let (say, said) = channel();
+        let first = sound.start(None, {
+            let say = say.clone();
+            move |_, _| {
+                goes_on.recv().unwrap();
+                say.send(1).unwrap();
+            }
+        });
+        let second = sound.start(first, move |_, _| say.send(2).unwrap());
+        assert!(said.recv_timeout(Duration::from_millis(100)).is_err());
+        go_on.send(()).unwrap();
+        assert_eq!(said.iter().collect::<Vec<_>>(), [1, 2]);
+        assert!(second.unwrap().ended.recv().is_err());
+    }
+
+    #[test]
+    fn when_too_many_threads_hang_it_is_said() {
+        let mut sound = Sound::default();
+        let (_go_on, goes_on) = channel::<()>();
+        let goes_on = Arc::new(std::sync::Mutex::new(goes_on));
+        for _ in 0..MAX_THREADS {
+            let goes_on = Arc::clone(&goes_on);
+            let hangs = move |_: &Orders, _: &mut Teller| {
+                let _ = goes_on.lock().unwrap().recv();
+            };
+            assert!(sound.start(None, hangs).is_some());
+        }
+        let microphone = Heard::Recorded(Err("The microphone is still busy.".into()));
+        let loudspeaker = Heard::Played(Err("The loudspeaker is still busy.".into()));
+        let said = [sound.record(7, "/nowhere/a.ogg".into()), sound.play(8, "/a.ogg".into())];
+        let [Some(Msg::Heard(7, record)), Some(Msg::Heard(8, play))] = said else { panic!() };
+        assert_eq!((record, play), (microphone, loudspeaker));
+    }
+
+    #[test]
+    fn a_recording_that_nobody_hears_of_is_gone_at_the_end() {
+        let outside = tempfile::tempdir().unwrap();
+        let at = |name| outside.path().join(name);
+        let recorded = |path: &Path| {
+            fs::write(path, "said").unwrap();
+            Heard::Recorded(Ok(Some((path.to_owned(), Voice::new(9, vec![1]).unwrap()))))
+        };
+        let mut sound = Sound::default();
+        // One was told and not taken, one is to be removed, one ends when it has to.
+        sound.messages.try_send(Msg::Heard(1, recorded(&at("told.ogg")))).unwrap();
+        fs::write(at("dropped.ogg"), "said").unwrap();
+        sound.forget(at("dropped.ogg"));
+        let path = at("late.ogg");
+        sound.recording = sound.start(None, move |orders, tell| {
+            while !orders.stop.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            tell.surely(2, recorded(&path));
+        });
+        drop(sound);
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
     #[cfg(not(feature = "voice"))]
     #[tokio::test]
     async fn without_the_feature_it_is_said_how_to_have_it_and_nothing_is_left() {
         let outside = tempfile::tempdir().unwrap();
         let mut sound = Sound::default();
-        sound.record(7, outside.path().join("a.ogg"));
+        assert!(sound.record(7, outside.path().join("a.ogg")).is_none());
         let Msg::Heard(7, Heard::Recorded(Err(why))) = sound.next().await else { panic!() };
         assert!(why.contains("--features voice"), "{why}");
-        sound.play(8, outside.path().join("a.ogg"));
+        assert!(sound.play(8, outside.path().join("a.ogg")).is_none());
         let Msg::Heard(8, Heard::Played(Err(why))) = sound.next().await else { panic!() };
         assert!(why.contains("--features voice"), "{why}");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
