@@ -171,20 +171,23 @@ impl Model {
         }
     }
 
-    /// Offers a file; it shows once it is hashed and written.
+    /// Offers a file.
     pub(super) fn send_file(&mut self, conversation: ConversationId, path: &Path) {
-        self.send_voice(conversation, path, None);
+        self.offer(conversation, path, None);
     }
 
-    /// The same of a voice note.
-    pub(super) fn send_voice(
+    /// Offers a file, or a voice note; it shows once it is hashed and written.
+    pub(super) fn offer(
         &mut self,
         conversation: ConversationId,
         path: &Path,
         voice: Option<Voice>,
     ) {
         let name = file_name(path);
-        let Some(path) = path.to_str().map(str::to_owned) else { return };
+        let Some(path) = path.to_str().map(str::to_owned) else {
+            self.notify(Tone::Bad, format!("{name} was not sent: its path is not UTF-8."));
+            return;
+        };
         self.ask(
             Command::SendFile { conversation, path, voice },
             Pending::SendFile { conversation, name },

@@ -120,7 +120,7 @@ impl Model {
                 };
                 match result {
                     Ok(Some((path, voice))) => {
-                        self.send_voice(recording.conversation, &path, Some(voice));
+                        self.offer(recording.conversation, &path, Some(voice));
                     }
                     Ok(None) => self.notify(Tone::Info, "There was nothing to send."),
                     Err(why) => self.sound_failed(why),

@@ -50,3 +50,30 @@ fn what_can_not_be_passed_on_is_said() {
     assert!(stage.notice().contains("no conversation called Nobody"), "{}", stage.notice());
     assert!(stage.asked.is_empty(), "{:?}", stage.asked);
 }
+
+#[test]
+fn of_what_is_selected_it_is_said_why_it_is_not_passed_on() {
+    let deleted = EntryView { deleted: true, text: None, ..entry(6, BOB) };
+    let here = file(4, BOB, "b.bin", FileState::Here);
+    let offered = file(5, BOB, "a.bin", FileState::Offered);
+    let mut stage = Stage::open(vec![here, offered, deleted]);
+    for (key, said) in [
+        ("alt-up", "There is nothing left of this message to pass on."),
+        ("k", "The file is not here: /get it first, then /forward it."),
+    ] {
+        stage.key(key);
+        stage.model.forward_command("Eve");
+        assert_eq!(stage.notice(), said);
+        stage.nothing();
+    }
+    // The one that is here is, but the node has its reasons.
+    stage.key("k");
+    stage.model.forward_command("Eve");
+    stage.tell(Msg::Tick);
+    let [Request { number, command: Command::ForwardFile { .. } }] = stage.asked.as_slice() else {
+        panic!("{:?}", stage.asked)
+    };
+    let failure = failure(FailureKind::DiskFull, "The disk is full.");
+    stage.event(Event::Answered { request: *number, result: Err(failure) });
+    assert_eq!(stage.notice(), "Not passed on: The disk is full.");
+}

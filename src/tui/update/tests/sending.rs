@@ -31,6 +31,17 @@ fn paths(look: &Look) -> Vec<&Path> {
 }
 
 #[test]
+fn a_path_that_cannot_be_said_is_said_to_be_one() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    let mut stage = Stage::open(vec![]);
+    stage.enter("/send a");
+    let path = PathBuf::from(OsStr::from_bytes(b"/home/\xff/a.png"));
+    stage.see(Ok(Seen::Path(Some(Found { path, is_directory: false, size: 5 }))));
+    stage.nothing();
+    assert_eq!(stage.notice(), "a.png was not sent: its path is not UTF-8.");
+}
+
+#[test]
 fn an_own_file_shows_once_it_is_offered() {
     let mut stage = Stage::open(vec![]);
     stage.enter("/send ~/a b.png");
