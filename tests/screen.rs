@@ -226,6 +226,8 @@ fn a_key_shows_in_the_next_frame() {
     let mut typed = String::new();
     let before = frames(&screen);
     for key in "zjzjzjzj".chars() {
+        // Each comes alone, after the time that the frame before has for itself.
+        std::thread::sleep(Duration::from_millis(50));
         typed.push(key);
         screen.type_in(&key.to_string());
         screen.wait_until_shown(&typed);
