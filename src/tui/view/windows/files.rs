@@ -33,7 +33,7 @@ pub fn transfers(model: &Model, chosen: usize, screen: Rect, buffer: &mut Buffer
     let last = usize::from(inner.height).saturating_sub(1);
     let all = model.transfers.all();
     if all.is_empty() {
-        let text = "None. A file that is being fetched, or was stopped or failed since the start, \
+        let text = "None. A file that is being sent or fetched, or was stopped or failed since the start, \
                     shows here.";
         draw::paragraph(buffer, inner, 0, 0, text, theme.dim());
         draw::put(buffer, inner, 0, last, "Esc close", theme.dim());
