@@ -15,7 +15,11 @@ use crate::{
     Victim,
     contact::Mallory,
     files::{Offer, offer, serve, talks},
-    support::fetch::content,
+    support::{
+        fetch::content,
+        process::Process,
+        profile::{Profile, pair},
+    },
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -77,6 +81,58 @@ async fn a_liar_among_holders_is_dropped_at_the_first_false_slice_and_for_good()
         // One on each of two streams, before either answer was looked at; none after that.
         let requests = requests.load(Relaxed);
         assert!((1..=2).contains(&requests), "{what}: {requests} requests");
+    }
+    assert_eq!(victim.process.events("fileFailed"), Vec::<Value>::new());
+    talk.end().await;
+    victim.is_unharmed(64 * MIB);
+}
+
+/// One more who has what the friend has by this entry, and offers it to the victim. Returns the
+/// entry of that.
+fn has_too(victim: &Victim, entry: &Value) -> (Profile, Process, Value) {
+    let profile = Profile::loopback();
+    let known = [&victim.profiles.0, &victim.profiles.1].map(|known| known.address().unwrap());
+    let process = profile.start_with(&["--bootstrap", &known[0], "--bootstrap", &known[1]]);
+    let (friend, victims) = (&victim.friend, &victim.process);
+    let forward = |from: &Process, conversation: &Value, entry: &Value, to: &Process| {
+        let theirs = pair(from, to);
+        let params = json!({ "conversation": conversation, "entry": entry, "to": theirs });
+        let entry = from.call("forwardFile", params)["entry"].clone();
+        to.event("fileOffered", |event| event["entry"] == entry);
+        (theirs, entry)
+    };
+    let (conversation, entry) = forward(friend, &victim.conversation, entry, &process);
+    process.call("getFile", json!({ "conversation": conversation, "entry": entry }));
+    process.event("fileDone", |event| event["entry"] == entry);
+    let (_, entry) = forward(&process, &conversation, &entry, victims);
+    (profile, process, entry)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_four_holders_the_one_who_lies_is_dropped_and_the_three_send_the_file() {
+    let mut victim = Victim::new();
+    let (entry, file, right) = friend_has(&mut victim, 24 * MIB).await;
+    let others = [has_too(&victim, &entry), has_too(&victim, &entry)];
+    let mut mallory = Mallory::befriends(&victim).await;
+    let mut talk = talks(&mallory).await;
+    let lie = Offer::new("shared.bin", right.clone());
+    let false_entry = offer(&victim, &mut mallory, &mut talk, &[&file]).await.remove(0);
+    let requests = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&requests);
+    serve(&mut talk.wire, move |request| {
+        asked.fetch_add(1, Relaxed);
+        let mut answer = lie.answer(request);
+        answer[2000] ^= 1;
+        answer
+    });
+    victim.get(&mallory, &false_entry);
+    let path = victim.is_done(&false_entry);
+    assert!(fs::read(path).unwrap() == right);
+    let requests = requests.load(Relaxed);
+    assert!((1..=2).contains(&requests), "{requests} requests");
+    victim.friend.event("fileSent", |event| event["entry"] == entry);
+    for (_, process, entry) in &others {
+        process.event("fileSent", |event| event["entry"] == *entry);
     }
     assert_eq!(victim.process.events("fileFailed"), Vec::<Value>::new());
     talk.end().await;

@@ -214,10 +214,8 @@ pub fn pair(a: &Process, b: &Process) -> Value {
     let (a_id, b_id) = (id(a), id(b));
     let invite = a.call("createInvite", json!({}))["invite"].clone();
     b.call("acceptInvite", json!({ "invite": invite }));
-    let at_a = a.event("contactAdded", |_| true);
-    let at_b = b.event("contactAdded", |_| true);
-    assert_eq!(at_a["contact"]["id"], b_id);
-    assert_eq!(at_b["contact"]["id"], a_id);
+    a.event("contactAdded", |event| event["contact"]["id"] == b_id);
+    b.event("contactAdded", |event| event["contact"]["id"] == a_id);
     wait_online(a, &b_id);
     wait_online(b, &a_id);
     let conversation = conversation_with(a, &b_id);
