@@ -1,6 +1,6 @@
 //! What to ask of whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{BLOCK, Span, groups};
 
@@ -41,7 +41,8 @@ pub type Worker = u64;
 /// waited for.
 ///
 /// [`Self::join`] a worker, [`Self::next`] until there is none, [`Self::arrived`] with what came,
-/// [`Self::done`] after each request, [`Self::leave`].
+/// [`Self::done`] after each request, [`Self::leave`]. The next request may be made before one is
+/// answered.
 pub struct Picker {
     /// Of each piece the groups that are missing, the first in the lowest bit.
     missing: Vec<u64>,
@@ -57,7 +58,8 @@ pub struct Picker {
 struct Work {
     /// Who it leads to.
     person: u64,
-    pieces: Vec<usize>,
+    /// The pieces of each request that is not answered yet, the oldest first.
+    requests: VecDeque<Vec<usize>>,
     /// None: everything.
     has: Option<Vec<Span>>,
 }
@@ -92,30 +94,36 @@ impl Picker {
 
     /// This person can be asked, by one more stream, and has these groups; none given: all.
     pub fn join(&mut self, worker: Worker, person: u64, has: Option<Vec<Span>>) {
-        self.workers.insert(worker, Work { person, pieces: Vec::new(), has });
+        self.workers.insert(worker, Work { person, requests: VecDeque::new(), has });
     }
 
     /// This one is asked no more. What it was asked for is asked of others.
     pub fn leave(&mut self, worker: Worker) {
-        self.done(worker);
+        while self.done(worker) {}
         self.workers.remove(&worker);
     }
 
-    /// A request was answered, or will not be.
-    pub fn done(&mut self, worker: Worker) {
-        let Some(asked) = self.workers.get_mut(&worker) else { return };
-        for piece in asked.pieces.drain(..) {
+    /// The oldest request was answered, or will not be. Returns whether there was one.
+    pub fn done(&mut self, worker: Worker) -> bool {
+        let work = self.workers.get_mut(&worker);
+        let Some(pieces) = work.and_then(|work| work.requests.pop_front()) else { return false };
+        for piece in pieces {
             if let Some(count) = self.asked.get_mut(piece) {
                 *count = count.saturating_sub(1);
             }
             self.first = self.first.min(piece);
         }
+        true
     }
 
-    /// What to ask of this worker now, in ascending order; empty: nothing that it has is missing.
+    /// What to ask of this worker now, in ascending order; empty: nothing that it has is missing,
+    /// or all that is missing was asked for, and it has a request to answer yet.
     pub fn next(&mut self, worker: Worker) -> Vec<Span> {
-        self.done(worker);
         let mut pieces = self.unasked(worker);
+        let is_busy = self.workers.get(&worker).is_some_and(|work| !work.requests.is_empty());
+        if pieces.is_empty() && is_busy {
+            return Vec::new();
+        }
         let is_end = pieces.is_empty();
         if is_end {
             pieces = self.last_ones(worker);
@@ -139,8 +147,10 @@ impl Picker {
                 }
             }
         }
-        if let Some(asked) = self.workers.get_mut(&worker) {
-            asked.pieces = pieces;
+        if let Some(work) = self.workers.get_mut(&worker)
+            && !spans.is_empty()
+        {
+            work.requests.push_back(pieces);
         }
         spans
     }
@@ -185,9 +195,11 @@ impl Picker {
         let Some(person) = self.workers.get(&worker).map(|asked| asked.person) else {
             return Vec::new();
         };
-        let asked: Vec<_> = self.workers.values().filter(|asked| asked.person == person).collect();
+        let theirs = self.workers.values().filter(|asked| asked.person == person);
+        let theirs: Vec<usize> =
+            theirs.flat_map(|asked| asked.requests.iter().flatten().copied()).collect();
         let open = (0..self.missing.len()).filter(|piece| self.missing[*piece] != 0);
-        let open = open.filter(|piece| !asked.iter().any(|asked| asked.pieces.contains(piece)));
+        let open = open.filter(|piece| !theirs.contains(piece));
         let open = open.filter(|piece| self.has(worker, *piece));
         open.min_by_key(|piece| self.asked[*piece]).into_iter().collect()
     }

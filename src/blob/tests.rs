@@ -200,6 +200,7 @@ mod picker {
         for group in spans.iter().cloned().flatten() {
             picker.arrived(group);
         }
+        picker.done(worker);
         spans.iter().map(|span| span.end - span.start).sum()
     }
 
@@ -217,6 +218,7 @@ mod picker {
             for group in spans.iter().cloned().flatten() {
                 picker.arrived(group);
             }
+            picker.done(1);
             asked.extend(spans);
         }
         assert_eq!(picker.left(), 0);
@@ -237,9 +239,41 @@ mod picker {
             picker.arrived(group);
         }
         // Nothing else is left than what the other was asked for.
+        picker.done(1);
         assert_eq!(picker.next(1), [4 * PIECE + PIECE / 2..5 * PIECE]);
+        picker.done(1);
         picker.leave(2);
         assert_eq!(picker.next(1), [4 * PIECE..6 * PIECE]);
+    }
+
+    #[test]
+    fn who_has_a_request_to_answer_is_asked_for_what_nobody_was_asked_for_alone() {
+        let mut picker = Picker::new(10 * PIECE * GROUP, &[]);
+        picker.join(1, 1, None);
+        picker.join(2, 2, None);
+        assert_eq!(picker.next(1), [0..4 * PIECE]);
+        assert_eq!(picker.next(1), [4 * PIECE..7 * PIECE]);
+        assert_eq!(picker.next(2), [7 * PIECE..8 * PIECE]);
+        assert_eq!(picker.next(2), [8 * PIECE..9 * PIECE]);
+        assert_eq!(picker.next(2), [9 * PIECE..10 * PIECE]);
+        assert_eq!((picker.next(1), picker.next(2)), (vec![], vec![]));
+        // The oldest is the one that was answered.
+        for group in 0..4 * PIECE {
+            picker.arrived(group);
+        }
+        assert!(picker.done(1));
+        assert_eq!(picker.next(1), []);
+        // With everything answered but for what the other owes.
+        for group in 4 * PIECE..7 * PIECE {
+            picker.arrived(group);
+        }
+        assert!(picker.done(1));
+        assert!(!picker.done(1));
+        assert_eq!(picker.next(1), [7 * PIECE + PIECE / 2..8 * PIECE]);
+        // What one owes who left is asked of the other.
+        picker.leave(2);
+        picker.done(1);
+        assert_eq!(picker.next(1), [7 * PIECE..10 * PIECE]);
     }
 
     #[test]
@@ -255,6 +289,7 @@ mod picker {
             for group in piece * PIECE..(piece + 1) * PIECE {
                 picker.arrived(group);
             }
+            picker.done(3);
         }
         assert_eq!(picker.next(3), []);
         let mut left = picker.left();

@@ -149,26 +149,27 @@ impl Fetch {
         asked: &Asked,
         mut stream: Timed,
     ) -> Result<End, Broken> {
-        let file = &self.kept.file;
-        let Asked { conversation, entry, .. } = *asked;
+        let size = self.kept.file.size;
         // Memory is used again: fresh pages cost as much as what is done with them.
         let mut spare: Vec<Vec<u8>> = Vec::new();
-        loop {
-            let spans = self.picker().next(worker);
-            if spans.is_empty() {
-                return Ok(End::Nothing);
-            }
-            let request = FileRequest { conversation, entry, spans };
+        let mut spans = self.request(worker, asked, &mut stream).await?;
+        while !spans.is_empty() {
             let mut answer = [0];
-            stream.write(&request.encode()).await.map_err(Broken::Remote)?;
             stream.read(&mut answer).await.map_err(Broken::Remote)?;
             if answer[0] != GRANTED {
                 return Ok(End::Refused(FileRefusal::from_number(answer[0])));
             }
             // While one block is verified and written, the next is received.
             let mut before: Option<JoinHandle<Result<Vec<u8>, Broken>>> = None;
-            for block in blob::by_block(&request.spans) {
-                let length = blob::slices_bytes(file.size, &block);
+            let blocks = blob::by_block(&spans);
+            let half = blocks.len() / 2;
+            let mut next = Vec::new();
+            for (number, block) in blocks.into_iter().enumerate() {
+                if number == half {
+                    // It is there before this is whole: a far line does not idle in between.
+                    next = self.request(worker, asked, &mut stream).await?;
+                }
+                let length = blob::slices_bytes(size, &block);
                 let mut slices = spare.pop().unwrap_or_default();
                 slices.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
                 stream.read(&mut slices).await.map_err(Broken::Remote)?;
@@ -184,7 +185,29 @@ impl Fetch {
             if let Some(before) = before {
                 spare.push(finished(before).await?);
             }
+            self.picker().done(worker);
+            if next.is_empty() {
+                next = self.request(worker, asked, &mut stream).await?;
+            }
+            spans = next;
         }
+        Ok(End::Nothing)
+    }
+
+    /// Asks for more. Returns what was asked for; nothing: there is nothing to ask.
+    async fn request(
+        &self,
+        worker: Worker,
+        asked: &Asked,
+        stream: &mut Timed,
+    ) -> Result<Vec<Span>, Broken> {
+        let spans = self.picker().next(worker);
+        if !spans.is_empty() {
+            let Asked { conversation, entry, .. } = *asked;
+            let request = FileRequest { conversation, entry, spans: spans.clone() };
+            stream.write(&request.encode()).await.map_err(Broken::Remote)?;
+        }
+        Ok(spans)
     }
 
     /// Verifies a block and writes it. Returns how many bytes of it were missing.
