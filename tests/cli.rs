@@ -9,7 +9,7 @@ mod support;
 use std::{
     fs,
     io::Write,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
 };
 
 use serde_json::json;
@@ -18,8 +18,21 @@ use support::{
     lab::wait_for,
     profile::{Profile, id, pair},
     pty::Screen,
-    required,
+    trials::{self, Test},
 };
+
+const TESTS: &[Test] = &[
+    ("a_text_and_files_are_sent_listed_and_fetched", a_text_and_files_are_sent_listed_and_fetched),
+    ("a_text_from_standard_input_arrives", a_text_from_standard_input_arrives),
+    ("exit_codes_are_those_that_help_names", exit_codes_are_those_that_help_names),
+    ("interrupted_it_says_what_becomes_of_it", interrupted_it_says_what_becomes_of_it),
+    ("what_can_not_be_sent_or_fetched_fails", what_can_not_be_sent_or_fetched_fails),
+    ("on_a_terminal_there_are_bars", on_a_terminal_there_are_bars),
+];
+
+fn main() -> ExitCode {
+    trials::run(TESTS, &[("on_a_terminal", Screen::can_run)])
+}
 
 /// Ann and Bob, who are contacts; neither runs.
 struct Pair {
@@ -87,7 +100,6 @@ fn run(profile: &Profile, arguments: &[&str]) -> Done {
     end(start(profile, arguments))
 }
 
-#[test]
 fn a_text_and_files_are_sent_listed_and_fetched() {
     let Pair { ann, bob, bobs_id } = Pair::new();
     fs::write(ann.outside().join("small.txt"), "small").unwrap();
@@ -155,7 +167,6 @@ fn run_offline(profile: &Profile, arguments: &[&str]) -> Done {
     end(command.spawn().unwrap())
 }
 
-#[test]
 fn a_text_from_standard_input_arrives() {
     let Pair { ann, bob, .. } = Pair::new();
     let b = bob.start();
@@ -166,7 +177,6 @@ fn a_text_from_standard_input_arrives() {
     assert_eq!((sent.code, sent.out.trim()), (0, "Bob has the text."), "{sent:?}");
 }
 
-#[test]
 fn exit_codes_are_those_that_help_names() {
     let Pair { ann, bob, .. } = Pair::new();
     let said = |done: &Done, code: i32, words: &str| {
@@ -191,7 +201,6 @@ fn exit_codes_are_those_that_help_names() {
         (&["get", "--wait", "0"], 0, "No files are offered."),
     ] {
         let done = run(&ann, words);
-        println!("{words:?}: {done:?}");
         said(&done, code, said_words);
     }
     said(&run_offline(&ann, &["send", "Bob", "--text", "x"]), 2, "--no-wait");
@@ -210,7 +219,6 @@ fn exit_codes_are_those_that_help_names() {
     drop(a);
 }
 
-#[test]
 fn interrupted_it_says_what_becomes_of_it() {
     let Pair { ann, bob, .. } = Pair::new();
     let mut sending = start(&ann, &["send", "Bob", "--text", "wait"]);
@@ -233,7 +241,6 @@ fn first_offered(profile: &Profile) -> String {
     listed.out.split(' ').next().unwrap_or_else(|| panic!("{listed:?}")).to_owned()
 }
 
-#[test]
 fn what_can_not_be_sent_or_fetched_fails() {
     let Pair { ann, bob, .. } = Pair::new();
     let path = ann.outside().join("gone.bin");
@@ -250,13 +257,7 @@ fn what_can_not_be_sent_or_fetched_fails() {
     drop(a);
 }
 
-#[test]
 fn on_a_terminal_there_are_bars() {
-    if let Some(missing) = Screen::missing() {
-        assert!(!required(), "{missing}");
-        println!("skipped: {missing}");
-        return;
-    }
     let Pair { ann, bob, .. } = Pair::new();
     fs::write(ann.outside().join("a.bin"), content(5_000_000)).unwrap();
     let mut words = vec!["send".to_owned(), "Bob".to_owned()];

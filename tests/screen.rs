@@ -12,7 +12,10 @@ mod pictures;
 #[path = "screen/voice.rs"]
 mod voice;
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::{Command, ExitCode},
+    time::Duration,
+};
 
 use serde_json::json;
 use support::{
@@ -20,15 +23,74 @@ use support::{
     lab::wait_for,
     profile::{Profile, program},
     pty::Screen,
-    required,
+    trials::{self, Test},
 };
 
-/// Whether the tests here can run; said when not, and a failure where that must not be.
-fn possible() -> bool {
-    let Some(missing) = Screen::missing() else { return true };
-    assert!(!required(), "{missing}");
-    println!("skipped: {missing}");
-    false
+const TESTS: &[Test] = &[
+    ("the_first_frame_comes_soon", the_first_frame_comes_soon),
+    ("signals_leave_the_terminal_as_it_was", signals_leave_the_terminal_as_it_was),
+    (
+        "a_panic_leaves_the_terminal_as_it_was_and_is_readable",
+        a_panic_leaves_the_terminal_as_it_was_and_is_readable,
+    ),
+    ("quit_leaves_the_terminal_as_it_was", quit_leaves_the_terminal_as_it_was),
+    ("the_demo_answers_and_fetches", the_demo_answers_and_fetches),
+    (
+        "small_terminals_are_served_and_smaller_ones_told",
+        small_terminals_are_served_and_smaller_ones_told,
+    ),
+    (
+        "without_colour_there_is_still_bold_or_reverse",
+        without_colour_there_is_still_bold_or_reverse,
+    ),
+    (
+        "who_comes_back_is_drawn_anew_and_the_terminal_is_asked_nothing",
+        who_comes_back_is_drawn_anew_and_the_terminal_is_asked_nothing,
+    ),
+    ("a_paste_of_many_lines_is_not_sent", a_paste_of_many_lines_is_not_sent),
+    ("a_key_shows_in_the_next_frame", a_key_shows_in_the_next_frame),
+    (
+        "a_profile_in_use_is_said_in_words_on_a_terminal_as_it_was",
+        a_profile_in_use_is_said_in_words_on_a_terminal_as_it_was,
+    ),
+    (
+        "pictures::a_picture_comes_by_the_protocol_that_the_terminal_answers_to_know",
+        pictures::a_picture_comes_by_the_protocol_that_the_terminal_answers_to_know,
+    ),
+    (
+        "pictures::a_terminal_that_stays_silent_holds_up_nothing_and_has_half_blocks",
+        pictures::a_terminal_that_stays_silent_holds_up_nothing_and_has_half_blocks,
+    ),
+    (
+        "pictures::who_sets_a_protocol_has_it_and_is_not_asked",
+        pictures::who_sets_a_protocol_has_it_and_is_not_asked,
+    ),
+];
+
+#[cfg(all(feature = "voice", target_os = "linux"))]
+const VOICE: &[Test] = &[
+    (
+        "voice::without_a_device_it_is_said_on_a_whole_screen",
+        voice::without_a_device_it_is_said_on_a_whole_screen,
+    ),
+    (
+        "voice::what_the_microphone_hears_is_dropped_or_sent",
+        voice::what_the_microphone_hears_is_dropped_or_sent,
+    ),
+    ("voice::a_voice_note_is_heard_as_it_is", voice::a_voice_note_is_heard_as_it_is),
+];
+#[cfg(not(all(feature = "voice", target_os = "linux")))]
+const VOICE: &[Test] = &[];
+
+/// Says to this test program that it is the one on the pseudo-terminal.
+const TO_PANIC: &str = "ENTRENOUS_TEST_TO_PANIC";
+
+fn main() -> ExitCode {
+    if std::env::var_os(TO_PANIC).is_some() {
+        let _screen = entrenous::tui::terminal::Screen::enter().unwrap();
+        panic!("what went wrong");
+    }
+    trials::run(&[TESTS, VOICE].concat(), &[("", Screen::can_run)])
 }
 
 /// A profile of somebody called Vanessa, without a network.
@@ -40,11 +102,7 @@ fn vanessa() -> Profile {
     profile
 }
 
-#[test]
 fn the_first_frame_comes_soon() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     let mut best = Duration::MAX;
     for _ in 0..5 {
@@ -60,11 +118,7 @@ fn the_first_frame_comes_soon() {
     at_most("first frame", best, Duration::from_millis(200), Duration::from_secs(3));
 }
 
-#[test]
 fn signals_leave_the_terminal_as_it_was() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     for signal in ["TERM", "HUP", "INT"] {
         let mut screen = Screen::open(&profile, (80, 24), &[]);
@@ -75,35 +129,18 @@ fn signals_leave_the_terminal_as_it_was() {
     }
 }
 
-/// Says to this test program that it is the one on the pseudo-terminal.
-const TO_PANIC: &str = "ENTRENOUS_TEST_TO_PANIC";
-
-#[test]
 fn a_panic_leaves_the_terminal_as_it_was_and_is_readable() {
-    if std::env::var_os(TO_PANIC).is_some() {
-        let _screen = entrenous::tui::terminal::Screen::enter().unwrap();
-        panic!("what went wrong");
-    }
-    if !possible() {
-        return;
-    }
     let directory = tempfile::tempdir().unwrap();
     let program = Command::new(std::env::current_exe().unwrap());
-    let name = "a_panic_leaves_the_terminal_as_it_was_and_is_readable";
-    let arguments = [name, "--exact", "--nocapture"].map(str::to_owned);
     let environment = [(TO_PANIC, "1")];
-    let mut screen = Screen::run(&program, &arguments, directory.path(), (80, 24), &environment);
+    let mut screen = Screen::run(&program, &[], directory.path(), (80, 24), &environment);
     assert_ne!(screen.ended_in_order(), 0);
     let output = String::from_utf8_lossy(&screen.output()).into_owned();
     assert!(output.contains("\u{1b}[?1049h"), "it never had the screen: {output}");
     assert!(screen.text().contains("what went wrong"), "{}", screen.text());
 }
 
-#[test]
 fn quit_leaves_the_terminal_as_it_was() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     let mut screen = Screen::open(&profile, (80, 24), &[]);
     screen.wait_until_shown("Vanessa");
@@ -113,11 +150,7 @@ fn quit_leaves_the_terminal_as_it_was() {
 }
 
 /// README's first command: a second process answers what is written, and fetches what is sent.
-#[test]
 fn the_demo_answers_and_fetches() {
-    if !possible() {
-        return;
-    }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.txt");
     std::fs::write(&path, "text").unwrap();
@@ -133,11 +166,7 @@ fn the_demo_answers_and_fetches() {
     assert_eq!(screen.ended_in_order(), 0);
 }
 
-#[test]
 fn small_terminals_are_served_and_smaller_ones_told() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     let mut screen = Screen::open(&profile, (40, 10), &[]);
     screen.wait_until_shown("Vanessa");
@@ -152,11 +181,7 @@ fn small_terminals_are_served_and_smaller_ones_told() {
     }
 }
 
-#[test]
 fn without_colour_there_is_still_bold_or_reverse() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     for (environment, coloured) in [(&[("NO_COLOR", "1")][..], false), (&[], true)] {
         let mut screen = Screen::open(&profile, (100, 30), environment);
@@ -176,11 +201,7 @@ fn without_colour_there_is_still_bold_or_reverse() {
 }
 
 /// Whoever waits for keys would have the answer.
-#[test]
 fn who_comes_back_is_drawn_anew_and_the_terminal_is_asked_nothing() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     let mut screen = Screen::open(&profile, (80, 24), &[]);
     screen.wait_until_shown("Vanessa");
@@ -197,11 +218,7 @@ fn who_comes_back_is_drawn_anew_and_the_terminal_is_asked_nothing() {
     screen.ended_in_order();
 }
 
-#[test]
 fn a_paste_of_many_lines_is_not_sent() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     let mut screen = Screen::open(&profile, (100, 30), &[]);
     screen.wait_until_shown("Vanessa");
@@ -211,11 +228,7 @@ fn a_paste_of_many_lines_is_not_sent() {
     screen.ended_in_order();
 }
 
-#[test]
 fn a_key_shows_in_the_next_frame() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     let mut screen = Screen::open(&profile, (100, 30), &[]);
     screen.wait_until_shown("Vanessa");
@@ -239,11 +252,7 @@ fn a_key_shows_in_the_next_frame() {
     screen.ended_in_order();
 }
 
-#[test]
 fn a_profile_in_use_is_said_in_words_on_a_terminal_as_it_was() {
-    if !possible() {
-        return;
-    }
     let profile = vanessa();
     let process = profile.start();
     let mut screen = Screen::open(&profile, (100, 30), &[]);

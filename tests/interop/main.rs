@@ -26,5 +26,5 @@ const TESTS: &[support::trials::Test] = &[
 ];
 
 fn main() -> ExitCode {
-    support::trials::run(TESTS, &[("", javascript::can_run)])
+    support::trials::run(TESTS, &[("", support::lab::enter), ("", javascript::can_run)])
 }

@@ -131,8 +131,9 @@ const TESTS: &[support::trials::Test] = &[
     ),
 ];
 
-/// What some need beyond a laboratory.
+/// A laboratory, and what some need beyond that.
 const NEEDS: &[support::trials::Need] = &[
+    ("", support::lab::enter),
     ("wire::", support::lab::can_capture),
     ("nat::a_delay", support::nat::delay::can_delay),
     ("files::four_holders", support::lab::can_limit),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::*;
+use super::{Profile, Screen, json, wait_for};
 use crate::support::profile::{conversation_with, id, pair};
 
 /// What begins the question about kitty's protocol.
@@ -56,11 +56,7 @@ fn left(mut screen: Screen) {
     screen.ended_in_order();
 }
 
-#[test]
-fn a_picture_comes_by_the_protocol_that_the_terminal_answers_to_know() {
-    if !possible() {
-        return;
-    }
+pub fn a_picture_comes_by_the_protocol_that_the_terminal_answers_to_know() {
     let profile = with_picture();
     let kitty = "\x1bP>|kitty(0.42.0)\x1b\\\x1b_Gi=31;OK\x1b\\";
     let wezterm = "\x1bP>|WezTerm 20240203\x1b\\\x1b_Gi=31;OK\x1b\\";
@@ -76,11 +72,7 @@ fn a_picture_comes_by_the_protocol_that_the_terminal_answers_to_know() {
     }
 }
 
-#[test]
-fn a_terminal_that_stays_silent_holds_up_nothing_and_has_half_blocks() {
-    if !possible() {
-        return;
-    }
+pub fn a_terminal_that_stays_silent_holds_up_nothing_and_has_half_blocks() {
     let profile = with_picture();
     // What a person might type that begins like an answer is not lost either.
     let screen = shown(&profile, "", &[]);
@@ -97,11 +89,7 @@ fn a_terminal_that_stays_silent_holds_up_nothing_and_has_half_blocks() {
     left(screen);
 }
 
-#[test]
-fn who_sets_a_protocol_has_it_and_is_not_asked() {
-    if !possible() {
-        return;
-    }
+pub fn who_sets_a_protocol_has_it_and_is_not_asked() {
     let profile = with_picture();
     fs::write(profile.dir().join("config.toml"), "[screen]\npictures = \"sixel\"\n").unwrap();
     let mut screen = Screen::open(&profile, (80, 24), &[]);

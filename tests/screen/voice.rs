@@ -11,7 +11,7 @@ use entrenous::voice::{
     codec::{Decoder, Encoder},
 };
 
-use super::*;
+use super::{Profile, Screen, json, wait_for};
 use crate::support::profile::pair;
 
 /// A profile with a contact, to whom voice notes can be sent.
@@ -38,11 +38,7 @@ fn recordings(profile: &Profile) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-#[test]
-fn without_a_device_it_is_said_on_a_whole_screen() {
-    if !possible() {
-        return;
-    }
+pub fn without_a_device_it_is_said_on_a_whole_screen() {
     let profile = with_contact();
     let empty = profile.outside().join("asound.conf");
     fs::write(&empty, "").unwrap();
@@ -80,11 +76,7 @@ fn devices(profile: &Profile) -> PathBuf {
     at("asound.conf")
 }
 
-#[test]
-fn what_the_microphone_hears_is_dropped_or_sent() {
-    if !possible() {
-        return;
-    }
+pub fn what_the_microphone_hears_is_dropped_or_sent() {
     let profile = with_contact();
     let mut screen = with_alsa(&profile, &devices(&profile));
     screen.type_in("/voice\r");
@@ -118,11 +110,7 @@ fn what_the_microphone_hears_is_dropped_or_sent() {
     process.shutdown();
 }
 
-#[test]
-fn a_voice_note_is_heard_as_it_is() {
-    if !possible() {
-        return;
-    }
+pub fn a_voice_note_is_heard_as_it_is() {
     let profile = with_contact();
     let (note, out) = (profile.outside().join("note.ogg"), profile.outside().join("out.raw"));
     let mut encoder = Encoder::new(fs::File::create(&note).unwrap()).unwrap();

@@ -24,10 +24,10 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// What is missing to run any, if something is.
-    pub fn missing() -> Option<&'static str> {
+    /// Whether there can be one; an error says what is missing.
+    pub fn can_run() -> Result<(), String> {
         let found = Command::new("script").arg("--version").output().is_ok();
-        (!found).then_some("`script` is missing (package bsdutils)")
+        found.then_some(()).ok_or_else(|| "`script` is missing (package bsdutils)".to_owned())
     }
 
     /// Opens the profile's screen on a terminal of this size (columns, rows).
