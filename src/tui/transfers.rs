@@ -12,8 +12,8 @@ pub const MAX_TRANSFERS: usize = 256;
 /// milliseconds, nothing comes any more, and the last rate says nothing.
 pub const FRESH: u64 = 2_500;
 
-/// The same for what is sent: that is told when an answer of up to 4 MiB went out, of several that
-/// are under way.
+/// The same for what is sent: that is told when an answer went out, which has up to 4 MiB, and a
+/// slow line takes several at a time.
 pub const FRESH_SENT: u64 = 15_000;
 
 /// How long the rate of what is sent is measured, in milliseconds.
@@ -22,7 +22,7 @@ const MEASURE: u64 = 3_000;
 /// What a file is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// It is being fetched, or waits for its turn or for somebody who has it.
+    /// It is being fetched, or waits for its turn or for somebody who has it; or it is being sent.
     Running,
     /// A part of it is here.
     Stopped,
@@ -30,7 +30,7 @@ pub enum Stage {
     Failed(String),
 }
 
-/// A file that was being fetched in this run and is not here yet.
+/// A file that was being fetched in this run and is not here yet, or that is sent to somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {
     /// Where it was offered.
@@ -41,13 +41,13 @@ pub struct Transfer {
     pub name: Option<String>,
     /// What it is doing.
     pub stage: Stage,
-    /// Bytes that are here.
+    /// Bytes that are here, or that went out.
     pub done: u64,
     /// Bytes in all; 0 until they are known.
     pub total: u64,
     /// Bytes a second, at `at`.
     pub rate: u64,
-    /// How many it comes from, at `at`.
+    /// How many it comes from, or goes to, at `at`.
     pub holders: u32,
     /// When its progress was last told; 0: never.
     pub at: UnixMillis,
