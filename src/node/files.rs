@@ -26,6 +26,7 @@ mod holders;
 mod offer;
 mod sending;
 mod serve;
+mod sources;
 mod stream;
 
 use std::{
@@ -44,7 +45,8 @@ use self::{
     fetch::{End, Fetch, Ready},
     holders::{Holders, Lies},
     sending::MAX_SERVED,
-    serve::{Share, Sources},
+    serve::Share,
+    sources::Sources,
 };
 use super::{
     api::{EntryKind, EntryView, Event, Failure, FileState},

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     fetch::{content, names, parts},
+    figure,
     lab::wait_for,
     process::Process,
     profile::{Profile, history, say, wait_online},
@@ -36,7 +37,7 @@ pub fn can_tamper() -> Result<(), String> {
 
 /// The same profile, in whose eyes there is a file system at this path that never answers.
 fn hanging(profile: Profile, at: &Path) -> Profile {
-    fs::create_dir(at).unwrap();
+    fs::create_dir_all(at).unwrap();
     let mount = format!(
         "exec 9<>/dev/fuse && mount -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 none {} && \
          exec \"$0\" \"$@\"",
@@ -64,6 +65,58 @@ pub fn a_disk_that_hangs_holds_up_nothing_but_its_own_file() {
     two.b.call("cancelFile", params);
     // And it can go elsewhere.
     assert!(two.get(&stuck).ends_with("downloads/a (2).txt"));
+}
+
+/// Ends what [`hanging`] began, for a program that runs: what waits there fails.
+fn answer(process: &Process, at: &Path) {
+    let pid = process.pid().to_string();
+    let unmount = ["--target", &pid, "--user", "--mount", "umount", "-cfl"];
+    let done = Command::new("nsenter").args(unmount).arg(at).status().unwrap();
+    assert!(done.success());
+}
+
+fn threads(process: &Process) -> usize {
+    fs::read_dir(format!("/proc/{}/task", process.pid())).unwrap().count()
+}
+
+pub fn a_disk_that_hangs_under_what_is_sent_holds_up_nothing_else() {
+    let mut two = Two::online();
+    let outside = two.profiles.0.outside().to_owned();
+    let at = outside.join("hung");
+    fs::create_dir(&at).unwrap();
+    let offer = |path: &Path| {
+        fs::write(path, content(12_000_000)).unwrap();
+        two.offer(path)
+    };
+    // As many as are fetched at the same time: they take all streams that a contact may have.
+    let names = ["0", "1", "2", "3"];
+    let (stuck, other) = (names.map(|name| offer(&at.join(name))), offer(&outside.join("other")));
+    shut_down(&mut two.a);
+    two.profiles.0 = hanging(two.profiles.0, &at);
+    two.a = two.profiles.0.start();
+    let who = crate::support::profile::id(&two.a);
+    wait_online(&two.b, &who);
+    let before = threads(&two.a);
+    for entry in &stuck {
+        let params = json!({ "conversation": two.conversation, "entry": entry });
+        two.b.call("getFile", params);
+    }
+    let began = std::time::Instant::now();
+    assert!(fs::read(two.get(&other)).unwrap() == content(12_000_000));
+    println!("another comes after {:?}", began.elapsed());
+    say(&two.a, &two.b, &two.conversation, "and so does this");
+    // Each has been asked for again and again meanwhile.
+    let more = threads(&two.a).saturating_sub(before);
+    figure("threads that four sources that hang keep, and others", more);
+    assert!(more <= 16, "{more} more threads");
+    for failed in [&two.a, &two.b].map(|who| who.events("fileFailed")) {
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+    answer(&two.a, &at);
+    for entry in &stuck {
+        let done = two.b.event("fileDone", |event| event["entry"] == *entry);
+        assert!(fs::read(done["path"].as_str().unwrap()).unwrap() == content(12_000_000));
+    }
 }
 
 /// The same profile, to whose program the system does this.

@@ -118,6 +118,10 @@ const TESTS: &[support::trials::Test] = &[
         disks::a_disk_that_hangs_holds_up_nothing_but_its_own_file,
     ),
     (
+        "disks::a_disk_that_hangs_under_what_is_sent_holds_up_nothing_else",
+        disks::a_disk_that_hangs_under_what_is_sent_holds_up_nothing_else,
+    ),
+    (
         "disks::what_has_its_name_when_the_program_ends_is_there_once",
         disks::what_has_its_name_when_the_program_ends_is_there_once,
     ),

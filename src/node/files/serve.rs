@@ -1,30 +1,26 @@
 //! Sending what another asks for.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::Stream;
 use tokio::{
-    sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc},
-    task::spawn_blocking,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{Happened, content::Content, disk, stream::Timed};
+use super::{
+    Happened,
+    sources::{Shared, Source, Sources},
+    stream::Timed,
+};
 use crate::{
-    blob::{self, Broken, Outboard, Span},
+    blob::{self, Broken, Span},
     conversation::{ConversationId, EntryId},
     identity::Identity,
     node::api::FileState,
-    store::{KeptFile, Store},
+    store::Store,
     sync::{
         FileRefusal, FileRequest,
         file_request::{GRANTED, MAX_FILE_REQUEST_BYTES},
@@ -65,39 +61,6 @@ impl Share {
     }
 }
 
-/// What is being sent: each file is open once, however many streams send it.
-#[derive(Clone, Default)]
-pub struct Sources(Arc<Mutex<HashMap<EntryId, Weak<Shared>>>>);
-
-/// A file that is being sent, by all streams that do.
-#[derive(Default)]
-struct Shared {
-    source: OnceCell<Arc<Source>>,
-    /// It is not offered any more.
-    stop: CancellationToken,
-}
-
-impl Sources {
-    fn of(&self, entry: EntryId) -> Arc<Shared> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = all.get(&entry).and_then(Weak::upgrade) {
-            return shared;
-        }
-        all.retain(|_, shared| shared.strong_count() > 0);
-        let shared = Arc::<Shared>::default();
-        all.insert(entry, Arc::downgrade(&shared));
-        shared
-    }
-
-    /// Nobody is sent this any more, not even the rest of an answer.
-    pub fn stop(&self, entry: EntryId) {
-        let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&entry);
-        if let Some(shared) = shared.and_then(|shared| shared.upgrade()) {
-            shared.stop.cancel();
-        }
-    }
-}
-
 /// What somebody may ask for, and where it is found.
 pub struct Serving {
     /// The conversation that the one who asks is in.
@@ -112,13 +75,6 @@ pub struct Serving {
     pub sources: Sources,
     /// Is told what was sent.
     pub happened: mpsc::Sender<Happened>,
-}
-
-/// A file that is being sent.
-struct Source {
-    kept: KeptFile,
-    content: Content,
-    hashes: File,
 }
 
 /// Answers that there is too much to do, whatever is asked.
@@ -162,7 +118,7 @@ impl Serving {
             };
             let sent = tokio::select! {
                 () = file.stop.cancelled() => return None,
-                sent = send(&source, &request, &mut stream, &mut spare) => sent,
+                sent = send(file, &source, &request, &mut stream, &mut spare) => sent,
             };
             match sent {
                 Ok(()) => {
@@ -179,7 +135,11 @@ impl Serving {
     }
 
     /// Whether this may be asked for is looked at each time: it may have been deleted meanwhile.
-    async fn open(&self, request: &FileRequest, file: &Shared) -> Result<Arc<Source>, FileRefusal> {
+    async fn open(
+        &self,
+        request: &FileRequest,
+        file: &Arc<Shared>,
+    ) -> Result<Arc<Source>, FileRefusal> {
         if request.conversation != self.conversation {
             return Err(FileRefusal::Unknown);
         }
@@ -194,31 +154,11 @@ impl Serving {
             // They have it; whether I still do is not theirs to ask.
             return Err(FileRefusal::Unknown);
         }
-        let source = file.source.get_or_try_init(|| async {
-            let hashes = self.blobs.join(&kept.place.hashes);
-            let opened = spawn_blocking(move || {
-                let content = Content::open(&kept.file, &kept.place.path, &hashes)?;
-                let hashes = disk::open_again(&hashes)?;
-                Ok::<_, io::Error>(Arc::new(Source { kept, content, hashes }))
-            });
-            match opened.await {
-                Ok(Ok(source)) => Ok(source),
-                Ok(Err(error)) if is_gone(&error) => Err(FileRefusal::Gone),
-                // A disk that does not answer now may do so later.
-                _ => Err(FileRefusal::Busy),
-            }
-        });
-        source.await.cloned()
-    }
-}
-
-impl Source {
-    /// A block with its hashes.
-    fn slices(&self, block: &[Span], mut slices: Vec<u8>) -> Result<Vec<u8>, Broken> {
-        let file = &self.kept.file;
-        let outboard = Outboard::new(file.root, file.size, &self.hashes);
-        blob::send(&self.content, &file.key, &outboard, block, &mut slices)?;
-        Ok(slices)
+        let hashes = self.blobs.join(&kept.place.hashes);
+        file.open(kept, hashes).await.map_err(|error| {
+            // A disk that does not answer now may do so later.
+            if is_gone(&error) { FileRefusal::Gone } else { FileRefusal::Busy }
+        })
     }
 }
 
@@ -230,14 +170,15 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// While one block is sent, the next is read.
 async fn send(
+    file: &Arc<Shared>,
     source: &Arc<Source>,
     request: &FileRequest,
     stream: &mut Timed,
     spare: &mut Vec<Vec<u8>>,
 ) -> Result<(), Broken> {
     let read = |block: Vec<Span>, spare| {
-        let source = Arc::clone(source);
-        spawn_blocking(move || source.slices(&block, spare))
+        let read = Arc::clone(file).read(Arc::clone(source), block, spare);
+        AbortOnDropHandle::new(tokio::spawn(read))
     };
     let groups = blob::groups(source.kept.file.size);
     if request.spans.last().is_none_or(|last| last.end > groups) {
