@@ -88,6 +88,29 @@ async fn only_what_was_offered_to_them_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_asks_for_what_is_not_theirs_is_not_told_so_for_ever() {
+    let mut victim = Victim::new();
+    let (_mallory, mut talk, request) = may_ask(&victim, 1000).await;
+    let nothing = FileRequest { entry: EntryId([4; 32]), ..request.clone() };
+    let mut stream = talk.wire.open_files().await.unwrap();
+    let mut refused = 0;
+    // What is granted between does not begin the count anew.
+    while let Some(answer) = ask(&mut stream, &nothing).await {
+        assert_eq!(answer, FileRefusal::Unknown.number());
+        refused += 1;
+        assert!(refused <= 16, "it goes on");
+        if refused == 8 {
+            assert_eq!(ask(&mut stream, &request).await, Some(GRANTED));
+            timeout(PATIENCE, stream.read_exact(&mut [0; 1000])).await.unwrap().unwrap();
+        }
+    }
+    assert_eq!(refused, 16);
+    let mut stream = talk.wire.open_files().await.unwrap();
+    assert_eq!(ask(&mut stream, &request).await, Some(GRANTED));
+    victim.is_unharmed(32 * MIB);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_asks_for_a_little_again_and_again_keeps_no_front_end_busy() {
     let victim = Victim::new();
     let (_mallory, talk, request) = may_ask(&victim, 1000).await;

@@ -34,6 +34,10 @@ const REFUSAL: Duration = Duration::from_secs(2);
 /// nothing to ask must not hold a stream that others could have.
 const REQUEST: Duration = Duration::from_secs(20);
 
+/// Requests that are refused before their stream ends: an honest one ends it at the first, and may
+/// have asked for more before it heard that.
+const MAX_REFUSALS: u32 = 16;
+
 /// Streams on which one contact is sent files at the same time: two for each of the four files that
 /// an honest one fetches. A few who take all of theirs leave some for others.
 pub const SHARE: usize = 8;
@@ -99,6 +103,7 @@ impl Serving {
         let mut shared: Option<(EntryId, Arc<Shared>)> = None;
         // Memory is used again: fresh pages cost as much as what is done with them.
         let mut spare = Vec::new();
+        let mut refused = 0;
         while let Ok(Ok(request)) = timeout(REQUEST, read_request(&mut stream)).await {
             let entry = request.entry;
             if shared.as_ref().is_none_or(|(of, _)| *of != entry) {
@@ -113,7 +118,11 @@ impl Serving {
                     if refusal == FileRefusal::Gone {
                         return Some((self.conversation, entry));
                     }
-                    continue;
+                    refused += 1;
+                    if refused < MAX_REFUSALS {
+                        continue;
+                    }
+                    return None;
                 }
             };
             let sent = tokio::select! {
