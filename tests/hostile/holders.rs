@@ -4,7 +4,7 @@ use std::{
     fs,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -136,6 +136,33 @@ async fn of_four_holders_the_one_who_lies_is_dropped_and_the_three_send_the_file
     }
     assert_eq!(victim.process.events("fileFailed"), Vec::<Value>::new());
     talk.end().await;
+    victim.is_unharmed(64 * MIB);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn however_many_have_it_so_many_are_asked_at_a_time() {
+    let mut victim = Victim::new();
+    // So that all who are asked have something to send.
+    let offered = Arc::new(Offer::new("shared.bin", content(160 << 20)));
+    let answered = Arc::new(AtomicBool::new(false));
+    let (mut all, mut entry) = (Vec::new(), None);
+    for _ in 0..17 {
+        let mut mallory = Mallory::befriends(&victim).await;
+        let mut talk = talks(&mallory).await;
+        entry = Some(offer(&victim, &mut mallory, &mut talk, &[&offered.file]).await.remove(0));
+        let (offered, answered) = (Arc::clone(&offered), Arc::clone(&answered));
+        // One answer in all, so that it is told how far it has come, and by how many.
+        serve(&mut talk.wire, move |request| {
+            if answered.swap(true, Relaxed) { Vec::new() } else { offered.answer(request) }
+        });
+        all.push((mallory, talk));
+    }
+    victim.get(&all[16].0, &entry.unwrap());
+    let some = victim.process.event("fileProgress", |event| event["done"].as_u64() > Some(0));
+    assert_eq!(some["holders"], 16);
+    for (_, talk) in all {
+        talk.end().await;
+    }
     victim.is_unharmed(64 * MIB);
 }
 

@@ -124,10 +124,15 @@ fn tampered(profile: Profile, more: &[&str]) -> Profile {
     profile.wrapped(&[&["strace", "-f", "-o", "/dev/null", "-e"], more].concat())
 }
 
-fn kill_the_program_itself(process: &mut Process) {
+/// The number of the program to which the system does something.
+fn program_itself(process: &Process) -> String {
     let children = format!("/proc/{0}/task/{0}/children", process.pid());
-    let child = fs::read_to_string(children).unwrap();
-    assert!(Command::new("kill").args(["-9", child.trim()]).status().unwrap().success());
+    fs::read_to_string(children).unwrap().trim().to_owned()
+}
+
+fn kill_the_program_itself(process: &mut Process) {
+    let program = program_itself(process);
+    assert!(Command::new("kill").args(["-9", &program]).status().unwrap().success());
     process.wait_exit();
 }
 
@@ -180,6 +185,27 @@ pub fn what_has_its_name_when_the_program_ends_is_there_once() {
             assert_eq!(names(&downloads), there, "once");
         }
     }
+}
+
+pub fn what_hangs_at_the_end_is_not_waited_for_for_ever() {
+    let (a, b) = Profile::loopback_pair();
+    // For an hour after a file got its name.
+    let mut two = Two::of((a, tampered(b, &["inject=renameat2:delay_exit=3600000000"])));
+    let path = two.profiles.0.outside().join("file");
+    fs::write(&path, "text").unwrap();
+    let entry = two.offer(&path);
+    two.b.call("getFile", json!({ "conversation": two.conversation, "entry": entry }));
+    let there = two.profiles.1.dir().join("downloads/file");
+    wait_for("it has its name", || there.exists());
+    // What does this to it would wait for the hour.
+    let stat = format!("/proc/{}/stat", program_itself(&two.b));
+    two.b.call("shutdown", json!({}));
+    wait_for("it has ended", || {
+        let stat = fs::read_to_string(&stat).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+    });
+    two.b.kill();
+    assert!(two.b.events("fileDone").is_empty(), "it did not hang");
 }
 
 pub fn what_is_said_to_be_there_is_kept_as_that() {

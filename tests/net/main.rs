@@ -126,6 +126,10 @@ const TESTS: &[support::trials::Test] = &[
         disks::what_has_its_name_when_the_program_ends_is_there_once,
     ),
     (
+        "disks::what_hangs_at_the_end_is_not_waited_for_for_ever",
+        disks::what_hangs_at_the_end_is_not_waited_for_for_ever,
+    ),
+    (
         "disks::what_is_said_to_be_there_is_kept_as_that",
         disks::what_is_said_to_be_there_is_kept_as_that,
     ),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::Stream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,21 +22,25 @@ const STALL: Duration = Duration::from_secs(20);
 const SLOWEST: Duration = Duration::from_secs(120);
 
 /// See the module's documentation.
-pub struct Timed {
-    stream: Stream,
+pub struct Timed<S = Stream> {
+    stream: S,
     stop: CancellationToken,
     counters: Arc<Counters>,
+    /// [`SLOWEST`], except in tests.
+    slowest: Duration,
 }
 
-impl Timed {
+impl<S> Timed<S> {
     /// Everything fails once `stop` is cancelled. Bytes are counted.
-    pub fn new(stream: Stream, stop: CancellationToken, counters: Arc<Counters>) -> Self {
-        Self { stream, stop, counters }
+    pub fn new(stream: S, stop: CancellationToken, counters: Arc<Counters>) -> Self {
+        Self { stream, stop, counters, slowest: SLOWEST }
     }
+}
 
+impl<S: AsyncRead + Unpin> Timed<S> {
     /// Reads so many bytes as there is room for.
     pub async fn read(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        timeout(SLOWEST, self.read_all(bytes)).await?
+        timeout(self.slowest, self.read_all(bytes)).await?
     }
 
     async fn read_all(&mut self, bytes: &mut [u8]) -> io::Result<()> {
@@ -51,10 +55,12 @@ impl Timed {
         }
         Ok(())
     }
+}
 
+impl<S: AsyncWrite + Unpin> Timed<S> {
     /// Writes and sends all of these bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        timeout(SLOWEST, self.write_all(bytes)).await?
+        timeout(self.slowest, self.write_all(bytes)).await?
     }
 
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -82,5 +88,73 @@ async fn within<T>(
         done = timeout(STALL, operation) => {
             done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll, ready},
+    };
+
+    use tokio::time::{Instant, Sleep, sleep};
+
+    use super::*;
+
+    /// Takes and gives a byte now and then.
+    struct Dribble(Pin<Box<Sleep>>);
+
+    const PAUSE: Duration = Duration::from_millis(5);
+
+    impl Dribble {
+        fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+            ready!(self.0.as_mut().poll(context));
+            self.0.as_mut().reset(Instant::now() + PAUSE);
+            Poll::Ready(Ok(1))
+        }
+    }
+
+    impl AsyncRead for Dribble {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            _: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll(context)
+        }
+    }
+
+    impl AsyncWrite for Dribble {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll(context)
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_byte_now_and_then_is_too_slow() {
+        let stream = Dribble(Box::pin(sleep(PAUSE)));
+        let mut timed = Timed::new(stream, CancellationToken::new(), Arc::default());
+        assert_eq!(timed.slowest, SLOWEST);
+        timed.slowest = PAUSE * 40;
+        // All of it would take ten times as long.
+        let mut bytes = [0; 400];
+        for result in [timed.read(&mut bytes).await, timed.write(&bytes).await] {
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
+        timed.read(&mut bytes[..2]).await.unwrap();
+        timed.write(&bytes[..2]).await.unwrap();
     }
 }
