@@ -147,10 +147,14 @@ pub fn what_has_its_name_when_the_program_ends_is_there_once() {
     let mut two = Two::of((a, tampered(b, &["inject=renameat2:delay_exit=2000000"])));
     let outside = two.profiles.0.outside().to_owned();
     let downloads = two.profiles.1.dir().join("downloads");
-    fs::create_dir_all(outside.join("folder/inner")).unwrap();
-    fs::write(outside.join("folder/inner/a"), content(100_000)).unwrap();
+    // The names in one of them are not as they will be here.
+    for file in ["folder/inner/a", "renamed/con/a?b"] {
+        let path = outside.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content(100_000)).unwrap();
+    }
     let mut there: Vec<String> = Vec::new();
-    for (name, folder) in [("file", false), ("folder", true)] {
+    for (name, folder) in [("file", false), ("folder", true), ("renamed", true)] {
         if !folder {
             fs::write(outside.join(name), content(100_000)).unwrap();
         }

@@ -27,27 +27,51 @@ impl Content {
         if file.manifest == 0 {
             return disk::open_source(path).map(Self::File);
         }
-        let list = fs::read(list_of(hashes))?;
-        let items = folder::decode(&list, file.size - file.manifest);
+        let (list, contents) = (fs::read(list_of(hashes))?, file.size - file.manifest);
+        let items = match fs::read(names_of(hashes)) {
+            Ok(names) => folder::decode_laid(&names, contents),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                folder::decode(&list, contents)
+            }
+            Err(error) => return Err(error),
+        };
         let items = items.ok_or(io::ErrorKind::InvalidData)?;
         Ok(Self::Folder(Folder::new(path, list, &items)))
     }
 }
 
 /// Where the list of a folder's files lies, beside its hashes.
-pub fn list_of(hashes: &Path) -> PathBuf {
+fn list_of(hashes: &Path) -> PathBuf {
     hashes.with_extension("list")
+}
+
+/// Where the same list lies by the names that the files have here, if they are others.
+fn names_of(hashes: &Path) -> PathBuf {
+    hashes.with_extension("names")
+}
+
+/// What lies beside the hashes of a folder.
+pub fn beside(hashes: &Path) -> [PathBuf; 2] {
+    [list_of(hashes), names_of(hashes)]
 }
 
 /// Writes the list of a folder's files; only this user reads it.
 pub fn write_list(hashes: &Path, list: &[u8]) -> io::Result<()> {
-    let path = list_of(hashes);
-    if let Err(error) = fs::remove_file(&path)
+    write(&list_of(hashes), list)
+}
+
+/// Writes it by the names that the files have here; only this user reads it.
+pub fn write_names(hashes: &Path, names: &[u8]) -> io::Result<()> {
+    write(&names_of(hashes), names)
+}
+
+fn write(path: &Path, list: &[u8]) -> io::Result<()> {
+    if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
         return Err(error);
     }
-    let mut file = disk::create(&path)?;
+    let mut file = disk::create(path)?;
     file.write_all(list)?;
     file.sync_all()
 }

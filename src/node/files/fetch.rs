@@ -278,9 +278,13 @@ impl Fetch {
         remove_folder(&directory)?;
         let held = disk::make_own_directory(&directory, &self.part)?;
         let laid = folder::lay_out(&mut content, &items, &held)?;
-        if laid == items {
-            // It can be passed on.
+        // So that it is found, whatever happens now, and can be passed on; unless what became of
+        // the names is too long for a list.
+        if let Ok(names) = folder::encode(&laid) {
             content::write_list(hashes, &list)?;
+            if laid != items {
+                content::write_names(hashes, &names)?;
+            }
         }
         let path = disk::name(&held, &directory, &place.target)?;
         // It is where it belongs, whatever else happens.
@@ -302,8 +306,7 @@ fn count(spans: &[Span]) -> u64 {
     spans.iter().map(|span| span.end - span.start).sum()
 }
 
-/// Where a file is that has its name already: the program may have ended before that was kept. A
-/// folder is found if all names in it are as they were at whoever offered it.
+/// Where a file is that has its name already: the program may have ended before that was kept.
 fn find(kept: &KeptFile, hashes: &Path) -> Option<PathBuf> {
     let KeptFile { file, place, .. } = kept;
     let outboard = Outboard::new(file.root, file.size, disk::open_again(hashes).ok()?);
@@ -354,10 +357,10 @@ fn remove_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Forgets the hashes of a file, and the list of a folder.
+/// Forgets the hashes of a file, and the lists of a folder.
 pub fn forget_hashes(hashes: &Path) -> io::Result<()> {
     remove(hashes)?;
-    remove(&content::list_of(hashes))
+    content::beside(hashes).iter().try_for_each(|list| remove(list))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

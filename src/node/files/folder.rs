@@ -110,6 +110,12 @@ pub fn encode(items: &[Item]) -> Result<Vec<u8>, Unsendable> {
 /// Reads what [`encode`] draws. None if it is something else, or its contents do not have so many
 /// bytes together.
 pub fn decode(bytes: &[u8], contents: u64) -> Option<Vec<Item>> {
+    let items = decode_laid(bytes, contents)?;
+    items.windows(2).all(|two| two[0].path < two[1].path).then_some(items)
+}
+
+/// The same of what was laid out here: under other names, it may be in another order.
+pub fn decode_laid(bytes: &[u8], contents: u64) -> Option<Vec<Item>> {
     let read = || {
         let mut r = Reader::new(bytes);
         let mut items = Vec::new();
@@ -126,9 +132,6 @@ pub fn decode(bytes: &[u8], contents: u64) -> Option<Vec<Item>> {
         Ok(items)
     };
     let items = read().ok()?;
-    if !items.windows(2).all(|two| two[0].path < two[1].path) {
-        return None;
-    }
     let sum = items.iter().filter_map(|item| item.bytes).try_fold(0, u64::checked_add);
     (sum == Some(contents)).then_some(items)
 }

@@ -79,13 +79,15 @@ mod tests {
     #[test]
     fn hashes_that_nothing_names_are_swept_and_no_others() {
         let blobs = tempfile::tempdir().unwrap();
-        for name in ["kept", "kept.list", "other", "other.list", "new-0123"] {
+        for name in
+            ["kept", "kept.list", "kept.names", "other", "other.list", "other.names", "new-0123"]
+        {
             fs::write(blobs.path().join(name), "").unwrap();
         }
         sweep(blobs.path(), &HashSet::from(["kept".to_owned(), String::new()])).unwrap();
         let names = fs::read_dir(blobs.path()).unwrap();
         let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["kept", "kept.list"]);
+        assert_eq!(names, ["kept", "kept.list", "kept.names"]);
     }
 }

@@ -60,14 +60,14 @@ fn vanished(error: &io::Error) -> Failure {
     failure(FailureKind::FileUnreadable, text)
 }
 
-/// Gives hashes, and the list of a folder, another name beside the one that they have: each goes
+/// Gives hashes, and the lists of a folder, another name beside the one that they have: each goes
 /// with its own entry. They are on the disk then; if it fails, there is nothing under that name.
 pub(super) fn share_hashes(blobs: &Path, old: &str, new: &str) -> io::Result<()> {
     let (old, new) = (blobs.join(old), blobs.join(new));
     let shared = share(&old, &new)
         .and_then(|()| {
-            let (old, new) = (content::list_of(&old), content::list_of(&new));
-            if old.exists() { share(&old, &new) } else { Ok(()) }
+            let mut lists = content::beside(&old).into_iter().zip(content::beside(&new));
+            lists.try_for_each(|(old, new)| if old.exists() { share(&old, &new) } else { Ok(()) })
         })
         .inspect_err(|_| {
             let _ = fetch::forget_hashes(&new);
@@ -100,11 +100,13 @@ mod tests {
         let at = |name: &str| blobs.path().join(name);
         fs::write(at("old"), "hashes").unwrap();
         fs::write(at("old.list"), "list").unwrap();
+        fs::write(at("old.names"), "names").unwrap();
         share_hashes(blobs.path(), "old", "new").unwrap();
         fetch::forget_hashes(&at("old")).unwrap();
         assert_eq!(fs::read(at("new")).unwrap(), b"hashes");
         assert_eq!(fs::read(at("new.list")).unwrap(), b"list");
+        assert_eq!(fs::read(at("new.names")).unwrap(), b"names");
         assert!(share_hashes(blobs.path(), "old", "third").is_err());
-        assert_eq!(fs::read_dir(blobs.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(blobs.path()).unwrap().count(), 3);
     }
 }
