@@ -9,7 +9,7 @@ use crate::{
         fetch::{MIB, content},
         lab::wait_for,
         process::Process,
-        profile::{Profile, history, pair},
+        profile::{Profile, history, id, pair},
     },
     transfer::Two,
 };
@@ -199,6 +199,21 @@ fn an_offer_that_was_deleted_is_not_asked_by() {
     three.carol_gets(1);
     let failed = three.carol.event("fileFailed", |event| event["entry"] == three.entries[1]);
     assert!(failed["text"].as_str().unwrap().contains("changed or vanished"), "{failed}");
+}
+
+#[test]
+fn all_who_sent_some_of_it_hear_that_it_is_there() {
+    let mut three = Three::begin(64 * MIB);
+    let right = fs::read(&three.from).unwrap();
+    three.forward(1);
+    three.forward(2);
+    three.carol_gets(1);
+    three.carol_has(1, &right);
+    for (who, offer) in [(&three.alice, &three.entries[1]), (&three.bob, &three.entries[2])] {
+        let heard = who.event("fileFetched", |event| event["entry"] == *offer);
+        assert_eq!(heard["by"], id(&three.carol));
+        who.event("fileSent", |event| event["entry"] == *offer);
+    }
 }
 
 #[test]

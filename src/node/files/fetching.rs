@@ -270,9 +270,8 @@ impl Node {
         attempt: u64,
         result: Result<PathBuf, Failure>,
     ) {
-        if self.files.attempt(entry, attempt).is_none() {
-            return;
-        }
+        let Some(fetching) = self.files.attempt(entry, attempt) else { return };
+        let helped = fetching.holders.helped();
         let path = match result {
             Ok(path) => path,
             Err(failure) => return self.file_failed(entry, failure),
@@ -284,8 +283,13 @@ impl Node {
         // Nothing is said before it is kept.
         self.set_place_then(&kept, move |node, result| match result {
             Ok(()) => {
-                if let Some(link) = node.online(conversation) {
-                    node.send(link, Message::Fetched { conversation, entry });
+                // Whoever sent some of it by an offer of their own, too: they see that it goes, and
+                // would not see that it arrived.
+                let others = helped.into_iter().filter(|(_, helped)| *helped != entry);
+                for (conversation, entry) in others.chain([(conversation, entry)]) {
+                    if let Some(link) = node.online(conversation) {
+                        node.send(link, Message::Fetched { conversation, entry });
+                    }
                 }
                 node.tell(Event::FileDone { conversation, entry, path: shown });
             }

@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
@@ -83,6 +86,13 @@ impl Holders {
 
     pub fn get_mut(&mut self, who: &Identity) -> Option<&mut Holder> {
         self.known.get_mut(who)
+    }
+
+    /// By which offers those were asked who sent some of it.
+    pub fn helped(&self) -> Vec<(ConversationId, EntryId)> {
+        let asked = self.known.values().map(|holder| &holder.asked);
+        let helped = asked.filter(|asked| asked.came.load(Relaxed) > 0);
+        helped.map(|asked| (asked.conversation, asked.entry)).collect()
     }
 
     /// This one offers it. Of several offers by one person the first that was heard of is asked by.
