@@ -525,6 +525,15 @@ impl Store {
         self.call(move |core| core.same_offers(&file)).await
     }
 
+    /// Where the very same content, by root, key and sizes, is here already; a few of the places
+    /// if there are many.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn places(&self, file: File) -> Result<Vec<Place>> {
+        self.call(move |core| core.places(&file)).await
+    }
+
     /// All files of which something is known here.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ mod broken;
 mod chat;
 #[path = "files/consent.rs"]
 mod consent;
+#[path = "files/copies.rs"]
+mod copies;
 #[path = "files/holders.rs"]
 mod holders;
 #[path = "files/left.rs"]

@@ -16,6 +16,7 @@
 
 mod asking;
 mod content;
+mod copies;
 mod disk;
 mod fetch;
 mod fetching;

@@ -66,6 +66,10 @@ pub struct Remembered {
 pub(super) const SAME: &str = "content = ?1 AND mine = 0 AND conversation > ?2
      ORDER BY conversation, row DESC LIMIT 1";
 
+/// A few of the places where a content is here.
+pub(super) const PLACES: &str = "SELECT state, path, target, hashes FROM file
+     WHERE entry IN (SELECT id FROM entry WHERE content = ?1) AND state = ?2 LIMIT 4";
+
 /// Names the content of each offer that was written before contents had names.
 pub(super) fn name_contents(connection: &Connection) -> Result<()> {
     let mut offers =
@@ -190,6 +194,15 @@ impl Core {
             all.push((conversation, entry));
             after = number;
         }
+    }
+
+    pub(super) fn places(&mut self, file: &File) -> Result<Vec<Place>> {
+        let places = self
+            .connection()
+            .prepare_cached(PLACES)?
+            .query_map((file.content(), number(FileState::Here)), place)?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(places)
     }
 
     pub(super) fn forget_file(&mut self, entry: &EntryId) -> Result<()> {

@@ -119,6 +119,28 @@ pub fn a_disk_that_hangs_under_what_is_sent_holds_up_nothing_else() {
     }
 }
 
+pub fn a_disk_that_hangs_under_what_is_here_already_is_not_waited_for() {
+    let mut two = Two::online();
+    let at = two.profiles.1.outside().join("hung");
+    let path = two.profiles.0.outside().join("a.txt");
+    fs::write(&path, "text").unwrap();
+    let entry = two.offer(&path);
+    let to = at.join("there");
+    let params = json!({ "conversation": two.conversation, "entry": entry, "to": to });
+    two.b.call("getFile", params);
+    two.b.event("fileDone", |event| event["entry"] == entry);
+    let params = json!({
+        "conversation": two.conversation, "entry": entry, "to": two.conversation
+    });
+    let again = two.a.call("forwardFile", params)["entry"].clone();
+    two.b.event("fileOffered", |event| event["entry"] == again);
+    shut_down(&mut two.b);
+    two.profiles.1 = hanging(two.profiles.1, &at);
+    two.b = two.profiles.1.start();
+    wait_online(&two.b, &crate::support::profile::id(&two.a));
+    assert_eq!(fs::read_to_string(two.get(&again)).unwrap(), "text");
+}
+
 /// The same profile, to whose program the system does this.
 fn tampered(profile: Profile, more: &[&str]) -> Profile {
     profile.wrapped(&[&["strace", "-f", "-o", "/dev/null", "-e"], more].concat())

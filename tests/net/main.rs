@@ -122,6 +122,10 @@ const TESTS: &[support::trials::Test] = &[
         disks::a_disk_that_hangs_under_what_is_sent_holds_up_nothing_else,
     ),
     (
+        "disks::a_disk_that_hangs_under_what_is_here_already_is_not_waited_for",
+        disks::a_disk_that_hangs_under_what_is_here_already_is_not_waited_for,
+    ),
+    (
         "disks::what_has_its_name_when_the_program_ends_is_there_once",
         disks::what_has_its_name_when_the_program_ends_is_there_once,
     ),

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     content::{self, Content},
+    copies,
     disk::{self, Sparse},
     folder,
     holders::Asked,
@@ -65,16 +66,16 @@ pub enum End {
 }
 
 impl Fetch {
-    /// Goes on with what is there, or begins. Takes long for a large file of which much is there,
-    /// as all of that is verified.
+    /// Goes on with what is there, or begins, if it can with what lies at one of `others` already.
+    /// Takes long for a large file of which much is there, as all of that is verified.
     ///
     /// # Errors
     /// A sentence: it cannot be written, or there is no room.
-    pub fn prepare(kept: KeptFile, blobs: &Path) -> Result<Ready, Failure> {
-        Self::open(kept, blobs).map_err(|error| unwritable(&error))
+    pub fn prepare(kept: KeptFile, blobs: &Path, others: &[Place]) -> Result<Ready, Failure> {
+        Self::open(kept, blobs, others).map_err(|error| unwritable(&error))
     }
 
-    fn open(kept: KeptFile, blobs: &Path) -> io::Result<Ready> {
+    fn open(kept: KeptFile, blobs: &Path, others: &[Place]) -> io::Result<Ready> {
         fs::create_dir_all(blobs)?;
         let hashes = &blobs.join(&kept.place.hashes);
         let (size, path) = (kept.file.size, kept.place.path.clone());
@@ -94,8 +95,9 @@ impl Fetch {
             opened => opened?,
         };
         let (root, key) = (kept.file.root, kept.file.key.clone());
-        let here = blob::verified(&part, &key, &Outboard::new(root, size, &hashes_file))?;
-        let done = (count(&here) * GROUP).min(size);
+        let verify = || blob::verified(&part, &key, &Outboard::new(root, size, &hashes_file));
+        let mut here = verify()?;
+        let left = size.saturating_sub(count(&here) * GROUP);
         if kept.file.manifest > 0
             && count(&here) == blob::groups(size)
             && let Some(there) = find(&kept, hashes)
@@ -105,14 +107,23 @@ impl Fetch {
         }
         // A folder is laid out beside what came.
         let twice = if kept.file.manifest > 0 { size } else { 0 };
-        let needed = (size - done).saturating_add(blob::outboard_bytes(size)).saturating_add(twice);
+        let needed = left.saturating_add(blob::outboard_bytes(size)).saturating_add(twice);
         if needed > disk::free(path.parent().unwrap_or(Path::new("/")))? {
             return Err(io::ErrorKind::StorageFull.into());
         }
         part.set_len(size)?;
+        for other in if here.is_empty() { others } else { &[] } {
+            // What has changed of it, or all if it has vanished, is fetched.
+            let filled = copies::fill(&part, &hashes_file, &kept.file, other, blobs);
+            tracing::debug!(?filled, "what is here already was copied");
+            here = verify()?;
+            if count(&here) == blob::groups(size) {
+                break;
+            }
+        }
         Ok(Ready::Fetch(Box::new(Self {
             picker: Mutex::new(Picker::new(size, &here)),
-            done: AtomicU64::new(done),
+            done: AtomicU64::new((count(&here) * GROUP).min(size)),
             unsynced: Mutex::new(false),
             kept,
             part,

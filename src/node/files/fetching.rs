@@ -207,10 +207,20 @@ impl Node {
         };
         self.first_holder(&mut fetching);
         self.files.fetching.insert(entry, fetching);
-        let (place, blobs) = (kept.place.clone(), self.files.blobs.clone());
-        self.files.begin_at(&place, move || {
-            let result = Fetch::prepare(kept, &blobs);
-            Happened::Prepared { entry, attempt, result }
+        let (store, file) = (self.store.clone(), kept.file.clone());
+        self.when(async move { store.places(file).await }, move |node, others| {
+            let others = others.unwrap_or_else(|error| {
+                node.trouble(error);
+                Vec::new()
+            });
+            if node.files.attempt(entry, attempt).is_none() {
+                return;
+            }
+            let (place, blobs) = (kept.place.clone(), node.files.blobs.clone());
+            node.files.begin_at(&place, move || {
+                let result = Fetch::prepare(kept, &blobs, &others);
+                Happened::Prepared { entry, attempt, result }
+            });
         });
     }
 

@@ -26,7 +26,7 @@ use crate::{
 
 /// A disk that takes longer, to open a file or to read a block, hangs. One that has to spin up
 /// takes 10 s; whoever asks waits for 20 s.
-const HANGS: Duration = Duration::from_secs(15);
+pub const HANGS: Duration = Duration::from_secs(15);
 
 /// Threads on which one file is read at the same time: more make no disk faster.
 const READERS: usize = 4;

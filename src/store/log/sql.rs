@@ -334,7 +334,10 @@ impl Log for SqlLog<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{files::SAME, schema};
+    use crate::store::{
+        files::{PLACES, SAME},
+        schema,
+    };
 
     #[test]
     fn no_look_up_reads_a_whole_conversation() {
@@ -361,6 +364,7 @@ mod tests {
                 format!("SELECT id FROM entry WHERE {SAME}"),
                 "entry_content (content=? AND mine=? AND conversation>?)",
             ),
+            (PLACES.to_owned(), "entry_content (content=?)"),
             (LAST_SHOWN.to_owned(), "entry_point (conversation=? AND branch=?)"),
         ] {
             // Without values for its parameters: the plan is made without them.

@@ -53,7 +53,7 @@ impl Gathered {
     }
 
     fn prepare(&self) -> Ready {
-        Fetch::prepare(self.kept.clone(), &self.at("blobs")).unwrap()
+        Fetch::prepare(self.kept.clone(), &self.at("blobs"), &[]).unwrap()
     }
 
     /// What is prepared, where it is not there yet.
