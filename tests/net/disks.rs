@@ -1,6 +1,10 @@
 //! Disks that hang, and what is asked of them at the worst moment.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::json;
 
@@ -211,6 +215,36 @@ pub fn what_has_its_name_when_the_program_ends_is_there_once() {
             assert_eq!(names(&downloads), there, "once");
         }
     }
+}
+
+pub fn what_takes_long_to_be_closed_holds_up_nothing() {
+    let mut two = Two::online();
+    // As many as there are threads for all that must not wait.
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let path = |number: usize| two.profiles.0.outside().join(format!("{number}.bin"));
+    let paths: Vec<_> = (0..threads).map(path).collect();
+    let offer = |path: &PathBuf| {
+        fs::write(path, content(100_000)).unwrap();
+        two.offer(path)
+    };
+    let entries: Vec<_> = paths.iter().map(offer).collect();
+    shut_down(&mut two.a);
+    // For ten minutes.
+    let mut slow = vec!["inject=close:delay_exit=600000000"];
+    slow.extend(paths.iter().flat_map(|path| ["-P", path.to_str().unwrap()]));
+    two.profiles.0 = tampered(two.profiles.0, &slow);
+    two.a = two.profiles.0.start();
+    wait_online(&two.b, &crate::support::profile::id(&two.a));
+    for entry in &entries {
+        two.get(entry);
+    }
+    let open = format!("/proc/{}/fd", program_itself(&two.a));
+    wait_for("all are being closed", || {
+        let mut open = fs::read_dir(&open).unwrap().flatten();
+        !open.any(|open| fs::read_link(open.path()).is_ok_and(|to| paths.contains(&to)))
+    });
+    say(&two.a, &two.b, &two.conversation, "still there?");
+    say(&two.b, &two.a, &two.conversation, "yes");
 }
 
 pub fn what_hangs_at_the_end_is_not_waited_for_for_ever() {

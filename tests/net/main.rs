@@ -130,6 +130,10 @@ const TESTS: &[support::trials::Test] = &[
         disks::what_has_its_name_when_the_program_ends_is_there_once,
     ),
     (
+        "disks::what_takes_long_to_be_closed_holds_up_nothing",
+        disks::what_takes_long_to_be_closed_holds_up_nothing,
+    ),
+    (
         "disks::what_hangs_at_the_end_is_not_waited_for_for_ever",
         disks::what_hangs_at_the_end_is_not_waited_for_for_ever,
     ),
