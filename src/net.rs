@@ -35,6 +35,7 @@ pub mod seek;
 mod standing;
 mod transport;
 mod way_out;
+pub mod ways_in;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},

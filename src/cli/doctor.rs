@@ -13,6 +13,7 @@ use crate::{
         dht::Dht,
         portmap::{Mapped, State},
         rendezvous::Mapping,
+        ways_in::WaysIn,
     },
     node::api::Scope,
 };
@@ -45,7 +46,7 @@ pub async fn run(config: &Config) -> Result<String, String> {
     while let Some(left) = until.checked_duration_since(Instant::now()) {
         let enough = nodes(&net).iter().any(|nodes| *nodes > 0)
             && net.mapping() != Mapping::Unknown
-            && net.mapped().state != State::Asking;
+            && ![net.mapped().state, net.mapped().firewall].contains(&State::Asking);
         let listens = !net.listen_addresses().is_empty();
         if config.scope == Scope::Offline || enough || (!asks && listens) {
             break;
@@ -133,14 +134,14 @@ fn report(findings: &Findings) -> String {
             "The NAT keeps one port for all destinations: a way can be opened to nearly everybody."
         }
         // What a router maps makes up for it: the sentence after this one says so.
-        Mapping::Dependent { .. } if mapped.udp.is_some() => {
+        Mapping::Dependent { .. } if mapped.ways_in.mapped.is_some() => {
             "The NAT takes another port for each destination (it is symmetric)."
         }
         Mapping::Dependent { .. } => {
             "The NAT takes another port for each destination (it is symmetric): a way can be \
              opened to everybody but those behind a NAT of the same kind, or without UDP."
         }
-        Mapping::Blocked if mapped.tcp.is_some() => "No UDP gets out.",
+        Mapping::Blocked if mapped.ways_in.mapped_tcp.is_some() => "No UDP gets out.",
         Mapping::Blocked => {
             "No UDP gets out: a way can be opened by TCP alone, and not to those behind a \
              symmetric NAT. UDP should be allowed in this network."
@@ -151,16 +152,19 @@ fn report(findings: &Findings) -> String {
 
 /// Sentences on their lines about port mapping, if there is something to say.
 fn router(mapped: Mapped) -> String {
-    let Some(pinhole) = mapped.pinhole.or(mapped.pinhole_tcp) else { return over_ipv4(mapped) };
+    let WaysIn { pinhole, pinhole_tcp, .. } = mapped.ways_in;
+    let (State::Maps(protocol), Some(open)) = (mapped.firewall, pinhole.or(pinhole_tcp)) else {
+        return over_ipv4(mapped);
+    };
     format!(
-        "{}The router's firewall for IPv6 opens a port, by PCP: everybody who has IPv6 can reach \
-         this computer at {pinhole}.\n",
+        "{}The router's firewall for IPv6 opens a port, by {protocol}: everybody who has IPv6 can \
+         reach this computer at {open}.\n",
         over_ipv4(mapped)
     )
 }
 
 fn over_ipv4(mapped: Mapped) -> String {
-    match (mapped.state, mapped.udp.or(mapped.tcp)) {
+    match (mapped.state, mapped.ways_in.mapped.or(mapped.ways_in.mapped_tcp)) {
         (State::NotAsked, _) => String::new(),
         (State::Asking, _) => "Whether the router maps ports is not known yet.\n".to_owned(),
         (State::Maps(protocol), Some(outside)) => format!(
@@ -239,8 +243,7 @@ mod tests {
         let outside = "203.0.113.5:4001".parse().ok();
         let mapped = Mapped {
             state: State::Maps(Protocol::Upnp),
-            udp: outside,
-            tcp: outside,
+            ways_in: WaysIn { mapped: outside, mapped_tcp: outside, ..WaysIn::default() },
             ..Mapped::default()
         };
         for mapping in [Mapping::Dependent { step: 0 }, Mapping::Blocked] {
@@ -253,20 +256,25 @@ mod tests {
 
     #[test]
     fn what_the_router_does_has_its_sentence() {
-        let udp = Some("203.0.113.5:4001".parse().unwrap());
-        for (state, udp, words) in [
+        let outside = Some("203.0.113.5:4001".parse().unwrap());
+        for (state, mapped, words) in [
             (State::Asking, None, "not known yet"),
             (State::None, None, "With UPnP, NAT-PMP or PCP turned on"),
             (State::BehindAnother, None, "behind another NAT"),
-            (State::Maps(Protocol::NatPmp), udp, "by NAT-PMP: everybody can reach"),
+            (State::Maps(Protocol::NatPmp), outside, "by NAT-PMP: everybody can reach"),
         ] {
-            let sentence = router(Mapped { state, udp, ..Mapped::default() });
+            let ways_in = WaysIn { mapped, ..WaysIn::default() };
+            let sentence = router(Mapped { state, ways_in, ..Mapped::default() });
             assert!(sentence.contains(words), "{sentence}");
         }
         assert_eq!(router(Mapped::default()), "");
         let pinhole = "[2001:db8::5]:4001".parse().ok();
-        let sentence = router(Mapped { pinhole, ..Mapped::default() });
-        assert!(sentence.contains("who has IPv6") && sentence.contains("[2001:db8::5]:4001"));
+        let ways_in = WaysIn { pinhole, ..WaysIn::default() };
+        let firewall = State::Maps(Protocol::Upnp);
+        let sentence = router(Mapped { firewall, ways_in, ..Mapped::default() });
+        for words in ["by UPnP: everybody who has IPv6", "[2001:db8::5]:4001"] {
+            assert!(sentence.contains(words), "{sentence}");
+        }
     }
 
     #[tokio::test]

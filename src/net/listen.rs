@@ -1,15 +1,16 @@
 //! Where a program listens.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
 use libp2p::Multiaddr;
 
 use super::{
-    Net, address,
-    portmap::{Local, Transport, Wanted},
+    Net,
+    address::{self, is_local, is_private},
+    portmap::{Local, Transport},
 };
 
 /// How long listeners may take to tell an address, until which nothing is dialed: a dial that
@@ -61,23 +62,18 @@ impl Net {
     /// The router is to let others in where it is listened.
     fn map_ports(&self) {
         let Some(portmap) = &self.portmap else { return };
-        let mut wanted = Wanted::default();
-        for address in &self.listen {
-            let is_quic = address::is_quic(address);
+        let mut wanted = Vec::new();
+        for listen in &self.listen {
+            let is_quic = address::is_quic(listen);
             let transport = if is_quic { Transport::Udp } else { Transport::Tcp };
-            match address::socket(address) {
-                Some(SocketAddr::V4(address)) if address.ip().is_private() => {
-                    wanted.ipv4.push(Local { transport, address });
-                }
-                Some(SocketAddr::V6(address)) if !address::is_local((*address.ip()).into()) => {
-                    wanted.ipv6.push((transport, address));
-                }
-                _ => {}
+            let Some(address) = address::socket(listen) else { continue };
+            let ip = address.ip();
+            if if ip.is_ipv4() { is_private(ip) } else { !is_local(ip) } {
+                wanted.push(Local { transport, address });
             }
         }
         // What serves best is asked for first.
-        wanted.ipv4.sort_by_key(|local| local.transport == Transport::Tcp);
-        wanted.ipv6.sort_by_key(|(transport, _)| *transport == Transport::Tcp);
+        wanted.sort_by_key(|local| local.transport == Transport::Tcp);
         portmap.set(wanted);
     }
 

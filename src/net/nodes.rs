@@ -12,6 +12,7 @@ use super::{
     quic,
     rendezvous::Mapping,
     standing::Who,
+    ways_in::WaysIn,
 };
 
 /// Nodes of each DHT whose connection is kept, and by that the NAT's mapping.
@@ -41,13 +42,15 @@ impl Net {
         let seen: Vec<_> =
             self.observed.external().into_iter().chain(self.observed.tcp()).collect();
         let unseen = |outside: SocketAddr| seen.iter().all(|seen| seen.ip() != outside.ip());
-        if !mapped.udp.into_iter().chain(mapped.tcp).any(unseen) {
+        let WaysIn { mapped: udp, mapped_tcp: tcp, .. } = mapped.ways_in;
+        if !udp.into_iter().chain(tcp).any(unseen) {
             return mapped;
         }
         // Without an observer it may be right, but friends would be sent there.
         let anybody = seen.iter().any(SocketAddr::is_ipv4);
         let state = if anybody { State::BehindAnother } else { mapped.state };
-        Mapped { state, udp: None, tcp: None, ..mapped }
+        let ways_in = WaysIn { mapped: None, mapped_tcp: None, ..mapped.ways_in };
+        Mapped { state, ways_in, ..mapped }
     }
 
     /// Nodes of a DHT that are connected.

@@ -3,9 +3,9 @@
 //! firewall is: by PCP.
 //!
 //! ```text
-//! Net ── PortMap ── locals ▶ tasks ┬─ crab_nat    PCP, NAT-PMP
-//!            ◀ Mapped ──           ├─ upnp ─ soap
-//!                                  └─ pinhole    PCP over IPv6
+//! Net ── PortMap ── locals ▶ tasks ── Held ┬─ crab_nat    PCP, NAT-PMP
+//!            ◀ Mapped ──                   ├─ upnp ─ soap
+//!                                          └─ pinhole     PCP over IPv6
 //! ```
 //!
 //! Asked and believed is the default gateway alone. Mappings end by themselves soon after a
@@ -19,7 +19,7 @@ mod upnp;
 
 use std::{
     fmt,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    net::{IpAddr, SocketAddr, SocketAddrV6},
     time::{Duration, Instant},
 };
 
@@ -30,9 +30,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::{
-    held::Held,
-    pinhole::{Firewall, Pinhole},
+use self::held::Held;
+use super::{
+    address::{is_local, is_private},
+    way_out,
+    ways_in::WaysIn,
 };
 
 /// What a mapping is asked for.
@@ -69,26 +71,11 @@ pub enum Transport {
 pub struct Local {
     /// By what.
     pub transport: Transport,
-    /// Where.
-    pub address: SocketAddrV4,
+    /// Where: behind a NAT of IPv4, or a firewall for IPv6.
+    pub address: SocketAddr,
 }
 
-/// All addresses listened on that a router can make reachable.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Behind a NAT.
-    pub ipv4: Vec<Local>,
-    /// Behind a firewall.
-    pub ipv6: Vec<(Transport, SocketAddrV6)>,
-}
-
-impl Wanted {
-    fn is_empty(&self) -> bool {
-        self.ipv4.is_empty() && self.ipv6.is_empty()
-    }
-}
-
-/// What the router does over IPv4.
+/// What the router does over a version of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
     /// It is not asked: only the local network is used, or there is no need.
@@ -96,11 +83,11 @@ pub enum State {
     NotAsked,
     /// It has not answered yet.
     Asking,
-    /// It maps no ports.
+    /// It lets nobody in.
     None,
     /// It would, but stands behind another NAT, so that it would not help.
     BehindAnother,
-    /// It maps the port, and this is how it was told.
+    /// It lets everybody in at a port, and this is how it was told.
     Maps(Protocol),
 }
 
@@ -142,31 +129,55 @@ impl fmt::Display for Protocol {
 pub struct Mapped {
     /// What the router does over IPv4.
     pub state: State,
-    /// The outside address for UDP.
-    pub udp: Option<SocketAddr>,
-    /// The outside address for TCP.
-    pub tcp: Option<SocketAddr>,
-    /// The address for UDP at which the firewall for IPv6 lets everybody in.
-    pub pinhole: Option<SocketAddr>,
-    /// The same for TCP.
-    pub pinhole_tcp: Option<SocketAddr>,
+    /// What its firewall for IPv6 does.
+    pub firewall: State,
+    /// Where everybody is let in.
+    pub ways_in: WaysIn,
 }
 
 impl Mapped {
-    fn of(state: State) -> Self {
-        Self { state, ..Self::default() }
+    /// What is known of a version of IP.
+    fn version(&mut self, version: Version) -> (&mut State, [&mut Option<SocketAddr>; 2]) {
+        let Self { state, firewall, ways_in } = self;
+        let WaysIn { mapped, mapped_tcp, pinhole, pinhole_tcp } = ways_in;
+        match version {
+            Version::V4 => (state, [mapped, mapped_tcp]),
+            Version::V6 => (firewall, [pinhole, pinhole_tcp]),
+        }
     }
 
-    /// Whether others can come in somewhere.
-    pub fn is_any(&self) -> bool {
-        let all = [self.udp, self.tcp, self.pinhole, self.pinhole_tcp];
-        all.iter().any(Option::is_some)
+    /// The same, with this about a version of IP.
+    fn with(mut self, version: Version, (state, outside): Answer) -> Self {
+        let (known, addresses) = self.version(version);
+        *known = state;
+        for (known, outside) in addresses.into_iter().zip(outside) {
+            *known = outside;
+        }
+        self
     }
 }
 
+/// A version of IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    V4,
+    V6,
+}
+
+impl Version {
+    const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    fn of(address: SocketAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+/// What a router does over a version of IP, and where it lets everybody in by UDP and by TCP.
+type Answer = (State, [Option<SocketAddr>; 2]);
+
 /// See the module's documentation.
 pub struct PortMap {
-    locals: watch::Sender<Wanted>,
+    locals: watch::Sender<Vec<Local>>,
     found: watch::Sender<Mapped>,
     mapped: watch::Receiver<Mapped>,
     /// Of IPv4 and of IPv6: neither waits for a router that is silent to the other.
@@ -177,24 +188,26 @@ pub struct PortMap {
 impl PortMap {
     /// Begins; nothing is asked before something is listened on.
     pub fn start() -> Self {
-        let (locals, wanted) = watch::channel(Wanted::default());
+        let (locals, wanted) = watch::channel(Vec::new());
         let (found, mapped) = watch::channel(Mapped::default());
-        let tasks = [
-            tokio::spawn(keep::<Vec<Held>>(wanted.clone(), found.clone())),
-            tokio::spawn(keep::<Vec<Pinhole>>(wanted, found.clone())),
-        ];
+        let tasks =
+            Version::ALL.map(|version| tokio::spawn(keep(version, wanted.clone(), found.clone())));
         Self { locals, found, mapped, tasks, looked: Instant::now() }
     }
 
-    /// The network is another one, or these are listened on now.
-    pub fn set(&self, locals: Wanted) {
-        let is_any = !locals.ipv4.is_empty();
-        self.locals.send_replace(locals);
+    /// The network is another one, or these are listened on now; what serves best comes first.
+    pub fn set(&self, locals: Vec<Local>) {
         self.found.send_if_modified(|mapped| {
-            let is_first = is_any && mapped.state == State::NotAsked;
-            mapped.state = if is_first { State::Asking } else { mapped.state };
+            let mut is_first = false;
+            for local in &locals {
+                let (state, _) = mapped.version(Version::of(local.address));
+                if *state == State::NotAsked {
+                    (*state, is_first) = (State::Asking, true);
+                }
+            }
             is_first
         });
+        self.locals.send_replace(locals);
     }
 
     /// Somebody was lost, perhaps with the mapping: the router is asked again.
@@ -214,7 +227,7 @@ impl PortMap {
     pub async fn stop(self) {
         let Self { locals, mapped, mut tasks, .. } = self;
         drop(locals);
-        let is_mapped = mapped.borrow().is_any();
+        let is_mapped = mapped.borrow().ways_in.is_any();
         if !is_mapped || timeout(FAREWELL, join_all(&mut tasks)).await.is_err() {
             tasks.iter().for_each(JoinHandle::abort);
         }
@@ -234,97 +247,74 @@ pub async fn changed(portmap: Option<&mut PortMap>) {
 /// The default gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Router {
-    ip: Ipv4Addr,
-    /// This machine's address in its network.
-    own: Ipv4Addr,
+    ip: IpAddr,
+    /// The interface that it is at, where its address is one of the link; else 0.
+    scope: u32,
+    /// The address of this machine that it is asked from, as what it grants is for that.
+    own: IpAddr,
 }
 
 impl Router {
-    async fn find() -> Option<Self> {
+    async fn find(version: Version) -> Option<Self> {
         // It reads the system's tables.
         let interface = spawn_blocking(netdev::get_default_interface).await.ok()?.ok()?;
-        let ip = *interface.gateway?.ipv4.first()?;
-        let own = interface.ipv4.iter().find(|network| network.contains(&ip))?.addr();
-        Some(Self { ip, own })
-    }
-}
-
-/// What a router has granted over one version of IP.
-trait Granted: Default + Send {
-    /// Renews what is there, and asks for what is wanted besides.
-    fn ask(&mut self, wanted: &Wanted) -> impl Future<Output = Mapped> + Send;
-
-    /// What is known as soon as this has come of asking.
-    fn merge(known: Mapped, news: Mapped) -> Mapped;
-
-    /// Whether the router may have forgotten some of it.
-    fn is_doubtful(&self) -> bool;
-
-    /// Gives it back.
-    fn release(self) -> impl Future<Output = ()> + Send;
-}
-
-impl Granted for Vec<Held> {
-    async fn ask(&mut self, wanted: &Wanted) -> Mapped {
-        if wanted.ipv4.is_empty() && self.is_empty() {
-            return Mapped::default();
+        let gateway = interface.gateway?;
+        match version {
+            Version::V4 => {
+                let ip = *gateway.ipv4.first()?;
+                let own = interface.ipv4.iter().find(|network| network.contains(&ip))?.addr();
+                Some(Self { ip: ip.into(), scope: 0, own: own.into() })
+            }
+            Version::V6 => {
+                let ip = *gateway.ipv6.first()?;
+                // Most have an address of the link alone.
+                let scope = if ip.is_unicast_link_local() { interface.index } else { 0 };
+                Some(Self { ip: ip.into(), scope, own: way_out::ipv6()?.into() })
+            }
         }
-        ask(self, &wanted.ipv4).await
     }
 
-    fn merge(known: Mapped, news: Mapped) -> Mapped {
-        let Mapped { pinhole, pinhole_tcp, .. } = known;
-        Mapped { pinhole, pinhole_tcp, ..news }
-    }
-
-    fn is_doubtful(&self) -> bool {
-        self.iter().any(|one| one.is_doubtful)
-    }
-
-    async fn release(self) {
-        join_all(self.into_iter().map(Held::release)).await;
-    }
-}
-
-impl Granted for Vec<Pinhole> {
-    async fn ask(&mut self, wanted: &Wanted) -> Mapped {
-        if wanted.ipv6.is_empty() && self.is_empty() {
-            return Mapped::default();
+    /// Where it listens at this port.
+    fn at(self, port: u16) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(ip) => SocketAddr::from((ip, port)),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.scope).into(),
         }
-        let [pinhole, pinhole_tcp] = ask_firewall(self, &wanted.ipv6).await;
-        Mapped { pinhole, pinhole_tcp, ..Mapped::default() }
     }
 
-    fn merge(known: Mapped, news: Mapped) -> Mapped {
-        let Mapped { pinhole, pinhole_tcp, .. } = news;
-        Mapped { pinhole, pinhole_tcp, ..known }
-    }
-
-    fn is_doubtful(&self) -> bool {
-        self.iter().any(|one| one.is_doubtful)
-    }
-
-    async fn release(self) {
-        join_all(self.into_iter().map(Pinhole::release)).await;
+    /// Whether what is listened on there can be reached only if it helps.
+    fn shields(self, local: SocketAddr) -> bool {
+        let is_own = local.ip() == self.own;
+        is_own && if self.own.is_ipv4() { is_private(self.own) } else { !is_local(self.own) }
     }
 }
 
-/// A task: has the router grant what is wanted for as long as somebody wants it.
-async fn keep<T: Granted>(mut wanted: watch::Receiver<Wanted>, found: watch::Sender<Mapped>) {
-    let mut granted = T::default();
+/// A task: has the router let others in where it is listened, for as long as somebody wants it.
+async fn keep(
+    version: Version,
+    mut wanted: watch::Receiver<Vec<Local>>,
+    found: watch::Sender<Mapped>,
+) {
+    let mut held = Vec::new();
     let mut again = AGAIN;
     loop {
-        let locals = wanted.borrow_and_update().clone();
-        let mapped = granted.ask(&locals).await;
-        tracing::debug!(?mapped, "port mapping");
+        let mut locals = wanted.borrow_and_update().clone();
+        locals.retain(|local| Version::of(local.address) == version);
+        let answer = if locals.is_empty() && held.is_empty() {
+            Answer::default()
+        } else {
+            ask(version, &mut held, &locals).await
+        };
+        tracing::debug!(?version, ?answer, "port mapping");
         found.send_if_modified(|known| {
-            let merged = T::merge(*known, mapped);
+            let news = known.with(version, answer);
             // What was asked for may be of no interest any more.
-            let is_news = *known != merged && matches!(wanted.has_changed(), Ok(false));
-            *known = if is_news { merged } else { *known };
+            let is_news = *known != news && matches!(wanted.has_changed(), Ok(false));
+            *known = if is_news { news } else { *known };
             is_news
         });
-        let is_well = mapped.is_any() && !granted.is_doubtful();
+        let (_, outside) = answer;
+        let is_well = outside != [None; 2] && !held.iter().any(|one| one.is_doubtful);
         let pause = if is_well { RENEW } else { again };
         again = if is_well { AGAIN } else { (again * 2).min(SELDOM) };
         tokio::select! {
@@ -338,22 +328,22 @@ async fn keep<T: Granted>(mut wanted: watch::Receiver<Wanted>, found: watch::Sen
             () = sleep(pause), if !locals.is_empty() => {}
         }
     }
-    granted.release().await;
+    join_all(held.into_iter().map(Held::release)).await;
 }
 
 /// Renews what is held, and asks for what is not.
-async fn ask(held: &mut Vec<Held>, locals: &[Local]) -> Mapped {
-    let Some(router) = Router::find().await else {
+async fn ask(version: Version, held: &mut Vec<Held>, locals: &[Local]) -> Answer {
+    let mut outside = [None; 2];
+    let Some(router) = Router::find(version).await else {
         held.clear();
-        return Mapped::of(State::None);
+        return (State::None, outside);
     };
     // In a network that was left there is nobody to be told.
     held.retain(|one| one.router == router);
     let goes = held.extract_if(.., |one| !locals.contains(&one.local)).map(Held::release);
     join_all(goes.collect::<Vec<_>>()).await;
-    let reached = |local: &&Local| local.address.ip() == &router.own && router.own.is_private();
-    let wanted: Vec<_> = locals.iter().filter(reached).collect();
-    let mut mapped = Mapped::of(if wanted.is_empty() { State::NotAsked } else { State::None });
+    let wanted: Vec<_> = locals.iter().filter(|local| router.shields(local.address)).collect();
+    let mut state = if wanted.is_empty() { State::NotAsked } else { State::None };
     for local in wanted {
         let known = held.iter().position(|one| one.local == *local);
         let renewed = match known.map(|at| held.swap_remove(at)) {
@@ -364,64 +354,23 @@ async fn ask(held: &mut Vec<Held>, locals: &[Local]) -> Mapped {
             Some(one) => Some(one),
             None => Held::new(router, *local).await,
         };
-        // Who does not map one does not map another.
+        // Who does not let in at one does not at another.
         let Some(one) = one else { break };
         match reach(one.outside) {
             Reach::Everywhere => {
-                mapped.state = State::Maps(one.protocol());
-                let outside = Some(SocketAddr::V4(one.outside));
-                match local.transport {
-                    Transport::Udp => mapped.udp = outside,
-                    Transport::Tcp => mapped.tcp = outside,
-                }
+                state = State::Maps(one.protocol());
+                outside[usize::from(local.transport == Transport::Tcp)] = Some(one.outside);
                 held.push(one);
             }
             Reach::AnotherNat => {
-                mapped.state = State::BehindAnother;
+                state = State::BehindAnother;
                 one.release().await;
                 break;
             }
             Reach::Nobody => one.release().await,
         }
     }
-    mapped
-}
-
-/// Renews the pinholes, and asks for those that are not there. Returns the addresses for UDP and
-/// TCP at which everybody is let in.
-async fn ask_firewall(
-    pinholes: &mut Vec<Pinhole>,
-    locals: &[(Transport, SocketAddrV6)],
-) -> [Option<SocketAddr>; 2] {
-    let mut open = [None; 2];
-    let Some(firewall) = Firewall::find().await else {
-        pinholes.clear();
-        return open;
-    };
-    let own = locals.iter().filter(|(_, address)| *address.ip() == firewall.own);
-    let wanted: Vec<_> = own.map(|(transport, address)| (*transport, address.port())).collect();
-    // In a network that was left there is nobody to be told.
-    pinholes.retain(|one| one.firewall == firewall);
-    let is_gone = |one: &mut Pinhole| !wanted.contains(&(one.transport, one.port));
-    let goes = pinholes.extract_if(.., is_gone).map(Pinhole::release);
-    join_all(goes.collect::<Vec<_>>()).await;
-    for (transport, port) in wanted {
-        let is_it = |one: &Pinhole| (one.transport, one.port) == (transport, port);
-        let known = pinholes.iter().position(is_it);
-        let renewed = match known.map(|at| pinholes.swap_remove(at)) {
-            Some(known) => known.renew().await,
-            None => None,
-        };
-        let one = match renewed {
-            Some(one) => Some(one),
-            None => Pinhole::new(firewall, transport, port).await,
-        };
-        // Who does not let one in does not let another.
-        let Some(one) = one else { break };
-        open[usize::from(transport == Transport::Tcp)] = Some(one.outside());
-        pinholes.push(one);
-    }
-    open
+    (state, outside)
 }
 
 /// Whom an address that a router gives is of use to.
@@ -433,13 +382,18 @@ enum Reach {
     Nobody,
 }
 
-fn reach(outside: SocketAddrV4) -> Reach {
-    let ip = *outside.ip();
-    let [first, second, ..] = ip.octets();
-    if ip.is_private() || (first == 100 && second & 0xc0 == 64) {
-        return Reach::AnotherNat;
-    }
-    let is_no_host = first == 0 || first >= 224 || ip.is_loopback() || ip.is_link_local();
+fn reach(outside: SocketAddr) -> Reach {
+    let is_no_host = match outside.ip() {
+        IpAddr::V4(ip) => {
+            let [first, second, ..] = ip.octets();
+            if ip.is_private() || (first == 100 && second & 0xc0 == 64) {
+                return Reach::AnotherNat;
+            }
+            first == 0 || first >= 224 || ip.is_loopback() || ip.is_link_local()
+        }
+        // A pinhole is at an address of this machine.
+        IpAddr::V6(_) => false,
+    };
     // No messenger is dialed at a lower port.
     if is_no_host || outside.port() < 1024 { Reach::Nobody } else { Reach::Everywhere }
 }

@@ -17,9 +17,10 @@ mod queries;
 mod sockets;
 mod sought;
 mod tcp;
+mod way;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     net::SocketAddr,
     time::{Duration, Instant, SystemTime},
 };
@@ -38,6 +39,7 @@ use self::{
     queries::{MAX_QUERIES, Query},
     sockets::{Extra, send_from_listening},
     sought::{AGAIN, FAST_FOR, Seek},
+    way::Ways,
 };
 pub use self::{
     sockets::Arrived,
@@ -49,7 +51,7 @@ use super::{
     dht::Dht,
     dialer::{Origin, Target},
     punch::{self, Failure},
-    quic::{self, Datagram, multiaddress, tcp_multiaddress},
+    quic::{self, Datagram, multiaddress},
     rate::Rate,
     rendezvous::{MAX_ADDRESSES, Mapping, Place, Record, epoch},
 };
@@ -77,9 +79,6 @@ const MAX_MANY: usize = 2;
 /// more is not sent; each is sent again anyway.
 const PROBES_A_SECOND: u32 = 2000;
 
-/// Addresses remembered that were got through to.
-const MAX_WAYS: usize = 64;
-
 /// Datagrams on the sockets of punches that may wait.
 const MAX_ARRIVED: usize = 256;
 
@@ -96,8 +95,7 @@ pub(super) struct Seeks {
     asks: HashMap<OutboundRequestId, (SeekId, u64)>,
     /// When the last word was written of those who were found: it says nothing any more.
     last_words: HashMap<SeekId, UnixMillis>,
-    /// Addresses that a way was opened to, or that a router maps, the last one last.
-    ways: VecDeque<(SocketAddr, Path)>,
+    ways: Ways,
     probes: Rate,
     /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
     due: Option<Instant>,
@@ -116,7 +114,7 @@ impl Default for Seeks {
             queries: HashMap::new(),
             asks: HashMap::new(),
             last_words: HashMap::new(),
-            ways: VecDeque::new(),
+            ways: Ways::default(),
             probes: Rate::new(PROBES_A_SECOND, PROBES_A_SECOND / 10, Instant::now()),
             due: None,
             asked: Instant::now(),
@@ -127,25 +125,9 @@ impl Default for Seeks {
 }
 
 impl Seeks {
-    /// How this address came to be one that can be reached.
-    pub(super) fn way(&self, remote: SocketAddr) -> Option<Path> {
-        self.ways.iter().find(|(known, _)| *known == remote).map(|(_, path)| *path)
-    }
-
     /// Whether there is place for what is asked at once: for two hours, or of two kinds.
     fn may_query(&self) -> bool {
         self.queries.len() + 2 <= MAX_QUERIES
-    }
-
-    fn remember(&mut self, path: Path, remotes: &[SocketAddr]) {
-        for remote in remotes {
-            // Where everybody is let in nothing had to be opened: a pinhole lets probes in, too.
-            let is_mapped = self.way(*remote) == Some(Path::Mapped);
-            self.ways.retain(|(known, _)| known != remote);
-            self.ways.push_back((*remote, if is_mapped { Path::Mapped } else { path }));
-        }
-        let surplus = self.ways.len().saturating_sub(MAX_WAYS);
-        self.ways.drain(..surplus);
     }
 
     /// The network is another one: what was tried in vain is tried again.
@@ -247,7 +229,7 @@ impl Net {
     /// How the search for this person goes; none: they are not sought.
     pub fn search(&self, secret: &PairSecret) -> Option<Search> {
         let id = *blake3::hash(secret.as_bytes()).as_bytes();
-        let is_mapped = self.mapped().is_any();
+        let is_mapped = self.mapped().ways_in.is_any();
         let search = self.seeks.all.get(&id).map(|seek| seek.search(self.seeks.run));
         search.map(|search| Search { is_mapped: search.is_mapped || is_mapped, ..search })
     }
@@ -318,7 +300,6 @@ impl Net {
     fn own_record(&self) -> Record {
         let listen = self.listen.iter().filter_map(quic::socket_address);
         let local = listen.filter(|address| is_private(address.ip()));
-        let mapped = self.mapped();
         Record {
             time: 0,
             run: self.seeks.run,
@@ -328,25 +309,16 @@ impl Net {
             local: local.take(MAX_ADDRESSES).collect(),
             tcp: self.observed.tcp(),
             mapping: self.mapping(),
-            mapped: mapped.udp,
-            mapped_tcp: mapped.tcp,
-            pinhole: mapped.pinhole,
-            pinhole_tcp: mapped.pinhole_tcp,
+            ways_in: self.mapped().ways_in,
         }
     }
 
     /// How a link leads to the other side.
     pub(super) fn path(&self, address: &Multiaddr, dialed: bool) -> Path {
         let plain = address::path(address);
-        let way = address::socket(address).and_then(|remote| self.seeks.way(remote));
-        // Whoever comes from elsewhere by no way that was opened came in at the mapped port.
-        let is_mapped = || {
-            let is_ipv6 = address::ip(address).is_some_and(|ip| ip.is_ipv6());
-            let mapped = self.mapped();
-            let port = if is_ipv6 { mapped.pinhole } else { mapped.udp };
-            !dialed && port.is_some() && plain == Path::Direct
-        };
-        way.unwrap_or_else(|| if is_mapped() { Path::Mapped } else { plain })
+        let Some(remote) = address::socket(address) else { return plain };
+        let lets_in = self.mapped().ways_in.udp(remote.is_ipv6()).is_some();
+        self.seeks.ways.to(remote).path(remote, plain, dialed, lets_in)
     }
 
     /// Something was found under the other's name. Returns whether it is genuine.
@@ -395,17 +367,12 @@ impl Net {
     /// Has them dialed where their router lets everybody in: nothing has to be opened first. Where
     /// it did before that word, it does no more.
     fn dial_mapped(&mut self, record: &Record, before: Option<&Record>, now: Instant) {
-        let mapped = |record: &Record| -> Vec<Multiaddr> {
-            let udp = [record.mapped, record.pinhole].into_iter().flatten().map(multiaddress);
-            let tcp = [record.mapped_tcp, record.pinhole_tcp].into_iter().flatten();
-            udp.chain(tcp.map(tcp_multiaddress)).collect()
-        };
         // Of what was said before nothing is left to be dialed, so that one who says a new thing
         // each time takes the place of nobody else.
         if let Some((before, peer)) = before.and_then(|b| Some((b, peer_id(&b.peer)?)))
             && !self.is_connected(&peer)
         {
-            for old in mapped(before) {
+            for old in before.ways_in.multiaddresses() {
                 self.dialer.expired(&Target::Peer(peer), &old);
             }
         }
@@ -413,8 +380,10 @@ impl Net {
         let Some(peer) = peer_id(&record.peer).filter(|peer| !self.is_connected(peer)) else {
             return;
         };
-        for address in mapped(record) {
-            self.seeks.remember(Path::Mapped, address::socket(&address).as_slice());
+        for address in record.ways_in.multiaddresses() {
+            if let Some(remote) = address::socket(&address) {
+                self.seeks.ways.mapped(remote);
+            }
             self.dialer.add(now, Target::Peer(peer), Origin::Found, address);
         }
     }
@@ -540,10 +509,7 @@ impl Net {
         let both_public = self.mapping() == Mapping::None
             && their.is_some_and(|their| their.mapping == Mapping::None);
         if !both_public {
-            // By one's own pinhole they came in, whatever was sent to them.
-            let is_mapped = remote.is_ipv6() && self.mapped().pinhole.is_some();
-            let path = if is_mapped { Path::Mapped } else { Path::Punched };
-            self.seeks.remember(path, &[remote]);
+            self.seeks.ways.opened(remote);
         }
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         seek.is_over(now);

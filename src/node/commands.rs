@@ -13,10 +13,7 @@ use super::{
 use crate::{
     conversation::{Body, ConversationId},
     identity::{self, Identity, Invite, InviteError, InviteSecret},
-    net::{
-        quic::{multiaddress, tcp_multiaddress},
-        rendezvous::Mapping,
-    },
+    net::{quic::multiaddress, rendezvous::Mapping},
     store::{self, StoreError, WrittenEntry},
     text,
 };
@@ -305,13 +302,7 @@ impl Node {
                 .into_iter()
                 .map(|a| multiaddress(a).to_string())
                 .collect(),
-            mapped: [mapped.udp, mapped.pinhole]
-                .into_iter()
-                .flatten()
-                .map(multiaddress)
-                .chain([mapped.tcp, mapped.pinhole_tcp].into_iter().flatten().map(tcp_multiaddress))
-                .map(|address| address.to_string())
-                .collect(),
+            mapped: mapped.ways_in.multiaddresses().map(|address| address.to_string()).collect(),
             nat: Nat {
                 mapping: mapping_word(self.net.mapping()),
                 port_mapping: mapped.state.to_string(),

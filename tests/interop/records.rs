@@ -4,7 +4,10 @@ use std::time::SystemTime;
 
 use entrenous::{
     identity::PairSecret,
-    net::rendezvous::{Mapping, Place, Record, Side, Unusable, epoch, ipns},
+    net::{
+        rendezvous::{Mapping, Place, Record, Side, Unusable, epoch, ipns},
+        ways_in::WaysIn,
+    },
 };
 use serde_json::json;
 
@@ -27,10 +30,7 @@ pub fn ours(byte: u8, time: u64) -> (Vec<u8>, Vec<u8>) {
         external: vec!["203.0.113.5:4001".parse().unwrap()],
         local: vec!["10.0.0.5:4001".parse().unwrap()],
         tcp: Vec::new(),
-        mapped: Some("203.0.113.5:4002".parse().unwrap()),
-        mapped_tcp: None,
-        pinhole: None,
-        pinhole_tcp: None,
+        ways_in: WaysIn { mapped: Some("203.0.113.5:4002".parse().unwrap()), ..WaysIn::default() },
         mapping: Mapping::Independent,
     };
     (place.key(), place.write(&record, &mut rand::rng()).unwrap())

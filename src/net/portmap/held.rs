@@ -1,7 +1,7 @@
-//! A mapping that a router has granted.
+//! What a router has granted: over IPv4 a mapping, over IPv6 a pinhole.
 
 use std::{
-    net::{IpAddr, SocketAddrV4},
+    net::{IpAddr, SocketAddr},
     num::NonZeroU16,
     time::{Duration, Instant},
 };
@@ -11,7 +11,12 @@ use crab_nat::{
     TimeoutConfig, natpmp, pcp,
 };
 
-use super::{LIFETIME, Local, Protocol, Router, Transport, soap::Failure, upnp::Gateway};
+use super::{
+    LIFETIME, Local, Protocol, Router, Transport,
+    pinhole::{self, Nonce},
+    soap,
+    upnp::Gateway,
+};
 
 /// A router that grants less would have to be asked all the time.
 const MIN_LIFETIME: Duration = Duration::from_secs(120);
@@ -23,32 +28,51 @@ const TIMEOUTS: TimeoutConfig = TimeoutConfig {
     max_retry_timeout: None,
 };
 
+/// A pinhole is not asked for again sooner: addresses listened on come one after the other, and
+/// miniupnpd 2.3.1 no longer knows whose a pinhole is that was renewed by PCP, so that it could not
+/// be given back.
+const YOUNG: Duration = Duration::from_secs(30);
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Held {
     pub router: Router,
     pub local: Local,
-    pub outside: SocketAddrV4,
+    /// The address at which everybody is let in.
+    pub outside: SocketAddr,
     /// The router did not answer when it was to be renewed: it may have forgotten it.
     pub is_doubtful: bool,
     by: By,
+    since: Instant,
     until: Instant,
 }
 
 /// How the router was told.
 #[derive(Debug)]
 enum By {
-    /// PCP or NAT-PMP.
+    /// PCP or NAT-PMP, over IPv4.
     Port(PortMapping),
+    /// PCP, over IPv6.
+    Pinhole(Nonce),
     Upnp(Gateway),
 }
 
 impl Held {
     /// Asks for one. None: the router grants none.
     pub async fn new(router: Router, local: Local) -> Option<Self> {
-        match Self::by_port(router, local).await {
-            Ok(one) => return one,
-            Err(error) => tracing::debug!(%error, "no mapping by PCP or NAT-PMP"),
+        if local.address.is_ipv4() {
+            match Self::by_port(router, local).await {
+                Ok(one) => return one,
+                Err(error) => tracing::debug!(%error, "no mapping by PCP or NAT-PMP"),
+            }
+        } else {
+            return match Self::by_pinhole(router, local, rand::random()).await {
+                Ok(one) => Some(one),
+                Err(error) => {
+                    tracing::debug!(%error, "no pinhole by PCP");
+                    None
+                }
+            };
         }
         match Self::by_upnp(router, local, local.address.port()).await {
             Ok(one) => Some(one),
@@ -57,6 +81,19 @@ impl Held {
                 None
             }
         }
+    }
+
+    /// Just granted for so long.
+    fn granted(
+        router: Router,
+        local: Local,
+        outside: SocketAddr,
+        by: By,
+        lifetime: Duration,
+    ) -> Self {
+        let since = Instant::now();
+        let until = since + lifetime.min(LIFETIME);
+        Self { router, local, outside, is_doubtful: false, by, since, until }
     }
 
     async fn by_port(router: Router, local: Local) -> Result<Option<Self>, MappingFailure> {
@@ -70,11 +107,11 @@ impl Held {
             Transport::Udp => InternetProtocol::Udp,
             Transport::Tcp => InternetProtocol::Tcp,
         };
-        let (gateway, own) = (router.ip.into(), IpAddr::V4(router.own));
+        let gateway = router.ip.into();
         // A router that speaks NAT-PMP alone is to say so when it is asked by PCP, but may say
         // nothing. Asked for its address meanwhile, it costs no time to know.
         let (mapping, outside) = tokio::join!(
-            PortMapping::new(gateway, own, transport, port, options),
+            PortMapping::new(gateway, router.own, transport, port, options),
             natpmp::external_address(gateway, Some(TIMEOUTS)),
         );
         let mapping = match mapping {
@@ -83,11 +120,11 @@ impl Held {
             }
             mapping => mapping?,
         };
-        Self::granted(router, local, mapping).await
+        Self::of_mapping(router, local, mapping).await
     }
 
     /// None: what was granted is of no use, and was given back.
-    async fn granted(
+    async fn of_mapping(
         router: Router,
         local: Local,
         mapping: PortMapping,
@@ -99,15 +136,11 @@ impl Held {
             PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
         };
         let lifetime = Duration::from_secs(mapping.lifetime().into());
-        let IpAddr::V4(ip) = ip else { return Ok(None) };
-        let held = Self {
-            router,
-            local,
-            outside: SocketAddrV4::new(ip, mapping.external_port().get()),
-            is_doubtful: false,
-            by: By::Port(mapping),
-            until: Instant::now() + lifetime.min(LIFETIME),
-        };
+        if ip.is_ipv6() {
+            return Ok(None);
+        }
+        let outside = SocketAddr::new(ip, mapping.external_port().get());
+        let held = Self::granted(router, local, outside, By::Port(mapping), lifetime);
         if lifetime < MIN_LIFETIME {
             held.release().await;
             return Ok(None);
@@ -115,7 +148,21 @@ impl Held {
         Ok(Some(held))
     }
 
-    async fn by_upnp(router: Router, local: Local, port: u16) -> Result<Self, Failure> {
+    async fn by_pinhole(
+        router: Router,
+        local: Local,
+        nonce: Nonce,
+    ) -> Result<Self, pinhole::Failure> {
+        let lifetime = pinhole::ask(router, nonce, local, LIFETIME).await?;
+        let held = Self::granted(router, local, local.address, By::Pinhole(nonce), lifetime);
+        if lifetime < MIN_LIFETIME {
+            held.release().await;
+            return Err(pinhole::Failure::Useless);
+        }
+        Ok(held)
+    }
+
+    async fn by_upnp(router: Router, local: Local, port: u16) -> Result<Self, soap::Failure> {
         Self::by_gateway(Gateway::find(router).await?, router, local, port).await
     }
 
@@ -124,43 +171,44 @@ impl Held {
         router: Router,
         local: Local,
         port: u16,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, soap::Failure> {
         let ip = gateway.external().await?;
-        let port = gateway.map(local, port).await?;
-        Ok(Self {
-            router,
-            local,
-            outside: SocketAddrV4::new(ip, port),
-            is_doubtful: false,
-            by: By::Upnp(gateway),
-            until: Instant::now() + LIFETIME,
-        })
+        let outside = SocketAddr::new(ip.into(), gateway.map(local, port).await?);
+        Ok(Self::granted(router, local, outside, By::Upnp(gateway), LIFETIME))
     }
 
     /// Asks for it once more. None: the router says no, or was silent for too long.
     pub async fn renew(self) -> Option<Self> {
-        let Self { router, local, outside, until, .. } = self;
+        let Self { router, local, outside, is_doubtful, by, since, until } = self;
         let doubtful = |by| {
-            let held = Self { router, local, outside, is_doubtful: true, by, until };
+            let held = Self { router, local, outside, is_doubtful: true, by, since, until };
             Some(held).filter(|held| held.until > Instant::now())
         };
-        match self.by {
+        match by {
             By::Port(mut mapping) => match mapping.renew().await {
-                Ok(()) => Self::granted(router, local, mapping).await.ok()?,
+                Ok(()) => Self::of_mapping(router, local, mapping).await.ok()?,
                 Err(error) if is_silent(&error) => doubtful(By::Port(mapping)),
+                Err(_) => None,
+            },
+            By::Pinhole(_) if !is_doubtful && since.elapsed() < YOUNG => {
+                Some(Self { router, local, outside, is_doubtful, by, since, until })
+            }
+            By::Pinhole(nonce) => match Self::by_pinhole(router, local, nonce).await {
+                Ok(held) => Some(held),
+                Err(pinhole::Failure::Silent) => doubtful(By::Pinhole(nonce)),
                 Err(_) => None,
             },
             By::Upnp(gateway) => {
                 let known = gateway.clone();
                 match Self::by_gateway(known, router, local, outside.port()).await {
                     Ok(held) => return Some(held),
-                    Err(Failure::Refused(_)) => return None,
+                    Err(soap::Failure::Refused(_)) => return None,
                     Err(_) => {}
                 }
                 // It may have been started anew, and listen elsewhere.
                 match Self::by_upnp(router, local, outside.port()).await {
                     Ok(held) => Some(held),
-                    Err(Failure::Refused(_)) => None,
+                    Err(soap::Failure::Refused(_)) => None,
                     Err(_) => doubtful(By::Upnp(gateway)),
                 }
             }
@@ -169,16 +217,20 @@ impl Held {
 
     /// Tells the router that it is of no use any more.
     pub async fn release(self) {
-        let outside = self.outside.port();
-        let result = match self.by {
+        let Self { router, local, outside, by, .. } = self;
+        let result = match by {
             By::Port(mapping) => mapping.try_drop().await.map_err(|(error, _)| error.to_string()),
+            By::Pinhole(nonce) => {
+                let gone = pinhole::ask(router, nonce, local, Duration::ZERO).await;
+                gone.map(drop).map_err(|error| error.to_string())
+            }
             By::Upnp(gateway) => {
-                let gone = gateway.unmap(self.local.transport, outside).await;
+                let gone = gateway.unmap(local.transport, outside.port()).await;
                 gone.map_err(|error| error.to_string())
             }
         };
         if let Err(error) = result {
-            tracing::debug!(error, "a port mapping stays until it ends by itself");
+            tracing::debug!(error, "what was granted stays until it ends by itself");
         }
     }
 
@@ -186,6 +238,7 @@ impl Held {
     pub fn protocol(&self) -> Protocol {
         match &self.by {
             By::Upnp(_) => Protocol::Upnp,
+            By::Pinhole(_) => Protocol::Pcp,
             By::Port(mapping) => match mapping.mapping_type() {
                 PortMappingType::NatPmp => Protocol::NatPmp,
                 PortMappingType::Pcp { .. } => Protocol::Pcp,
@@ -208,14 +261,16 @@ fn is_silent(error: &MappingFailure) -> bool {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddrV4};
 
     use tokio::{net::UdpSocket, task::JoinHandle};
 
     use super::*;
 
-    const LOCAL: Local =
-        Local { transport: Transport::Udp, address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4001) };
+    const LOCAL: Local = Local {
+        transport: Transport::Udp,
+        address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4001),
+    };
 
     /// A router that speaks NAT-PMP alone, and grants this for so many seconds.
     async fn router(last: u8, outside: SocketAddrV4, lifetime: u32) -> (Router, JoinHandle<()>) {
@@ -246,13 +301,15 @@ mod tests {
                 socket.send_to(&answer, from).await.unwrap();
             }
         };
-        (Router { ip, own: Ipv4Addr::LOCALHOST }, tokio::spawn(serve))
+        let own = Ipv4Addr::LOCALHOST.into();
+        (Router { ip: ip.into(), scope: 0, own }, tokio::spawn(serve))
     }
 
     #[tokio::test]
     async fn a_port_is_mapped_by_nat_pmp_renewed_and_doubted_when_the_router_is_gone() {
-        let outside = "203.0.113.7:4002".parse().unwrap();
+        let outside: SocketAddrV4 = "203.0.113.7:4002".parse().unwrap();
         let (at, serving) = router(1, outside, 7200).await;
+        let outside = SocketAddr::V4(outside);
         let held = Held::by_port(at, LOCAL).await.unwrap().unwrap();
         assert_eq!((held.outside, held.protocol()), (outside, Protocol::NatPmp));
         assert!(held.until <= Instant::now() + LIFETIME, "asked for again, whatever it grants");

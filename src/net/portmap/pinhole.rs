@@ -3,29 +3,19 @@
 
 use std::{
     io,
-    net::{Ipv6Addr, SocketAddr, SocketAddrV6},
-    time::{Duration, Instant},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use tokio::{
     net::UdpSocket,
-    task::spawn_blocking,
-    time::{Instant as Time, timeout_at},
+    time::{Instant, timeout_at},
 };
 
-use super::{LIFETIME, Transport};
-use crate::net::{address::is_local, way_out};
+use super::{Local, Router, Transport};
 
 /// A router answers within milliseconds, or it does not speak PCP: it is asked twice.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
-
-/// A router that grants less would have to be asked all the time.
-const MIN_LIFETIME: Duration = Duration::from_secs(120);
-
-/// What was granted is not asked for again sooner: addresses listened on come one after the other,
-/// and miniupnpd 2.3.1 no longer knows whose a pinhole is that was renewed, so that it could not
-/// be given back.
-const YOUNG: Duration = Duration::from_secs(30);
 
 /// Of a request to map a port, and of an answer to one.
 const LEN: usize = 60;
@@ -35,53 +25,31 @@ const MAP: u8 = 1;
 const ANSWER: u8 = 0x80;
 
 /// Identifies a pinhole to the router.
-type Nonce = [u8; 12];
+pub type Nonce = [u8; 12];
 
-/// The default gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Firewall {
-    at: SocketAddrV6,
-    /// The address of this machine that packets to the Internet leave from.
-    pub own: Ipv6Addr,
-}
-
-impl Firewall {
-    pub async fn find() -> Option<Self> {
-        // It reads the system's tables.
-        let interface = spawn_blocking(netdev::get_default_interface).await.ok()?.ok()?;
-        let ip = *interface.gateway?.ipv6.first()?;
-        let own = way_out::ipv6().filter(|own| !is_local((*own).into()))?;
-        // Most have an address of the link alone.
-        let scope = if ip.is_unicast_link_local() { interface.index } else { 0 };
-        let at = SocketAddrV6::new(ip, crab_nat::GATEWAY_PORT, 0, scope);
-        Some(Self { at, own })
-    }
-
-    /// Returns for how long it lets everybody in; at zero seconds it is to do so no more.
-    async fn ask(
-        self,
-        nonce: Nonce,
-        transport: Transport,
-        port: u16,
-        lifetime: Duration,
-    ) -> Result<Duration, Failure> {
-        // What it grants is for the address that it is asked from.
-        let socket = UdpSocket::bind(SocketAddrV6::new(self.own, 0, 0, 0)).await?;
-        socket.connect(SocketAddr::V6(self.at)).await?;
-        let request = request(self.own, nonce, transport, port, lifetime);
-        let mut answer = [0; 1100];
-        for patience in PATIENCE {
-            socket.send(&request).await?;
-            let until = Time::now() + patience;
-            while let Ok(received) = timeout_at(until, socket.recv(&mut answer)).await {
-                let answer = answer.get(..received?).unwrap_or_default();
-                if let Some(result) = granted(&request, answer) {
-                    return result;
-                }
+/// Returns for how long the router lets everybody in; at zero seconds it is to do so no more.
+pub async fn ask(
+    router: Router,
+    nonce: Nonce,
+    local: Local,
+    lifetime: Duration,
+) -> Result<Duration, Failure> {
+    let IpAddr::V6(own) = router.own else { return Err(Failure::Useless) };
+    let socket = UdpSocket::bind(SocketAddr::new(router.own, 0)).await?;
+    socket.connect(router.at(crab_nat::GATEWAY_PORT)).await?;
+    let request = request(own, nonce, local.transport, local.address.port(), lifetime);
+    let mut answer = [0; 1100];
+    for patience in PATIENCE {
+        socket.send(&request).await?;
+        let until = Instant::now() + patience;
+        while let Ok(received) = timeout_at(until, socket.recv(&mut answer)).await {
+            let answer = answer.get(..received?).unwrap_or_default();
+            if let Some(result) = granted(&request, answer) {
+                return result;
             }
         }
-        Err(Failure::Silent)
     }
+    Err(Failure::Silent)
 }
 
 /// Why there is no pinhole.
@@ -99,74 +67,6 @@ impl From<io::Error> for Failure {
     /// As when nobody is there: perhaps the network is about to change.
     fn from(_: io::Error) -> Self {
         Self::Silent
-    }
-}
-
-/// A pinhole that a router has granted.
-#[derive(Debug)]
-pub struct Pinhole {
-    pub firewall: Firewall,
-    pub transport: Transport,
-    pub port: u16,
-    /// The router did not answer when it was to be renewed: it may have forgotten it.
-    pub is_doubtful: bool,
-    nonce: Nonce,
-    since: Instant,
-    until: Instant,
-}
-
-impl Pinhole {
-    /// Asks for one. None: the router grants none.
-    pub async fn new(firewall: Firewall, transport: Transport, port: u16) -> Option<Self> {
-        Self::by_nonce(rand::random(), firewall, transport, port)
-            .await
-            .inspect_err(|error| tracing::debug!(%error, "no pinhole"))
-            .ok()
-    }
-
-    async fn by_nonce(
-        nonce: Nonce,
-        firewall: Firewall,
-        transport: Transport,
-        port: u16,
-    ) -> Result<Self, Failure> {
-        let lifetime = firewall.ask(nonce, transport, port, LIFETIME).await?;
-        let since = Instant::now();
-        let until = since + lifetime.min(LIFETIME);
-        let one = Self { firewall, transport, port, is_doubtful: false, nonce, since, until };
-        if lifetime < MIN_LIFETIME {
-            one.release().await;
-            return Err(Failure::Useless);
-        }
-        Ok(one)
-    }
-
-    /// Asks for it once more. None: the router says no, or was silent for too long.
-    pub async fn renew(self) -> Option<Self> {
-        let Self { firewall, transport, port, nonce, .. } = self;
-        if !self.is_doubtful && self.since.elapsed() < YOUNG {
-            return Some(self);
-        }
-        match Self::by_nonce(nonce, firewall, transport, port).await {
-            Ok(one) => Some(one),
-            Err(Failure::Silent) if self.until > Instant::now() => {
-                Some(Self { is_doubtful: true, ..self })
-            }
-            Err(_) => None,
-        }
-    }
-
-    /// Tells the router that it is of no use any more.
-    pub async fn release(self) {
-        let Self { firewall, transport, port, nonce, .. } = self;
-        if let Err(error) = firewall.ask(nonce, transport, port, Duration::ZERO).await {
-            tracing::debug!(%error, "a pinhole stays until it ends by itself");
-        }
-    }
-
-    /// The address at which everybody is let in.
-    pub fn outside(&self) -> SocketAddr {
-        SocketAddr::new(self.firewall.own.into(), self.port)
     }
 }
 
@@ -224,7 +124,7 @@ fn granted(request: &[u8], answer: &[u8]) -> Option<Result<Duration, Failure>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::LIFETIME, *};
 
     const NONCE: Nonce = *b"twelve bytes";
 

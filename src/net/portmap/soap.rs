@@ -1,7 +1,7 @@
 //! Just enough HTTP and XML to talk with a router by UPnP. A router is any machine on a network
 //! that one happens to be in, so what it says is bounded in size and time.
 
-use std::{net::SocketAddrV4, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use futures::future::join;
 use http_body_util::{BodyExt, Full, Limited};
@@ -14,7 +14,9 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use roxmltree::{Document, Node, ParsingOptions};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpSocket, time::timeout};
+
+use super::Router;
 
 /// An answer takes milliseconds; a router that is busy still has to be left.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,15 +46,22 @@ pub enum Failure {
     Refused(u16),
 }
 
-/// The document at a path.
-pub async fn get(router: SocketAddrV4, path: &Uri) -> Result<String, Failure> {
-    exchange(router, Request::get(target(path)), String::new()).await
+/// Where a router can be told something.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub router: Router,
+    pub port: u16,
+    pub path: Uri,
+}
+
+/// The document at a place.
+pub async fn get(place: &Place) -> Result<String, Failure> {
+    exchange(place, Request::get(target(&place.path)), String::new()).await
 }
 
 /// Calls an action of a service, and returns the document that answers.
 pub async fn call(
-    router: SocketAddrV4,
-    path: &Uri,
+    place: &Place,
     (service, action): (&str, &str),
     arguments: &[(&str, &str)],
 ) -> Result<String, Failure> {
@@ -65,24 +74,28 @@ pub async fn call(
          s:encodingStyle=\"http://schemas.xmlsoap.org/soap/encoding/\"><s:Body>\
          <u:{action} xmlns:u=\"{service}\">{arguments}</u:{action}></s:Body></s:Envelope>\r\n"
     );
-    let request = Request::post(target(path))
+    let request = Request::post(target(&place.path))
         .header(CONTENT_TYPE, "text/xml; charset=\"utf-8\"")
         .header("SOAPAction", format!("\"{service}#{action}\""));
-    exchange(router, request, body).await
+    exchange(place, request, body).await
 }
 
 fn target(url: &Uri) -> &str {
     url.path_and_query().map_or("/", |target| target.as_str())
 }
 
-async fn exchange(router: SocketAddrV4, request: Builder, body: String) -> Result<String, Failure> {
+async fn exchange(place: &Place, request: Builder, body: String) -> Result<String, Failure> {
+    let Place { router, port, .. } = *place;
     let request = request
-        .header(HOST, router.to_string())
+        // At which interface it is, is nothing to it.
+        .header(HOST, SocketAddr::new(router.ip, port).to_string())
         .header(CONNECTION, "close")
         .body(Full::<Bytes>::from(body))?;
     let talk = async {
-        let stream = TokioIo::new(TcpStream::connect(router).await?);
-        let (mut sender, connection) = http1::handshake(stream).await?;
+        let socket = if router.ip.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(router.own, 0))?;
+        let stream = socket.connect(router.at(port)).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let answer = async move {
             let answer = sender.send_request(request).await?;
             let status = answer.status();
@@ -126,8 +139,12 @@ mod tests {
     /// What comes of a router that answers so.
     async fn asked(answer: Vec<u8>) -> Result<String, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let router =
-            SocketAddrV4::new([127, 0, 0, 1].into(), listener.local_addr().unwrap().port());
+        let localhost = [127, 0, 0, 1].into();
+        let place = Place {
+            router: Router { ip: localhost, scope: 0, own: localhost },
+            port: listener.local_addr().unwrap().port(),
+            path: Uri::from_static("/ctl"),
+        };
         let serve = async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 4096];
@@ -139,8 +156,7 @@ mod tests {
             tokio::time::sleep(PATIENCE * 2).await;
         };
         let serving = tokio::spawn(serve);
-        let path = Uri::from_static("/ctl");
-        let answer = call(router, &path, ("urn:x:service:Y:1", "Do"), &[("A", "1")]).await;
+        let answer = call(&place, ("urn:x:service:Y:1", "Do"), &[("A", "1")]).await;
         serving.abort();
         answer
     }

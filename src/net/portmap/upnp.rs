@@ -16,7 +16,7 @@ use tokio::{net::UdpSocket, time::timeout};
 
 use super::{
     LIFETIME, Local, Router, Transport,
-    soap::{self, Failure, value},
+    soap::{self, Failure, Place, value},
 };
 
 /// Where routers listen for a search.
@@ -53,16 +53,16 @@ const MAX_TRIES: usize = 4;
 /// A router that can be told.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    address: SocketAddrV4,
-    path: Uri,
+    place: Place,
     service: String,
 }
 
 impl Gateway {
     /// Searches for the router's.
     pub async fn find(router: Router) -> Result<Self, Failure> {
-        let socket = UdpSocket::bind((router.own, 0)).await?;
-        SockRef::from(&socket).set_multicast_if_v4(&router.own)?;
+        let IpAddr::V4(own) = router.own else { return Err(Failure::Silent) };
+        let socket = UdpSocket::bind((own, 0)).await?;
+        SockRef::from(&socket).set_multicast_if_v4(&own)?;
         let search = format!(
             "M-SEARCH * HTTP/1.1\r\nHOST: {SSDP}\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\n\
              ST: {DEVICE}\r\n\r\n"
@@ -72,7 +72,7 @@ impl Gateway {
         while begun.elapsed() < SEARCH {
             if searched.is_none_or(|at: Instant| at.elapsed() >= SEARCH_AGAIN) {
                 // A firewall may let the answer to the second in, and not that to the first.
-                for to in [SSDP, SocketAddrV4::new(router.ip, SSDP.port())] {
+                for to in [SSDP.into(), router.at(SSDP.port())] {
                     socket.send_to(search.as_bytes(), to).await?;
                 }
                 searched = Some(Instant::now());
@@ -83,11 +83,11 @@ impl Gateway {
             };
             let (length, from) = received?;
             let location = answer.get(..length).and_then(location);
-            if let Some(location) = location.filter(|_| from.ip() == IpAddr::V4(router.ip))
-                && let Some(address) = address(&location, router.ip)
+            if let Some(location) = location.filter(|_| from.ip() == router.ip)
+                && let Some(place) = place(location, router)
             {
                 // It may answer more than once, also for what it is besides.
-                match Self::read(address, &location).await {
+                match Self::read(&place).await {
                     Ok(found) => return Ok(found),
                     Err(error) => tracing::debug!(%error, "of no use"),
                 }
@@ -97,8 +97,8 @@ impl Gateway {
     }
 
     /// By the description that lies there: of its services, the first that is connected.
-    async fn read(at: SocketAddrV4, path: &Uri) -> Result<Self, Failure> {
-        for found in Self::described(at, &soap::get(at, path).await?)? {
+    async fn read(description: &Place) -> Result<Self, Failure> {
+        for found in Self::described(description, &soap::get(description).await?)? {
             if found.external().await.is_ok_and(|ip| !ip.is_unspecified()) {
                 return Ok(found);
             }
@@ -106,11 +106,12 @@ impl Gateway {
         Err(Failure::Nonsense)
     }
 
-    /// What a description says that lies at this address.
-    fn described(at: SocketAddrV4, text: &str) -> Result<Vec<Self>, Failure> {
+    /// What a description says that lies at this place.
+    fn described(at: &Place, text: &str) -> Result<Vec<Self>, Failure> {
         let document = soap::parse(text)?;
+        let router = at.router;
         let base = value(document.root(), "URLBase").and_then(|base| base.parse().ok());
-        let base = base.and_then(|base| address(&base, *at.ip())).unwrap_or(at);
+        let port = base.and_then(|base| place(base, router)).map_or(at.port, |base| base.port);
         let services = document.descendants().filter(|node| node.tag_name().name() == "service");
         let services = services.filter_map(|node| {
             let (service, control) = (value(node, "serviceType")?, value(node, "controlURL")?);
@@ -118,9 +119,10 @@ impl Gateway {
             let is_relative = !control.starts_with('/') && !control.contains("://");
             let path: Uri =
                 format!("{}{control}", if is_relative { "/" } else { "" }).parse().ok()?;
-            let address = if path.host().is_some() { address(&path, *at.ip())? } else { base };
+            let whole = path.host().is_some();
+            let place = if whole { place(path, router)? } else { Place { router, port, path } };
             let is_known = SERVICES.contains(&service);
-            is_known.then(|| Self { address, path, service: service.to_owned() })
+            is_known.then(|| Self { place, service: service.to_owned() })
         });
         Ok(services.take(MAX_SERVICES).collect())
     }
@@ -171,7 +173,7 @@ impl Gateway {
     }
 
     async fn call(&self, action: &str, arguments: &[(&str, &str)]) -> Result<String, Failure> {
-        soap::call(self.address, &self.path, (&self.service, action), arguments).await
+        soap::call(&self.place, (&self.service, action), arguments).await
     }
 }
 
@@ -190,18 +192,23 @@ fn location(answer: &[u8]) -> Option<Uri> {
     location.trim().parse().ok()
 }
 
-/// The address in a URL, if it is the router's.
-fn address(url: &Uri, router: Ipv4Addr) -> Option<SocketAddrV4> {
-    let is_router = url.host()?.parse() == Ok(router);
+/// What a URL leads to, if that is the router itself.
+fn place(url: Uri, router: Router) -> Option<Place> {
+    let is_router = url.host()?.parse() == Ok(router.ip);
     let is_http = url.scheme_str() == Some("http");
-    (is_router && is_http).then(|| SocketAddrV4::new(router, url.port_u16().unwrap_or(80)))
+    let port = url.port_u16().unwrap_or(80);
+    (is_router && is_http).then_some(Place { router, port, path: url })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+    const ROUTER: Router = Router {
+        ip: IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1)),
+        scope: 0,
+        own: IpAddr::V4(Ipv4Addr::new(192, 168, 1, 7)),
+    };
 
     fn described(head: &str, service: &str, control: &str) -> Option<(String, String)> {
         let text = format!(
@@ -211,9 +218,10 @@ mod tests {
              </serviceType><controlURL>{control}</controlURL></service></serviceList></device>\
              </deviceList></device></root>"
         );
-        let found = Gateway::described(SocketAddrV4::new(ROUTER, 5000), &text).ok()?;
-        let [found] = found.as_slice() else { return None };
-        Some((found.address.to_string(), found.path.path().to_owned()))
+        let at = Place { router: ROUTER, port: 5000, path: Uri::from_static("/d.xml") };
+        let found = Gateway::described(&at, &text).ok()?;
+        let [Gateway { place, .. }] = found.as_slice() else { return None };
+        Some((place.router.at(place.port).to_string(), place.path.path().to_owned()))
     }
 
     #[test]
@@ -254,7 +262,8 @@ mod tests {
     #[test]
     fn where_the_description_is() {
         let at = |answer: &str| {
-            location(answer.as_bytes()).and_then(|url| address(&url, ROUTER)).map(|a| a.to_string())
+            let place = location(answer.as_bytes()).and_then(|url| place(url, ROUTER))?;
+            Some(place.router.at(place.port).to_string())
         };
         let answer = "HTTP/1.1 200 OK\r\nST: x\r\nLocation: http://192.168.1.1:5000/d.xml\r\n\r\n";
         assert_eq!(at(answer).as_deref(), Some("192.168.1.1:5000"));

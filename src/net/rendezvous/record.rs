@@ -8,8 +8,10 @@ use std::{
 use super::{RECORD_LEN, Unusable};
 use crate::{
     conversation::cbor::{Invalid, Reader, Writer},
-    net::address::is_local,
-    net::address::{is_private, is_sendable},
+    net::{
+        address::{is_local, is_private, is_sendable},
+        ways_in::WaysIn,
+    },
     node::api::UnixMillis,
 };
 
@@ -54,14 +56,8 @@ pub struct Record {
     pub tcp: Vec<SocketAddr>,
     /// How ports are chosen.
     pub mapping: Mapping,
-    /// The address of UDP at which the router lets everybody in.
-    pub mapped: Option<SocketAddr>,
-    /// The address of TCP at which the router lets everybody in.
-    pub mapped_tcp: Option<SocketAddr>,
-    /// The address of IPv6 and UDP at which the firewall lets everybody in.
-    pub pinhole: Option<SocketAddr>,
-    /// The same for TCP.
-    pub pinhole_tcp: Option<SocketAddr>,
+    /// Where a router lets everybody in.
+    pub ways_in: WaysIn,
 }
 
 /// ```text
@@ -85,22 +81,13 @@ impl Record {
         *self == Self { external, ..other.clone() }
     }
 
-    /// Whether there is an address at which everybody is let in.
-    pub fn is_mapped(&self) -> bool {
-        self.ways_in().iter().any(|(_, address)| address.is_some())
-    }
-
-    /// Where everybody is let in, by the keys in the map.
-    fn ways_in(&self) -> [(u64, Option<SocketAddr>); 4] {
-        let Self { mapped, mapped_tcp, pinhole, pinhole_tcp, .. } = *self;
-        [(10, mapped), (11, mapped_tcp), (12, pinhole), (13, pinhole_tcp)]
-    }
-
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(RECORD_LEN);
-        let mapped: Vec<_> =
-            self.ways_in().into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
-        w.map(9 + mapped.len());
+        let WaysIn { mapped, mapped_tcp, pinhole, pinhole_tcp } = self.ways_in;
+        let ways_in = [(10, mapped), (11, mapped_tcp), (12, pinhole), (13, pinhole_tcp)];
+        let ways_in: Vec<(u64, SocketAddr)> =
+            ways_in.into_iter().filter_map(|(key, address)| Some((key, address?))).collect();
+        w.map(9 + ways_in.len());
         w.uint(1).uint(self.time).uint(2).uint(self.run).uint(3).uint(self.seen);
         w.uint(4).bytes(&self.peer);
         for (key, addresses) in [(5, &self.external), (6, &self.local), (7, &self.tcp)] {
@@ -117,7 +104,7 @@ impl Record {
             Mapping::None => (4, 0),
         };
         w.uint(8).uint(mapping).uint(9).uint(u64::from(step.cast_unsigned() ^ 0x8000));
-        for (key, address) in mapped {
+        for (key, address) in ways_in {
             w.uint(key).bytes(&address_bytes(address));
         }
         let length = u16::try_from(w.0.len()).unwrap_or(u16::MAX);
@@ -147,10 +134,10 @@ impl Record {
                     7 => record.tcp = addresses(r)?,
                     8 => mapping = r.uint()?,
                     9 => step = r.uint()?,
-                    10 => record.mapped = outside(r)?,
-                    11 => record.mapped_tcp = outside(r)?,
-                    12 => record.pinhole = outside(r)?,
-                    13 => record.pinhole_tcp = outside(r)?,
+                    10 => record.ways_in.mapped = outside(r)?,
+                    11 => record.ways_in.mapped_tcp = outside(r)?,
+                    12 => record.ways_in.pinhole = outside(r)?,
+                    13 => record.ways_in.pinhole_tcp = outside(r)?,
                     _ => return Ok(false),
                 }
                 Ok::<_, Invalid>(true)

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::net::ways_in::WaysIn;
 
 const NOW: UnixMillis = 1_800_000_000_000;
 
@@ -16,6 +17,10 @@ fn addresses(ip: &str, count: u16) -> Vec<std::net::SocketAddr> {
     (0..count).map(|n| std::net::SocketAddr::new(ip.parse().unwrap(), 4000 + n)).collect()
 }
 
+fn everywhere(address: Option<std::net::SocketAddr>) -> WaysIn {
+    WaysIn { mapped: address, mapped_tcp: address, pinhole: address, pinhole_tcp: address }
+}
+
 fn record() -> Record {
     Record {
         time: NOW,
@@ -26,10 +31,11 @@ fn record() -> Record {
         local: addresses("fd00::1", 5),
         tcp: addresses("203.0.113.5", 1),
         mapping: Mapping::Dependent { step: -3 },
-        mapped: Some("203.0.113.5:5000".parse().unwrap()),
-        mapped_tcp: None,
-        pinhole: Some("[2001:db8::5]:5000".parse().unwrap()),
-        pinhole_tcp: None,
+        ways_in: WaysIn {
+            mapped: Some("203.0.113.5:5000".parse().unwrap()),
+            pinhole: Some("[2001:db8::5]:5000".parse().unwrap()),
+            ..WaysIn::default()
+        },
     }
 }
 
@@ -54,7 +60,7 @@ fn every_record_has_the_same_size_and_no_two_the_same_bytes() {
         local: Vec::new(),
         tcp: Vec::new(),
         mapping: Mapping::Unknown,
-        mapped: None,
+        ways_in: WaysIn::default(),
         seen: 0,
         ..record()
     };
@@ -62,10 +68,7 @@ fn every_record_has_the_same_size_and_no_two_the_same_bytes() {
         external: addresses("2001:db8::1", 5),
         local: addresses("fd00::1", 5),
         tcp: addresses("2001:db8::1", 5),
-        mapped: addresses("2001:db8::1", 1).pop(),
-        mapped_tcp: addresses("2001:db8::1", 1).pop(),
-        pinhole: addresses("2001:db8::1", 1).pop(),
-        pinhole_tcp: addresses("2001:db8::1", 1).pop(),
+        ways_in: everywhere(addresses("2001:db8::1", 1).pop()),
         ..record()
     };
     let write = |record| place().write(record, &mut rand::rng()).unwrap();
@@ -92,9 +95,9 @@ fn addresses_that_are_nobodys_are_left_out() {
     let bad = ["[::1]:4001", "[::]:4001", "[ff02::1]:4001", "255.255.255.255:4001"];
     for address in bad.iter().chain(&["192.168.1.1:4001", "[fe80::1]:4001"]) {
         let address = address.parse().ok();
-        let aimed = Record { mapped: address, mapped_tcp: address, pinhole: address, ..record() };
+        let aimed = Record { ways_in: everywhere(address), ..record() };
         let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();
-        assert_eq!((read.mapped, read.mapped_tcp, read.pinhole), (None, None, None), "{address:?}");
+        assert_eq!(read.ways_in, WaysIn::default(), "{address:?}");
     }
     let aimed = Record { local: bad.map(|a| a.parse().unwrap()).to_vec(), ..record() };
     let read = place().read(&place().write(&aimed, &mut rand::rng()).unwrap()).unwrap();

@@ -131,7 +131,7 @@ impl Seek {
             their: self.their.as_ref().map(|their| their.mapping),
             knows_us,
             failure: self.failure.filter(|_| self.tcp.is_none()),
-            is_mapped: self.their.as_ref().is_some_and(Record::is_mapped),
+            is_mapped: self.their.as_ref().is_some_and(|their| their.ways_in.is_any()),
             is_under_way: self.punch.is_under_way() || self.tcp.is_some(),
             attempts,
         }

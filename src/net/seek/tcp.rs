@@ -14,13 +14,10 @@ use libp2p::swarm::{
 };
 
 use super::{Seek, SeekId, peer_id};
-use crate::{
-    net::{
-        Net,
-        quic::tcp_multiaddress,
-        rendezvous::{Mapping, Record, Side},
-    },
-    node::api::Path,
+use crate::net::{
+    Net,
+    quic::tcp_multiaddress,
+    rendezvous::{Mapping, Record, Side},
 };
 
 /// After an attempt that failed. There is never more than one: a second one could not have the
@@ -104,7 +101,9 @@ impl Net {
         let connection = options.connection_id();
         opening.dial = Some(connection);
         if own.mapping != Mapping::None && their.mapping != Mapping::None {
-            self.seeks.remember(Path::Punched, &remotes);
+            for remote in remotes {
+                self.seeks.ways.opened(remote);
+            }
         }
         tracing::debug!(answers, "TCP simultaneous open");
         self.swarm.behaviour_mut().links.expect(connection);

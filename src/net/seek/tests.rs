@@ -41,20 +41,6 @@ fn node() -> (PeerId, Multiaddr) {
     (PeerId::random(), "/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap())
 }
 
-#[test]
-fn addresses_that_were_punched_are_bounded() {
-    let mut seeks = Seeks::default();
-    let address = |port| SocketAddr::from(([203, 0, 113, 1], port));
-    for port in 1..1000 {
-        seeks.remember(Path::Punched, &[address(port)]);
-    }
-    assert_eq!(seeks.ways.len(), MAX_WAYS);
-    assert_eq!((seeks.way(address(999)), seeks.way(address(1))), (Some(Path::Punched), None));
-    seeks.remember(Path::Mapped, &[address(1)]);
-    seeks.remember(Path::Punched, &[address(1)]);
-    assert_eq!(seeks.way(address(1)), Some(Path::Mapped), "nothing had to be opened");
-}
-
 #[tokio::test]
 async fn those_sought_and_the_last_words_of_those_found_are_bounded() {
     let mut net = net(false);
