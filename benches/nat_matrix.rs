@@ -1,7 +1,7 @@
 //! Which kinds of NAT meet, and how fast:
-//! `cargo bench --bench nat_matrix [-- [RUNS] [loss=PERCENT] [delay=MS] [KIND…]]`. With kinds, only
-//! pairs of these; with a loss, each router drops so many packets, either way; with a delay, every
-//! packet between two sites takes so long.
+//! `cargo bench --bench nat_matrix [-- [RUNS] [loss=PERCENT] [delay=MS] [jitter=MS] [KIND…]]`. With
+//! kinds, only pairs of these; with a loss, each router drops so many packets, either way; with a
+//! delay, every packet between two sites takes so long, with a jitter up to that more or less.
 //!
 //! Each pair of kinds is a small internet of network namespaces with real `entrenous rpc`
 //! processes and two nodes of the DHT. Two people pair by an invite and start anew 5 times (unless
@@ -45,7 +45,15 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let runs = words.iter().find_map(|word| word.parse().ok()).unwrap_or(5);
     let loss = words.iter().find_map(|word| word.strip_prefix("loss=")?.parse().ok()).unwrap_or(0);
-    let delay = words.iter().find_map(|word| word.strip_prefix("delay=")?.parse().ok());
+    let millis = |name: &str| {
+        let number = words.iter().find_map(|word| word.strip_prefix(name)?.parse().ok());
+        number.map(Duration::from_millis)
+    };
+    let (delay, jitter) = (millis("delay="), millis("jitter=").unwrap_or_default());
+    if jitter > delay.unwrap_or_default() {
+        println!("cannot run: a jitter is at most as long as the delay");
+        return ExitCode::FAILURE;
+    }
     let named: Vec<Nat> =
         Nat::ALL.into_iter().filter(|nat| words.contains(&nat.to_string())).collect();
     let mut worst = Vec::new();
@@ -63,7 +71,7 @@ fn main() -> ExitCode {
                 && ((a.is_symmetric() && no_help(b)) || (b.is_symmetric() && no_help(a)));
             let mut world = World::new(a, b);
             if let Some(delay) = delay {
-                world.internet.delay(Duration::from_millis(delay));
+                world.internet.delay_with_jitter(delay, jitter);
             }
             for (site, nat) in [a, b].into_iter().enumerate() {
                 if nat != Nat::None && loss > 0 {

@@ -32,15 +32,36 @@ pub fn a_delay_is_one() {
     assert!(took >= 2 * ONE_WAY && took < 2 * ONE_WAY + Duration::from_millis(40), "{took:?}");
 }
 
+/// Each packet takes a little more or less than the delay, so that some overtake others; without
+/// jitter none does.
+pub fn a_delay_may_jitter() {
+    let millis = Duration::from_millis;
+    for jitter in [millis(0), millis(15)] {
+        let mut internet = Internet::new(&[(Nat::None, 1)]);
+        internet.delay_with_jitter(millis(50), jitter);
+        let trips = probe::round_trips(&internet.public, &internet.sites[0].hosts[0]);
+        let times = trips.iter().map(|(_, took)| *took);
+        let (least, most) = (times.clone().min().unwrap(), times.max().unwrap());
+        let said = format!("{} to {} ms", least.as_millis(), most.as_millis());
+        figure(&format!("{} round trips, jitter of {jitter:?}", trips.len()), &said);
+        assert_eq!(trips.len(), 50, "none is lost");
+        assert!(least + 2 * jitter >= 2 * millis(50), "{said}");
+        at_most("the longest", most, 2 * (millis(50) + jitter) + millis(40), millis(5000));
+        assert_eq!(trips.is_sorted_by_key(|(number, _)| *number), jitter.is_zero(), "{trips:?}");
+        assert!(jitter.is_zero() || most >= least + jitter, "{said}");
+    }
+}
+
 /// Pairs by an invite, then meets again as a known pair.
 fn connects(a: Nat, b: Nat) {
     connect(&World::new(a, b));
 }
 
-/// The same, and a packet from one to the other takes so many milliseconds.
-fn connects_slowly(a: Nat, b: Nat, one_way: u64) {
+/// The same, and a packet from one to the other takes so many milliseconds, a few more or less.
+fn connects_slowly(a: Nat, b: Nat, one_way: u64, jitter: u64) {
     let mut world = World::new(a, b);
-    world.internet.delay(Duration::from_millis(one_way));
+    let [one_way, jitter] = [one_way, jitter].map(Duration::from_millis);
+    world.internet.delay_with_jitter(one_way, jitter);
     let took = connect(&world);
     assert!(took <= Duration::from_secs(15), "{took:?}");
 }
@@ -84,16 +105,21 @@ pairs! {
 }
 
 pub fn far_apart_port_restricted_both() {
-    connects_slowly(Nat::PortRestricted, Nat::PortRestricted, 100);
+    connects_slowly(Nat::PortRestricted, Nat::PortRestricted, 100, 0);
 }
 
 pub fn far_apart_symmetric_and_port_restricted() {
-    connects_slowly(Nat::Symmetric, Nat::PortRestricted, 100);
+    connects_slowly(Nat::Symmetric, Nat::PortRestricted, 100, 0);
+}
+
+/// Packets overtake each other.
+pub fn far_apart_with_jitter() {
+    connects_slowly(Nat::PortRestricted, Nat::PortRestricted, 100, 30);
 }
 
 /// So far that by TCP the dials of both cross.
 pub fn far_apart_udp_blocked_and_none() {
-    connects_slowly(Nat::UdpBlocked, Nat::None, 200);
+    connects_slowly(Nat::UdpBlocked, Nat::None, 200, 0);
 }
 
 /// What NATs make impossible, IPv6 makes possible, though firewalls let nothing in.

@@ -316,8 +316,14 @@ impl Internet {
 
     /// From now on, any way between two sites or public hosts takes so long, one way.
     pub fn delay(&mut self, one_way: Duration) {
+        self.delay_with_jitter(one_way, Duration::ZERO);
+    }
+
+    /// The same, each packet up to `jitter` more or less.
+    pub fn delay_with_jitter(&mut self, one_way: Duration, jitter: Duration) {
         assert!(self.delay.is_none(), "the delay is set once");
-        let delay = Delay::new(one_way / 2);
+        // Of two cables on each way.
+        let delay = Delay::new(one_way / 2, jitter / 2);
         let Self { wan, name, .. } = &*self;
         for plug in 1..=self.plugged.len() {
             // Each plug gets a switch of its own, and from there a long cable to the core.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    fmt::Write as _,
     io::ErrorKind,
     net::{SocketAddr, UdpSocket},
     process::{Child, Stdio},
@@ -39,6 +40,7 @@ pub fn run_if_probe() -> bool {
     match role.split(' ').next() {
         Some("server") => serve(words[0], words[1]),
         Some("clock") => println!("{}", clock(words[0])),
+        Some("volley") => println!("{}", volley(words[0])),
         Some("knock") => println!("{}", knock(words[0])),
         _ => println!("{}", ask(&words)),
     }
@@ -70,6 +72,20 @@ pub fn round_trip(public: &[Public], host: &str) -> Duration {
     let _servers = Servers::start(public, addresses);
     let text = output(host, &format!("clock {}", at(addresses[0], 3478)));
     Duration::from_micros(text.trim().parse().unwrap_or_else(|e| panic!("{text:?}: {e}")))
+}
+
+/// Many packets at a time from the host to the first public one and back: their numbers in the
+/// order in which they are back, and how long each took.
+pub fn round_trips(public: &[Public], host: &str) -> Vec<(usize, Duration)> {
+    let addresses = [&*public[0].ipv4, &*public[1].ipv4];
+    let _servers = Servers::start(public, addresses);
+    let text = output(host, &format!("volley {}", at(addresses[0], 3478)));
+    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap());
+    let mut all = Vec::new();
+    while let (Some(number), Some(micros)) = (numbers.next(), numbers.next()) {
+        all.push((usize::try_from(number).unwrap(), Duration::from_micros(micros)));
+    }
+    all
 }
 
 /// Whether a packet that this address may not get is refused aloud.
@@ -118,8 +134,8 @@ impl Drop for Servers {
     }
 }
 
-/// Two ports. To `m` it answers with the address seen; to `f` also from its other port, and has
-/// the other server answer too.
+/// Two ports. To `m` it answers with the address seen, to `e` with the same; to `f` also from its
+/// other port, and has the other server answer too.
 fn serve(first: SocketAddr, other: SocketAddr) {
     let sockets = [first, SocketAddr::new(first.ip(), first.port() + 1)].map(|address| {
         let socket = UdpSocket::bind(address).unwrap();
@@ -129,17 +145,19 @@ fn serve(first: SocketAddr, other: SocketAddr) {
     let mut buffer = [0; 200];
     loop {
         for (socket, second) in [(&sockets[0], &sockets[1]), (&sockets[1], &sockets[0])] {
-            let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            match text.split_once(' ').unwrap_or((&text, "")) {
-                ("m", _) => drop(socket.send_to(format!("m {from}").as_bytes(), from)),
-                ("f", _) => {
-                    let _ = socket.send_to(b"same", from);
-                    let _ = second.send_to(b"port", from);
-                    let _ = sockets[0].send_to(format!("forward {from}").as_bytes(), other);
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                match text.split_once(' ').unwrap_or((&text, "")) {
+                    ("m", _) => drop(socket.send_to(format!("m {from}").as_bytes(), from)),
+                    ("e", _) => drop(socket.send_to(text.as_bytes(), from)),
+                    ("f", _) => {
+                        let _ = socket.send_to(b"same", from);
+                        let _ = second.send_to(b"port", from);
+                        let _ = sockets[0].send_to(format!("forward {from}").as_bytes(), other);
+                    }
+                    ("forward", to) => drop(sockets[0].send_to(b"address", to)),
+                    _ => {}
                 }
-                ("forward", to) => drop(sockets[0].send_to(b"address", to)),
-                _ => {}
             }
         }
     }
@@ -153,6 +171,37 @@ fn clock(server: SocketAddr) -> u128 {
     let began = Instant::now();
     assert!(!answers(&socket, server, "m", true).is_empty(), "no answer");
     began.elapsed().as_micros()
+}
+
+/// So many are on the way at a time.
+const VOLLEY: usize = 50;
+
+/// Numbers and microseconds of [`VOLLEY`] questions, in the order of their answers.
+fn volley(server: SocketAddr) -> String {
+    let socket = socket(server);
+    // First the server may only be starting, and neighbours are looked for.
+    let _ = (0..10).find(|_| !answers(&socket, server, "m", true).is_empty());
+    let began: Vec<_> = (0..VOLLEY)
+        .map(|number| {
+            let began = Instant::now();
+            socket.send_to(format!("e {number}").as_bytes(), server).unwrap();
+            began
+        })
+        .collect();
+    // Where the machine is busy, long after the last.
+    socket.set_read_timeout(Some(10 * ANSWER)).unwrap();
+    let (mut said, mut back, mut buffer) = (String::new(), 0, [0; 200]);
+    while back < VOLLEY
+        && let Ok((length, _)) = socket.recv_from(&mut buffer)
+    {
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let Some(number) = text.strip_prefix("e ").and_then(|n| n.parse::<usize>().ok()) else {
+            continue;
+        };
+        back += 1;
+        let _ = write!(said, "{number} {} ", began[number].elapsed().as_micros());
+    }
+    said
 }
 
 /// Whether ICMP says that nobody is there.
