@@ -1,6 +1,6 @@
 //! The router is asked to let others in at the ports listened on, so that even behind a symmetric
 //! NAT one can be dialed: by PCP (RFC 6887), else NAT-PMP (RFC 6886), else UPnP. Over IPv6 its
-//! firewall is: by PCP.
+//! firewall is: by PCP, else UPnP.
 //!
 //! ```text
 //! Net ── PortMap ── locals ▶ tasks ── Held ┬─ crab_nat    PCP, NAT-PMP
@@ -248,8 +248,8 @@ pub async fn changed(portmap: Option<&mut PortMap>) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Router {
     ip: IpAddr,
-    /// The interface that it is at, where its address is one of the link; else 0.
-    scope: u32,
+    /// The number of the interface that it is at.
+    interface: u32,
     /// The address of this machine that it is asked from, as what it grants is for that.
     own: IpAddr,
 }
@@ -263,13 +263,12 @@ impl Router {
             Version::V4 => {
                 let ip = *gateway.ipv4.first()?;
                 let own = interface.ipv4.iter().find(|network| network.contains(&ip))?.addr();
-                Some(Self { ip: ip.into(), scope: 0, own: own.into() })
+                Some(Self { ip: ip.into(), interface: interface.index, own: own.into() })
             }
             Version::V6 => {
                 let ip = *gateway.ipv6.first()?;
-                // Most have an address of the link alone.
-                let scope = if ip.is_unicast_link_local() { interface.index } else { 0 };
-                Some(Self { ip: ip.into(), scope, own: way_out::ipv6()?.into() })
+                let own = way_out::ipv6()?.into();
+                Some(Self { ip: ip.into(), interface: interface.index, own })
             }
         }
     }
@@ -278,7 +277,11 @@ impl Router {
     fn at(self, port: u16) -> SocketAddr {
         match self.ip {
             IpAddr::V4(ip) => SocketAddr::from((ip, port)),
-            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.scope).into(),
+            IpAddr::V6(ip) => {
+                // Most have an address of the link alone.
+                let scope = if ip.is_unicast_link_local() { self.interface } else { 0 };
+                SocketAddrV6::new(ip, port, 0, scope).into()
+            }
         }
     }
 

@@ -108,6 +108,7 @@ const TESTS: &[support::trials::Test] = &[
     ("mapped::the_doctor_tells_of_the_router", mapped::the_doctor_tells_of_the_router),
     ("mapped::a_firewall_for_ipv6_opens", mapped::a_firewall_for_ipv6_opens),
     ("mapped::a_firewall_for_ipv6_opens_for_tcp", mapped::a_firewall_for_ipv6_opens_for_tcp),
+    ("mapped::a_firewall_for_ipv6_opens_by_upnp", mapped::a_firewall_for_ipv6_opens_by_upnp),
     ("mapped::both_symmetric_with_upnp_or_pcp", mapped::both_symmetric_with_upnp_or_pcp),
     (
         "mapped::a_router_behind_another_is_not_relied_on",

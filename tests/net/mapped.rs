@@ -87,10 +87,13 @@ pub fn what_was_forgotten_is_mapped_again() {
 
 /// One behind a firewall for IPv6 that can be asked to open, and one whose ports nobody can
 /// foresee, over IPv6 as little as over IPv4: without the pinhole the two cannot meet.
-fn a_firewall_opens(blocked: &str) {
+fn a_firewall_opens(asked: Asked, blocked: &str) {
     let internet = Internet::new(&[(Nat::SymmetricIpv6, 1), (Nat::SymmetricIpv6, 1)]);
     let world = World::on(internet);
-    let mapper = PortMapper::claiming(&world.internet, 0, Asked::Pinhole);
+    if asked == Asked::UpnpPinhole {
+        world.internet.known_by_link_address(0);
+    }
+    let mapper = PortMapper::claiming(&world.internet, 0, asked);
     nft(
         &world.internet.sites[1].routers[0],
         &format!(
@@ -120,12 +123,16 @@ fn a_firewall_opens(blocked: &str) {
 }
 
 pub fn a_firewall_for_ipv6_opens() {
-    a_firewall_opens("");
+    a_firewall_opens(Asked::Pinhole, "");
 }
 
 /// By TCP.
 pub fn a_firewall_for_ipv6_opens_for_tcp() {
-    a_firewall_opens("meta l4proto udp drop");
+    a_firewall_opens(Asked::Pinhole, "meta l4proto udp drop");
+}
+
+pub fn a_firewall_for_ipv6_opens_by_upnp() {
+    a_firewall_opens(Asked::UpnpPinhole, "");
 }
 
 /// Two routers that both map: either side may be the one that is dialed.

@@ -220,6 +220,16 @@ impl Internet {
         self.route(format!("{inside}:/64"), outside);
     }
 
+    /// A site's hosts know their router by an address of the link, as it announces itself in most
+    /// networks.
+    pub fn known_by_link_address(&self, site: usize) {
+        let Site { hosts, routers, .. } = &self.sites[site];
+        run(&format!("ip -n {} addr add fe80::1/64 dev lan0", routers[0]));
+        for host in hosts {
+            run(&format!("ip -n {host} -6 route replace default via fe80::1 dev eth0"));
+        }
+    }
+
     /// Whether hosts of each site have public addresses of IPv6.
     pub fn has_ipv6(&self) -> bool {
         self.sites.iter().all(|site| site.nat.has_ipv6())

@@ -20,6 +20,18 @@ pub enum Asked {
     Pcp,
     /// By PCP, but to open its firewall for IPv6 alone: over IPv4 it is deaf.
     Pinhole,
+    /// The same by UPnP, and by PCP it is deaf too.
+    UpnpPinhole,
+}
+
+impl Asked {
+    fn is_upnp(self) -> bool {
+        matches!(self, Self::Upnp | Self::UpnpPinhole)
+    }
+
+    fn is_pinhole(self) -> bool {
+        matches!(self, Self::Pinhole | Self::UpnpPinhole)
+    }
 }
 
 /// Whether there can be one here, or why not.
@@ -80,7 +92,7 @@ impl PortMapper {
                  iifname lan0 udp dport 5351 @th,64,8 2 drop"
             ));
         }
-        if asked == Asked::Pinhole {
+        if asked.is_pinhole() {
             // Where both let it in it comes in, so the firewall's own rules move there.
             run(&format!(
                 "ip netns exec {router} nft -f - <<'END'\n\
@@ -88,7 +100,14 @@ impl PortMapper {
                  add chain ip6 firewall forward {{ policy accept; }}\n\
                  add rule inet mapper forward meta nfproto ipv6 iifname wan0 \
                  meta l4proto {{ tcp, udp }} ct state != established,related drop\n\
-                 insert rule ip nat input iifname lan0 udp dport 5351 drop\nEND"
+                 insert rule ip nat input iifname lan0 udp dport {{ 1900, 5351 }} drop\nEND"
+            ));
+        }
+        if asked == Asked::UpnpPinhole {
+            // The daemon answers there even if it is not to. Where nothing does, that is said.
+            run(&format!(
+                "ip netns exec {router} nft insert rule ip6 firewall input \
+                 iifname lan0 udp dport 5351 reject"
             ));
         }
         let directory = tempfile::tempdir().unwrap();
@@ -102,15 +121,16 @@ impl PortMapper {
         let yes = |is: bool| if is { "yes" } else { "no" };
         let configuration = format!(
             "ext_ifname=wan0\next_ip={}\nlistening_ip=lan0\nipv6_disable={}\n\
+             force_igd_desc_v1=no\n\
              enable_upnp={}\nenable_natpmp={}\nsecure_mode=yes\nmin_lifetime=120\n\
              upnp_table_name=mapper\nupnp_nat_table_name=mapper\nupnp_forward_chain=mapped\n\
              upnp_nat_chain=inwards\nupnp_nat_postrouting_chain=outwards\n\
              uuid=6a7b1e0c-3c52-4ae5-9d8f-0d1f2c3b4a59\n\
              allow 1024-65535 10.0.0.0/8 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n",
             self.outside,
-            yes(self.asked != Asked::Pinhole),
-            yes(self.asked == Asked::Upnp),
-            yes(self.asked != Asked::Upnp),
+            yes(!self.asked.is_pinhole()),
+            yes(self.asked.is_upnp()),
+            yes(!self.asked.is_upnp()),
         );
         let file = self.directory.path().join("conf");
         std::fs::write(&file, configuration).unwrap();
@@ -135,7 +155,7 @@ impl PortMapper {
             let ended = daemon.try_wait().unwrap();
             assert!(ended.is_none(), "miniupnpd ended: {}", self.log());
             let listening = run(&format!("ip netns exec {} ss -Hlnu", self.router));
-            listening.contains(if self.asked == Asked::Upnp { ":1900 " } else { ":5351 " })
+            listening.contains(if self.asked.is_upnp() { ":1900 " } else { ":5351 " })
         });
     }
 

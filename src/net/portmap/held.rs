@@ -66,18 +66,15 @@ impl Held {
                 Err(error) => tracing::debug!(%error, "no mapping by PCP or NAT-PMP"),
             }
         } else {
-            return match Self::by_pinhole(router, local, rand::random()).await {
-                Ok(one) => Some(one),
-                Err(error) => {
-                    tracing::debug!(%error, "no pinhole by PCP");
-                    None
-                }
-            };
+            match Self::by_pinhole(router, local, rand::random()).await {
+                Ok(one) => return Some(one),
+                Err(error) => tracing::debug!(%error, "no pinhole by PCP"),
+            }
         }
         match Self::by_upnp(router, local, local.address.port()).await {
             Ok(one) => Some(one),
             Err(error) => {
-                tracing::debug!(%error, "no mapping by UPnP");
+                tracing::debug!(%error, "nothing by UPnP");
                 None
             }
         }
@@ -167,13 +164,12 @@ impl Held {
     }
 
     async fn by_gateway(
-        gateway: Gateway,
+        mut gateway: Gateway,
         router: Router,
         local: Local,
         port: u16,
     ) -> Result<Self, soap::Failure> {
-        let ip = gateway.external().await?;
-        let outside = SocketAddr::new(ip.into(), gateway.map(local, port).await?);
+        let outside = gateway.let_in(local, port).await?;
         Ok(Self::granted(router, local, outside, By::Upnp(gateway), LIFETIME))
     }
 
@@ -225,7 +221,7 @@ impl Held {
                 gone.map(drop).map_err(|error| error.to_string())
             }
             By::Upnp(gateway) => {
-                let gone = gateway.unmap(local.transport, outside.port()).await;
+                let gone = gateway.shut_out(local, outside).await;
                 gone.map_err(|error| error.to_string())
             }
         };
@@ -302,7 +298,7 @@ mod tests {
             }
         };
         let own = Ipv4Addr::LOCALHOST.into();
-        (Router { ip: ip.into(), scope: 0, own }, tokio::spawn(serve))
+        (Router { ip: ip.into(), interface: 0, own }, tokio::spawn(serve))
     }
 
     #[tokio::test]

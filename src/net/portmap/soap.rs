@@ -141,7 +141,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let localhost = [127, 0, 0, 1].into();
         let place = Place {
-            router: Router { ip: localhost, scope: 0, own: localhost },
+            router: Router { ip: localhost, interface: 0, own: localhost },
             port: listener.local_addr().unwrap().port(),
             path: Uri::from_static("/ctl"),
         };

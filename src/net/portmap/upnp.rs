@@ -1,12 +1,13 @@
 //! A router that speaks UPnP: it is searched for by multicast (SSDP), says where it can be told
-//! what (a document), and is told by SOAP to map a port
-//! (UPnP Forum, `InternetGatewayDevice:1`, service `WANIPConnection:1`).
+//! what (a document), and is told by SOAP to let everybody in at a port: over IPv4 by a mapping
+//! (UPnP Forum, `InternetGatewayDevice:1`, service `WANIPConnection:1`), over IPv6 by a pinhole
+//! (`InternetGatewayDevice:2`, service `WANIPv6FirewallControl:1`).
 //!
 //! The crates for this believe whoever answers first, go wherever he says, and read whatever
 //! comes; here only the default gateway counts, and only its own address.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -19,8 +20,10 @@ use super::{
     soap::{self, Failure, Place, value},
 };
 
-/// Where routers listen for a search.
-const SSDP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 1900);
+/// Where routers listen for a search: the port, and the groups.
+const SSDP: u16 = 1900;
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
+const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xc);
 
 /// A router may take up to the second that it is given (MX) to answer.
 const SEARCH: Duration = Duration::from_millis(2500);
@@ -32,11 +35,14 @@ const SEARCH_AGAIN: Duration = Duration::from_millis(700);
 const DEVICE: &str = "urn:schemas-upnp-org:device:InternetGatewayDevice:1";
 
 /// Services that map ports, by any of which a router may be told.
-const SERVICES: [&str; 3] = [
+const MAPPERS: [&str; 3] = [
     "urn:schemas-upnp-org:service:WANIPConnection:1",
     "urn:schemas-upnp-org:service:WANIPConnection:2",
     "urn:schemas-upnp-org:service:WANPPPConnection:1",
 ];
+
+/// The service that opens a firewall for IPv6.
+const FIREWALL: [&str; 1] = ["urn:schemas-upnp-org:service:WANIPv6FirewallControl:1"];
 
 /// A router may have several, of which one is connected.
 const MAX_SERVICES: usize = 4;
@@ -50,21 +56,38 @@ const CONFLICT: u16 = 718;
 /// So many ports are tried until one is free.
 const MAX_TRIES: usize = 4;
 
-/// A router that can be told.
+/// A router that can be told, and what it was told.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     place: Place,
-    service: String,
+    service: &'static str,
+    /// What it calls the pinhole that it has opened.
+    pinhole: Option<u16>,
 }
 
 impl Gateway {
+    fn new(place: Place, service: &'static str) -> Self {
+        Self { place, service, pinhole: None }
+    }
+
     /// Searches for the router's.
     pub async fn find(router: Router) -> Result<Self, Failure> {
-        let IpAddr::V4(own) = router.own else { return Err(Failure::Silent) };
-        let socket = UdpSocket::bind((own, 0)).await?;
-        SockRef::from(&socket).set_multicast_if_v4(&own)?;
+        let (socket, group) = match router.own {
+            IpAddr::V4(own) => {
+                let socket = UdpSocket::bind((own, 0)).await?;
+                SockRef::from(&socket).set_multicast_if_v4(&own)?;
+                (socket, SocketAddr::from((GROUP, SSDP)))
+            }
+            IpAddr::V6(_) => {
+                // From an address of the link, as far as the router has one of that kind: what it
+                // answers from is to be the one that it is known by.
+                let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).await?;
+                SockRef::from(&socket).set_multicast_if_v6(router.interface)?;
+                (socket, SocketAddr::from((GROUP_IPV6, SSDP)))
+            }
+        };
         let search = format!(
-            "M-SEARCH * HTTP/1.1\r\nHOST: {SSDP}\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\n\
+            "M-SEARCH * HTTP/1.1\r\nHOST: {group}\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\n\
              ST: {DEVICE}\r\n\r\n"
         );
         let begun = Instant::now();
@@ -72,7 +95,7 @@ impl Gateway {
         while begun.elapsed() < SEARCH {
             if searched.is_none_or(|at: Instant| at.elapsed() >= SEARCH_AGAIN) {
                 // A firewall may let the answer to the second in, and not that to the first.
-                for to in [SSDP.into(), router.at(SSDP.port())] {
+                for to in [group, router.at(SSDP)] {
                     socket.send_to(search.as_bytes(), to).await?;
                 }
                 searched = Some(Instant::now());
@@ -83,7 +106,7 @@ impl Gateway {
             };
             let (length, from) = received?;
             let location = answer.get(..length).and_then(location);
-            if let Some(location) = location.filter(|_| from.ip() == router.ip)
+            if let Some(location) = location.filter(|_| from == router.at(from.port()))
                 && let Some(place) = place(location, router)
             {
                 // It may answer more than once, also for what it is besides.
@@ -99,7 +122,9 @@ impl Gateway {
     /// By the description that lies there: of its services, the first that is connected.
     async fn read(description: &Place) -> Result<Self, Failure> {
         for found in Self::described(description, &soap::get(description).await?)? {
-            if found.external().await.is_ok_and(|ip| !ip.is_unspecified()) {
+            if description.router.ip.is_ipv6()
+                || found.external().await.is_ok_and(|ip| !ip.is_unspecified())
+            {
                 return Ok(found);
             }
         }
@@ -110,10 +135,11 @@ impl Gateway {
     fn described(at: &Place, text: &str) -> Result<Vec<Self>, Failure> {
         let document = soap::parse(text)?;
         let router = at.router;
+        let services: &[_] = if router.ip.is_ipv4() { &MAPPERS } else { &FIREWALL };
         let base = value(document.root(), "URLBase").and_then(|base| base.parse().ok());
         let port = base.and_then(|base| place(base, router)).map_or(at.port, |base| base.port);
-        let services = document.descendants().filter(|node| node.tag_name().name() == "service");
-        let services = services.filter_map(|node| {
+        let found = document.descendants().filter(|node| node.tag_name().name() == "service");
+        let found = found.filter_map(|node| {
             let (service, control) = (value(node, "serviceType")?, value(node, "controlURL")?);
             // A whole URL, a path from the root, or (old ones) a path from a base elsewhere.
             let is_relative = !control.starts_with('/') && !control.contains("://");
@@ -121,14 +147,67 @@ impl Gateway {
                 format!("{}{control}", if is_relative { "/" } else { "" }).parse().ok()?;
             let whole = path.host().is_some();
             let place = if whole { place(path, router)? } else { Place { router, port, path } };
-            let is_known = SERVICES.contains(&service);
-            is_known.then(|| Self { place, service: service.to_owned() })
+            let service = services.iter().find(|known| **known == service)?;
+            Some(Self::new(place, service))
         });
-        Ok(services.take(MAX_SERVICES).collect())
+        Ok(found.take(MAX_SERVICES).collect())
+    }
+
+    /// Has everybody let in, at this port if it is free, and returns where.
+    pub async fn let_in(&mut self, local: Local, port: u16) -> Result<SocketAddr, Failure> {
+        if local.address.is_ipv6() {
+            self.open(local).await?;
+            return Ok(local.address);
+        }
+        let ip = self.external().await?;
+        Ok(SocketAddr::new(ip.into(), self.map(local, port).await?))
+    }
+
+    /// Has nobody let in any more.
+    pub async fn shut_out(&self, local: Local, outside: SocketAddr) -> Result<(), Failure> {
+        match self.pinhole {
+            Some(id) => self.close(id).await,
+            None => self.unmap(local.transport, outside.port()).await,
+        }
+    }
+
+    /// Opens the firewall at exactly this address, or keeps it open.
+    async fn open(&mut self, local: Local) -> Result<(), Failure> {
+        let lifetime = LIFETIME.as_secs().to_string();
+        if let Some(id) = self.pinhole {
+            let known = [("UniqueID", &*id.to_string()), ("NewLeaseTime", &*lifetime)];
+            match self.call("UpdatePinhole", &known).await {
+                // It has forgotten it.
+                Err(Failure::Refused(_)) => self.pinhole = None,
+                result => return result.map(drop),
+            }
+        }
+        // Their numbers at IANA.
+        let protocol = match local.transport {
+            Transport::Udp => "17",
+            Transport::Tcp => "6",
+        };
+        let arguments = [
+            ("RemoteHost", ""),
+            ("RemotePort", "0"),
+            ("InternalClient", &local.address.ip().to_string()),
+            ("InternalPort", &local.address.port().to_string()),
+            ("Protocol", protocol),
+            ("LeaseTime", &lifetime),
+        ];
+        let answer = self.call("AddPinhole", &arguments).await?;
+        let document = soap::parse(&answer)?;
+        let id = value(document.root(), "UniqueID").and_then(|id| id.parse().ok());
+        self.pinhole = Some(id.ok_or(Failure::Nonsense)?);
+        Ok(())
+    }
+
+    async fn close(&self, id: u16) -> Result<(), Failure> {
+        self.call("DeletePinhole", &[("UniqueID", &id.to_string())]).await.map(drop)
     }
 
     /// The router's address on the other side.
-    pub async fn external(&self) -> Result<Ipv4Addr, Failure> {
+    async fn external(&self) -> Result<Ipv4Addr, Failure> {
         let answer = self.call("GetExternalIPAddress", &[]).await?;
         let document = soap::parse(&answer)?;
         let address = value(document.root(), "NewExternalIPAddress");
@@ -136,7 +215,7 @@ impl Gateway {
     }
 
     /// Has a port mapped, this one if it is free, and returns which it is.
-    pub async fn map(&self, local: Local, wanted: u16) -> Result<u16, Failure> {
+    async fn map(&self, local: Local, wanted: u16) -> Result<u16, Failure> {
         let mut port = wanted;
         for _ in 1..MAX_TRIES {
             match self.map_exactly(local, port).await {
@@ -163,7 +242,7 @@ impl Gateway {
     }
 
     /// Has it no longer mapped.
-    pub async fn unmap(&self, transport: Transport, outside: u16) -> Result<(), Failure> {
+    async fn unmap(&self, transport: Transport, outside: u16) -> Result<(), Failure> {
         let arguments = [
             ("NewRemoteHost", ""),
             ("NewExternalPort", &outside.to_string()),
@@ -173,7 +252,7 @@ impl Gateway {
     }
 
     async fn call(&self, action: &str, arguments: &[(&str, &str)]) -> Result<String, Failure> {
-        soap::call(&self.place, (&self.service, action), arguments).await
+        soap::call(&self.place, (self.service, action), arguments).await
     }
 }
 
@@ -192,84 +271,21 @@ fn location(answer: &[u8]) -> Option<Uri> {
     location.trim().parse().ok()
 }
 
-/// What a URL leads to, if that is the router itself.
+/// What a URL leads to, if that is the router itself. Over IPv6 it may name another address of its
+/// than that of the link, by which it is known; it is gone to by that.
 fn place(url: Uri, router: Router) -> Option<Place> {
-    let is_router = url.host()?.parse() == Ok(router.ip);
+    let host = url.host()?;
+    let is_router = match router.ip {
+        IpAddr::V4(ip) => host.parse() == Ok(ip),
+        IpAddr::V6(_) => {
+            let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+            inner.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok())
+        }
+    };
     let is_http = url.scheme_str() == Some("http");
     let port = url.port_u16().unwrap_or(80);
     (is_router && is_http).then_some(Place { router, port, path: url })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROUTER: Router = Router {
-        ip: IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1)),
-        scope: 0,
-        own: IpAddr::V4(Ipv4Addr::new(192, 168, 1, 7)),
-    };
-
-    fn described(head: &str, service: &str, control: &str) -> Option<(String, String)> {
-        let text = format!(
-            "<root xmlns=\"urn:schemas-upnp-org:device-1-0\">{head}<device><deviceList><device>\
-             <serviceList><service><serviceType>urn:schemas-upnp-org:service:Layer3Forwarding:1\
-             </serviceType><controlURL>/l3f</controlURL></service><service><serviceType>{service}\
-             </serviceType><controlURL>{control}</controlURL></service></serviceList></device>\
-             </deviceList></device></root>"
-        );
-        let at = Place { router: ROUTER, port: 5000, path: Uri::from_static("/d.xml") };
-        let found = Gateway::described(&at, &text).ok()?;
-        let [Gateway { place, .. }] = found.as_slice() else { return None };
-        Some((place.router.at(place.port).to_string(), place.path.path().to_owned()))
-    }
-
-    #[test]
-    fn a_router_says_where_it_is_told() {
-        let [ip, _, ppp] = SERVICES;
-        let whole = "http://192.168.1.1:49152/ctl";
-        let base = "<URLBase>http://192.168.1.1:80/</URLBase>";
-        for (head, service, control, address, path) in [
-            ("", ip, "/ctl/IPConn", "192.168.1.1:5000", "/ctl/IPConn"),
-            ("", ppp, "ctl", "192.168.1.1:5000", "/ctl"),
-            ("", ip, whole, "192.168.1.1:49152", "/ctl"),
-            (base, ip, "/ctl", "192.168.1.1:80", "/ctl"),
-        ] {
-            let found = described(head, service, control).unwrap();
-            assert_eq!(found, (address.to_owned(), path.to_owned()), "{control}");
-        }
-    }
-
-    #[test]
-    fn a_router_leads_nowhere_else() {
-        let [ip, ..] = SERVICES;
-        for (service, control) in [
-            (ip, "http://192.168.1.2/ctl"),
-            (ip, "http://203.0.113.1/ctl"),
-            (ip, "http://router.example/ctl"),
-            (ip, "https://192.168.1.1/ctl"),
-            (ip, "http://[::1]/ctl"),
-            (ip, "\u{0}"),
-            ("urn:schemas-upnp-org:service:WANIPv6FirewallControl:1", "/ctl"),
-        ] {
-            assert_eq!(described("", service, control), None, "{control}");
-        }
-        let elsewhere = "<URLBase>http://203.0.113.1/</URLBase>";
-        let found = described(elsewhere, ip, "/ctl").unwrap();
-        assert_eq!(found.0, "192.168.1.1:5000");
-    }
-
-    #[test]
-    fn where_the_description_is() {
-        let at = |answer: &str| {
-            let place = location(answer.as_bytes()).and_then(|url| place(url, ROUTER))?;
-            Some(place.router.at(place.port).to_string())
-        };
-        let answer = "HTTP/1.1 200 OK\r\nST: x\r\nLocation: http://192.168.1.1:5000/d.xml\r\n\r\n";
-        assert_eq!(at(answer).as_deref(), Some("192.168.1.1:5000"));
-        for bad in ["", "LOCATION", "LOCATION: /d.xml", "LOCATION: http://192.168.1.7/d.xml"] {
-            assert_eq!(at(bad), None, "{bad}");
-        }
-        assert_eq!(location(b"LOCATION: http://192.168.1.1/\xff"), None);
-    }
-}
+mod tests;
