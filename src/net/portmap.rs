@@ -10,7 +10,8 @@
 //!
 //! Asked and believed is the default gateway alone. Mappings end by themselves soon after a
 //! program that could not take them back, and are renewed long before that: only so is noticed
-//! that a router was started anew and has forgotten them.
+//! that a router was started anew and has forgotten them. Some routers keep them only for ever: what
+//! was not taken back there is removed when the router is asked the next time.
 
 mod held;
 mod pinhole;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use hyper::Uri;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{net::UdpSocket, time::timeout};
 
 use super::{
@@ -53,6 +53,15 @@ const DESCRIPTION: &str = "libp2p";
 /// The port is another one's already.
 const CONFLICT: u16 = 718;
 
+/// It keeps mappings only for ever.
+const ONLY_PERMANENT: u16 = 725;
+
+/// A router that keeps mappings for ever is asked for so many of those that it has.
+const MAX_LISTED: u16 = 128;
+
+/// What was left over may take so long to be removed: what is wanted waits for it.
+const REMOVING: Duration = Duration::from_secs(5);
+
 /// So many ports are tried until one is free.
 const MAX_TRIES: usize = 4;
 
@@ -63,11 +72,13 @@ pub struct Gateway {
     service: &'static str,
     /// What it calls the pinhole that it has opened.
     pinhole: Option<u16>,
+    /// It keeps mappings only for ever.
+    is_permanent: bool,
 }
 
 impl Gateway {
     fn new(place: Place, service: &'static str) -> Self {
-        Self { place, service, pinhole: None }
+        Self { place, service, pinhole: None, is_permanent: false }
     }
 
     /// Searches for the router's.
@@ -96,7 +107,9 @@ impl Gateway {
             if searched.is_none_or(|at: Instant| at.elapsed() >= SEARCH_AGAIN) {
                 // A firewall may let the answer to the second in, and not that to the first.
                 for to in [group, router.at(SSDP)] {
-                    socket.send_to(search.as_bytes(), to).await?;
+                    if let Err(error) = socket.send_to(search.as_bytes(), to).await {
+                        tracing::debug!(%error, %to, "not searched for there");
+                    }
                 }
                 searched = Some(Instant::now());
             }
@@ -215,7 +228,7 @@ impl Gateway {
     }
 
     /// Has a port mapped, this one if it is free, and returns which it is.
-    async fn map(&self, local: Local, wanted: u16) -> Result<u16, Failure> {
+    async fn map(&mut self, local: Local, wanted: u16) -> Result<u16, Failure> {
         let mut port = wanted;
         for _ in 1..MAX_TRIES {
             match self.map_exactly(local, port).await {
@@ -226,7 +239,24 @@ impl Gateway {
         self.map_exactly(local, port).await.map(|()| port)
     }
 
-    async fn map_exactly(&self, local: Local, outside: u16) -> Result<(), Failure> {
+    async fn map_exactly(&mut self, local: Local, outside: u16) -> Result<(), Failure> {
+        if !self.is_permanent {
+            match self.add(local, outside, LIFETIME).await {
+                Err(Failure::Refused(ONLY_PERMANENT)) => self.is_permanent = true,
+                result => return result,
+            }
+            self.remove_leftovers(local.address.ip()).await;
+        }
+        // Some refuse what they have already, and another port would be one more for ever.
+        if self.has(local, outside).await {
+            return Ok(());
+        }
+        // It stays until it is given back, or found to be left over.
+        self.add(local, outside, Duration::ZERO).await
+    }
+
+    /// Asks for a mapping for so long; at zero seconds for ever.
+    async fn add(&self, local: Local, outside: u16, lease: Duration) -> Result<(), Failure> {
         let arguments = [
             ("NewRemoteHost", ""),
             ("NewExternalPort", &outside.to_string()),
@@ -235,10 +265,42 @@ impl Gateway {
             ("NewInternalClient", &local.address.ip().to_string()),
             ("NewEnabled", "1"),
             ("NewPortMappingDescription", DESCRIPTION),
-            // Some keep mappings only for ever (error 725). None is better than one that stays.
-            ("NewLeaseDuration", &LIFETIME.as_secs().to_string()),
+            ("NewLeaseDuration", &lease.as_secs().to_string()),
         ];
         self.call("AddPortMapping", &arguments).await.map(drop)
+    }
+
+    /// Whether this is mapped.
+    async fn has(&self, local: Local, outside: u16) -> bool {
+        let arguments = [
+            ("NewRemoteHost", ""),
+            ("NewExternalPort", &*outside.to_string()),
+            ("NewProtocol", word(local.transport)),
+        ];
+        let answer = self.call("GetSpecificPortMappingEntry", &arguments).await;
+        answer.is_ok_and(|answer| inside(&answer) == Some(local.address))
+    }
+
+    /// A program that did not end in order has left its mappings, which would stay for ever: those
+    /// to this machine that say that they are of a program of this kind, where none listens now.
+    async fn remove_leftovers(&self, own: IpAddr) {
+        let remove = async {
+            let mut leftovers = Vec::new();
+            for index in 0..MAX_LISTED {
+                let arguments = [("NewPortMappingIndex", &*index.to_string())];
+                let answer = self.call("GetGenericPortMappingEntry", &arguments).await;
+                // There are no more, or it does not tell.
+                let Ok(answer) = answer else { break };
+                leftovers.extend(leftover(&answer, own));
+            }
+            for (transport, outside) in leftovers {
+                tracing::debug!(?transport, outside, "a mapping was left over");
+                if let Err(error) = self.unmap(transport, outside).await {
+                    tracing::debug!(%error, "it stays");
+                }
+            }
+        };
+        let _ = timeout(REMOVING, remove).await;
     }
 
     /// Has it no longer mapped.
@@ -254,6 +316,37 @@ impl Gateway {
     async fn call(&self, action: &str, arguments: &[(&str, &str)]) -> Result<String, Failure> {
         soap::call(&self.place, (self.service, action), arguments).await
     }
+}
+
+/// Where a mapping leads that a router tells of.
+fn inside(entry: &str) -> Option<SocketAddr> {
+    let document = soap::parse(entry).ok()?;
+    let text = |name| value(document.root(), name);
+    let ip: IpAddr = text("NewInternalClient")?.parse().ok()?;
+    Some(SocketAddr::new(ip, text("NewInternalPort")?.parse().ok()?))
+}
+
+/// The protocol and the outside port of an entry in a router's list, if it is one left over.
+fn leftover(entry: &str, own: IpAddr) -> Option<(Transport, u16)> {
+    let document = soap::parse(entry).ok()?;
+    let text = |name| value(document.root(), name);
+    let inside = inside(entry).filter(|inside| inside.ip() == own)?;
+    let is_ours = text("NewPortMappingDescription") == Some(DESCRIPTION)
+        && text("NewLeaseDuration") == Some("0");
+    let transports = [Transport::Udp, Transport::Tcp];
+    let transport = transports.into_iter().find(|one| text("NewProtocol") == Some(word(*one)))?;
+    let outside = text("NewExternalPort")?.parse().ok()?;
+    (is_ours && is_free(transport, inside)).then_some((transport, outside))
+}
+
+/// Whether nobody listens at this address of this machine.
+fn is_free(transport: Transport, address: SocketAddr) -> bool {
+    let kind = match transport {
+        Transport::Udp => Type::DGRAM,
+        Transport::Tcp => Type::STREAM,
+    };
+    let socket = Socket::new(Domain::for_address(address), kind, None);
+    socket.and_then(|socket| socket.bind(&address.into())).is_ok()
 }
 
 fn word(transport: Transport) -> &'static str {

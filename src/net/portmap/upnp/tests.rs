@@ -173,7 +173,10 @@ impl Igd {
                     return Err(725);
                 }
                 let inside = SocketAddr::new(client.parse().unwrap(), port("NewInternalPort"));
-                self.mappings.retain(|one| (one.0, &one.1) != (outside, &protocol));
+                if self.mappings.iter().any(|one| (one.0, &one.1) == (outside, &protocol)) {
+                    // It takes nothing twice.
+                    return Err(CONFLICT);
+                }
                 let description = text("NewPortMappingDescription");
                 self.mappings.push((outside, protocol, inside, description, lease));
                 Ok(String::new())
@@ -183,6 +186,18 @@ impl Igd {
                 let before = self.mappings.len();
                 self.mappings.retain(|one| (one.0, &one.1) != (outside, &protocol));
                 if self.mappings.len() < before { Ok(String::new()) } else { Err(714) }
+            }
+            "GetSpecificPortMappingEntry" => {
+                let (outside, protocol) = (port("NewExternalPort"), text("NewProtocol"));
+                let mut found = self.mappings.iter();
+                let found = found.find(|one| (one.0, &one.1) == (outside, &protocol));
+                let (.., inside, _, _) = found.ok_or(714_u16)?;
+                Ok(format!(
+                    "<NewInternalPort>{}</NewInternalPort>\
+                     <NewInternalClient>{}</NewInternalClient>",
+                    inside.port(),
+                    inside.ip()
+                ))
             }
             "GetGenericPortMappingEntry" => {
                 let at = usize::from(port("NewPortMappingIndex"));
@@ -262,4 +277,77 @@ async fn a_pinhole_is_opened_renewed_opened_again_and_closed() {
     assert_eq!(pinholes(), []);
     let told = igd.lock().unwrap().told.join(" ");
     assert_eq!(told, "AddPinhole UpdatePinhole UpdatePinhole AddPinhole DeletePinhole");
+}
+
+/// What a router has mapped: the outside port, the inside one, and for how long.
+fn mapped(igd: &Mutex<Igd>) -> Vec<(u16, u16, u32)> {
+    let igd = igd.lock().unwrap();
+    igd.mappings.iter().map(|one| (one.0, one.2.port(), one.4)).collect()
+}
+
+#[tokio::test]
+async fn a_router_that_keeps_mappings_only_for_ever_is_told_to_and_then_to_forget_them() {
+    let ip = Ipv4Addr::LOCALHOST.into();
+    let local = local("127.0.0.1", Transport::Udp, 4001);
+    let (mut gateway, igd) = Igd::start(ip, false).await;
+    gateway.let_in(local, 4002).await.unwrap();
+    assert_eq!(mapped(&igd), [(4002, 4001, 1200)], "not for ever where that need not be");
+
+    let (mut gateway, igd) = Igd::start(ip, true).await;
+    let outside = gateway.let_in(local, 4002).await.unwrap();
+    assert_eq!(outside, "203.0.113.7:4002".parse().unwrap());
+    assert_eq!(mapped(&igd), [(4002, 4001, 0)]);
+    assert_eq!(gateway.let_in(local, 4002).await.unwrap(), outside, "it is still there");
+    assert_eq!(mapped(&igd), [(4002, 4001, 0)]);
+    igd.lock().unwrap().mappings.clear();
+    gateway.let_in(local, 4002).await.unwrap();
+    assert_eq!(mapped(&igd), [(4002, 4001, 0)], "it had forgotten");
+    // What has become somebody else's is left to him.
+    igd.lock().unwrap().mappings[0].2.set_port(9);
+    let other = gateway.let_in(local, 4002).await.unwrap();
+    assert_eq!(mapped(&igd), [(4002, 9, 0), (other.port(), 4001, 0)]);
+    gateway.shut_out(local, other).await.unwrap();
+    assert_eq!(mapped(&igd), [(4002, 9, 0)]);
+    let told = igd.lock().unwrap().told.join(" ");
+    assert_eq!(told.matches("GetGenericPortMappingEntry").count(), 1, "looked for once");
+}
+
+#[tokio::test]
+async fn what_a_program_that_was_killed_has_left_for_ever_is_removed() {
+    let ip = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let (mut gateway, igd) = Igd::start(ip, true).await;
+    let gone = std::net::UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap().port();
+    let listens = std::net::TcpListener::bind((ip, 0)).unwrap();
+    let listening = listens.local_addr().unwrap().port();
+    let one = |outside, protocol: &str, inside, description: &str, lease| {
+        (outside, protocol.to_owned(), inside, description.to_owned(), lease)
+    };
+    let at = |port| SocketAddr::new(ip, port);
+    let other = SocketAddr::new([127, 0, 0, 2].into(), gone);
+    igd.lock().unwrap().mappings = vec![
+        // Left over, of which nobody listens to the port any more.
+        one(1, "UDP", at(gone), DESCRIPTION, 0),
+        one(2, "TCP", at(gone), DESCRIPTION, 0),
+        // Somebody else's, another machine's, that of one that runs, and one that ends by itself.
+        one(3, "UDP", at(gone), "a game", 0),
+        one(4, "UDP", other, DESCRIPTION, 0),
+        one(5, "TCP", at(listening), DESCRIPTION, 0),
+        one(6, "UDP", at(gone), DESCRIPTION, 600),
+        one(7, "SCTP", at(gone), DESCRIPTION, 0),
+    ];
+    gateway.let_in(local("127.0.0.1", Transport::Udp, 4001), 4002).await.unwrap();
+    let left: Vec<_> = mapped(&igd).into_iter().map(|(outside, ..)| outside).collect();
+    assert_eq!(left, [3, 4, 5, 6, 7, 4002]);
+}
+
+#[tokio::test]
+async fn a_router_that_lists_mappings_without_end_is_left() {
+    let ip = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let (mut gateway, igd) = Igd::start(ip, true).await;
+    let game = (9, "UDP".to_owned(), SocketAddr::new(ip, 9), "a game".to_owned(), 0);
+    igd.lock().unwrap().mappings = vec![game; 3 * usize::from(MAX_LISTED)];
+    gateway.let_in(local("127.0.0.1", Transport::Udp, 4001), 4002).await.unwrap();
+    let told = igd.lock().unwrap().told.clone();
+    let listed = told.iter().filter(|action| *action == "GetGenericPortMappingEntry").count();
+    assert_eq!(listed, usize::from(MAX_LISTED));
 }
