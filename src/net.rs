@@ -20,6 +20,7 @@ mod ask;
 pub mod dht;
 pub mod dialer;
 mod dials;
+pub mod filtering;
 mod first_nodes;
 mod lan;
 pub mod links;
@@ -39,13 +40,13 @@ pub mod ways_in;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, Swarm,
-    core::transport::ListenerId,
+    core::{ConnectedPoint, transport::ListenerId},
     identify,
     swarm::{ConnectionId, SwarmEvent},
 };
@@ -64,6 +65,10 @@ use self::{
     way_out::WayOut,
 };
 use crate::node::api::{Attempt, Path, Scope};
+
+/// So long a NAT may let in those to whom a program before has sent, if that listened at the same
+/// port because it was told to (RFC 4787, REQ-5, recommends five minutes).
+const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// How the network is used.
 #[derive(Debug, Clone, Default)]
@@ -143,6 +148,8 @@ pub struct Net {
     /// Connections with nodes of the DHTs.
     nodes: HashMap<(ConnectionId, Dht), PeerId>,
     observed: Observed,
+    /// From then on it shows something of the NAT who comes in.
+    shows_from: Instant,
     /// Only with [`Scope::Everywhere`].
     portmap: Option<PortMap>,
     /// The same.
@@ -182,6 +189,7 @@ impl Net {
             datagrams,
             nodes: HashMap::new(),
             observed: Observed::default(),
+            shows_from: now + if config.listen.is_empty() { Duration::ZERO } else { REMEMBERED },
             portmap: (config.scope == Scope::Everywhere).then(PortMap::start),
             way_out: (config.scope == Scope::Everywhere).then(|| WayOut::new(now)),
             dead: Vec::new(),
@@ -313,6 +321,11 @@ impl Net {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 tracing::debug!(?connection_id, "connected");
                 self.note_outcome(connection_id, "connected");
+                if let ConnectedPoint::Listener { send_back_addr, .. } = &endpoint
+                    && let Some(from) = quic::socket_address(send_back_addr)
+                {
+                    self.came_from(from);
+                }
                 let mut targets = vec![Target::Peer(peer_id)];
                 // The rest is dialed by the DHTs.
                 let mut may_be_node = endpoint.is_dialer();
@@ -370,8 +383,6 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn loopback() -> Config {

@@ -215,7 +215,11 @@ impl Stage {
                 peer_id: "12D3KooWThrowaway".into(),
                 listen: vec!["/ip4/192.168.1.4/udp/4242/quic-v1".into()],
                 mapped: vec!["/ip4/203.0.113.7/udp/4242/quic-v1".into()],
-                nat: Nat { port_mapping: "UPnP".into(), ..Nat::default() },
+                nat: Nat {
+                    mapping: "endpoint-independent".into(),
+                    filtering: "address-dependent".into(),
+                    port_mapping: "UPnP".into(),
+                },
                 links: 1,
                 scope: Scope::Everywhere,
                 ..Network::default()

@@ -11,6 +11,7 @@ use crate::{
     net::{
         Config, Event, Net,
         dht::Dht,
+        filtering::Filtering,
         portmap::{Mapped, State},
         rendezvous::Mapping,
         ways_in::WaysIn,
@@ -33,6 +34,7 @@ struct Findings {
     nodes: [u32; 2],
     external: Vec<SocketAddr>,
     mapping: Mapping,
+    filtering: Filtering,
     mapped: Mapped,
 }
 
@@ -66,6 +68,7 @@ pub async fn run(config: &Config) -> Result<String, String> {
         nodes: nodes(&net),
         external: net.external(),
         mapping: net.mapping(),
+        filtering: net.filtering(),
         mapped: net.mapped(),
     });
     net.stop().await;
@@ -77,7 +80,8 @@ fn nodes(net: &Net) -> [u32; 2] {
 }
 
 fn report(findings: &Findings) -> String {
-    let Findings { scope, mdns, asks, listen, nodes, external, mapping, mapped } = findings;
+    let Findings { scope, mdns, asks, listen, nodes, external, mapping, filtering, mapped } =
+        findings;
     let listening = if listen.is_empty() {
         "Listening nowhere: this computer is on no network.".to_owned()
     } else {
@@ -147,7 +151,14 @@ fn report(findings: &Findings) -> String {
              symmetric NAT. UDP should be allowed in this network."
         }
     };
-    report + nat + "\n" + &router(*mapped)
+    let filtering = match filtering {
+        Filtering::Unknown => "",
+        Filtering::AddressDependent => {
+            "From an address that something was sent to, packets from any port come in.\n"
+        }
+        Filtering::EndpointIndependent => "Packets come in even from where nothing was sent to.\n",
+    };
+    report + nat + "\n" + filtering + &router(*mapped)
 }
 
 /// Sentences on their lines about port mapping, if there is something to say.
@@ -199,6 +210,7 @@ mod tests {
             nodes: [nodes, 0],
             external: vec!["203.0.113.5:4001".parse().unwrap()],
             mapping,
+            filtering: Filtering::Unknown,
             mapped: Mapped::default(),
         };
         for (scope, nodes, mapping, words) in [
@@ -217,6 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_of_filtering_has_its_sentence() {
+        let findings = |filtering| Findings {
+            scope: Scope::Everywhere,
+            mdns: true,
+            asks: true,
+            listen: Vec::new(),
+            nodes: [2, 0],
+            external: Vec::new(),
+            mapping: Mapping::Independent,
+            filtering,
+            mapped: Mapped::default(),
+        };
+        let says = |filtering| report(&findings(filtering));
+        assert!(says(Filtering::AddressDependent).contains("from any port come in"));
+        assert!(says(Filtering::EndpointIndependent).contains("from where nothing was sent to"));
+        assert!(!says(Filtering::Unknown).contains("come in"), "nothing was seen");
+    }
+
+    #[test]
     fn findings_do_not_contradict_each_other() {
         let findings = Findings {
             scope: Scope::Everywhere,
@@ -226,6 +257,7 @@ mod tests {
             nodes: [0, 0],
             external: Vec::new(),
             mapping: Mapping::Unknown,
+            filtering: Filtering::Unknown,
             mapped: Mapped::default(),
         };
         let says = |findings: &Findings| report(findings);

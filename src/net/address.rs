@@ -69,6 +69,12 @@ pub fn is_private(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether an IP address is one between a carrier's NAT and its subscribers (RFC 6598).
+pub fn is_shared(ip: Ipv4Addr) -> bool {
+    let [first, second, ..] = ip.octets();
+    first == 100 && second & 0xc0 == 64
+}
+
 /// Whether an address may be that of somebody elsewhere: no port below 1024 belongs to a messenger
 /// behind a NAT, and a group, the broadcast address or this machine is nobody else's.
 pub fn is_sendable(address: SocketAddr) -> bool {

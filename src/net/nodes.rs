@@ -7,6 +7,7 @@ use libp2p::{PeerId, identify, kad, swarm::ConnectionId};
 use super::{
     Net, address,
     dht::{self, Dht},
+    filtering::Filtering,
     links,
     portmap::{Mapped, PortMap, State},
     quic,
@@ -33,6 +34,25 @@ impl Net {
         // One observer is enough to tell that.
         let seen = self.observed.external();
         if !seen.is_empty() && seen.iter().all(own) { Mapping::None } else { mapping }
+    }
+
+    /// Whom the NAT lets in, as far as that was seen.
+    pub fn filtering(&self) -> Filtering {
+        self.observed.filtering()
+    }
+
+    /// Somebody has come in, and shown that he is there.
+    pub(super) fn came_from(&mut self, from: SocketAddr) {
+        let shown = self.sockets.show(from);
+        // He is answered.
+        self.sockets.sent(from);
+        // At a port that the router maps everybody comes in; and who is behind the same NAT does not
+        // come through it.
+        let is_mapped = !matches!(self.mapped().state, State::NotAsked | State::None);
+        let is_outside = self.external().iter().all(|own| own.ip() != from.ip());
+        if !is_mapped && is_outside && self.shows_from <= Instant::now() {
+            self.observed.shows(shown);
+        }
     }
 
     /// What the router maps, as far as nodes of the DHT do not see another address: then there

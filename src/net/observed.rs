@@ -1,5 +1,6 @@
 //! What others see of us: our addresses outside of the NAT, and how it chooses ports. From what
-//! the nodes of the DHT say by identify, of connections that left from the listening socket.
+//! the nodes of the DHT say by identify, of connections that left from the listening socket. And
+//! whom it lets in, from who came in.
 
 use std::{
     collections::VecDeque,
@@ -9,6 +10,7 @@ use std::{
 
 use super::{
     address::{is_local, is_sendable, subscriber},
+    filtering::Filtering,
     rendezvous::{MAX_ADDRESSES, Mapping},
 };
 
@@ -31,6 +33,7 @@ pub struct Observed {
     udp: VecDeque<Observation>,
     tcp: VecDeque<Observation>,
     since: Option<Instant>,
+    filtering: Filtering,
 }
 
 /// What one observer saw.
@@ -66,6 +69,16 @@ impl Observed {
         if list.len() > MAX_OBSERVERS {
             list.pop_front();
         }
+    }
+
+    /// Somebody came in, which shows this.
+    pub fn shows(&mut self, filtering: Filtering) {
+        self.filtering = self.filtering.max(filtering);
+    }
+
+    /// Whom the NAT lets in, as far as that was seen.
+    pub fn filtering(&self) -> Filtering {
+        self.filtering
     }
 
     /// The network changed: nothing counts any more.
@@ -264,6 +277,19 @@ mod tests {
         assert!(observed.is_settled(now + SECOND_OBSERVER));
         observed.clear();
         assert_eq!(observed.mapping(), Mapping::Unknown);
+    }
+
+    #[test]
+    fn the_least_strict_that_was_seen_counts_until_the_network_changes() {
+        let mut observed = Observed::default();
+        for filtering in
+            [Filtering::AddressDependent, Filtering::EndpointIndependent, Filtering::Unknown]
+        {
+            observed.shows(filtering);
+        }
+        assert_eq!(observed.filtering(), Filtering::EndpointIndependent);
+        observed.clear();
+        assert_eq!(observed.filtering(), Filtering::Unknown);
     }
 
     #[test]

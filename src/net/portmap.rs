@@ -33,7 +33,7 @@ use tokio::{
 
 use self::held::Held;
 use super::{
-    address::{is_local, is_private},
+    address::{is_local, is_private, is_shared},
     way_out,
     ways_in::WaysIn,
 };
@@ -389,8 +389,8 @@ enum Reach {
 fn reach(outside: SocketAddr) -> Reach {
     let is_no_host = match outside.ip() {
         IpAddr::V4(ip) => {
-            let [first, second, ..] = ip.octets();
-            if ip.is_private() || (first == 100 && second & 0xc0 == 64) {
+            let [first, ..] = ip.octets();
+            if ip.is_private() || is_shared(ip) {
                 return Reach::AnotherNat;
             }
             first == 0 || first >= 224 || ip.is_loopback() || ip.is_link_local()

@@ -48,7 +48,10 @@ pub use self::{
 };
 
 use self::socket::SharedSocket;
-use super::address::is_private;
+use super::{
+    address::is_private,
+    filtering::{Addressees, Filtering},
+};
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -154,6 +157,7 @@ struct Shared {
     listening: HashMap<ListenerId, Arc<UdpSocket>>,
     trusted: HashSet<PeerId>,
     adopted: HashMap<SocketAddr, UdpSocket>,
+    addressees: Addressees,
 }
 
 impl Sockets {
@@ -167,6 +171,16 @@ impl Sockets {
         let mut all: Vec<_> = self.with(|shared| shared.listening.values().cloned().collect());
         all.sort_by_key(|socket| socket.local_addr().ok());
         all
+    }
+
+    /// Something is sent there from a socket that is listened on.
+    pub fn sent(&self, to: SocketAddr) {
+        self.with(|shared| shared.addressees.sent(to));
+    }
+
+    /// What it shows of the NAT that somebody comes from there.
+    pub fn show(&self, from: SocketAddr) -> Filtering {
+        self.with(|shared| shared.addressees.show(from))
     }
 
     /// This peer may send more before it is read, from when the next stream is opened on.
@@ -293,6 +307,7 @@ impl Transport {
         }
         let listeners = self.listeners.iter().filter(|listener| listener.reaches(remote.ip()));
         if let Some(listener) = listeners.min_by_key(|listener| listener.local) {
+            self.sockets.sent(remote);
             return Ok(listener.endpoint.clone());
         }
         let ipv6 = remote.is_ipv6();

@@ -409,6 +409,9 @@ impl Net {
         if let Some(seek) = self.seeks.all.get_mut(&id)
             && seek.punch.handle_probe(now, socket, from, bytes)
         {
+            if socket == 0 {
+                self.came_from(from);
+            }
             self.carry_out(id, now);
             self.seeks.touch(now);
         }

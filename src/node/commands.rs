@@ -13,7 +13,7 @@ use super::{
 use crate::{
     conversation::{Body, ConversationId},
     identity::{self, Identity, Invite, InviteError, InviteSecret},
-    net::{quic::multiaddress, rendezvous::Mapping},
+    net::{filtering::Filtering, quic::multiaddress, rendezvous::Mapping},
     store::{self, StoreError, WrittenEntry},
     text,
 };
@@ -305,8 +305,8 @@ impl Node {
             mapped: mapped.ways_in.multiaddresses().map(|address| address.to_string()).collect(),
             nat: Nat {
                 mapping: mapping_word(self.net.mapping()),
+                filtering: filtering_word(self.net.filtering()),
                 port_mapping: mapped.state.to_string(),
-                ..Nat::default()
             },
             dht: Dht {
                 own: self.net.dht_nodes(crate::net::dht::Dht::Own),
@@ -339,6 +339,15 @@ fn mapping_word(mapping: Mapping) -> String {
         Mapping::Dependent { step: 0 } => "symmetric",
         Mapping::Dependent { .. } => "symmetric, counting",
         Mapping::Blocked => "UDP blocked",
+    }
+    .to_owned()
+}
+
+fn filtering_word(filtering: Filtering) -> String {
+    match filtering {
+        Filtering::Unknown => "unknown",
+        Filtering::AddressDependent => "address-dependent",
+        Filtering::EndpointIndependent => "endpoint-independent",
     }
     .to_owned()
 }

@@ -16,6 +16,7 @@ mod cut;
 mod dht;
 mod disks;
 mod files;
+mod filtering;
 mod flood;
 mod idle;
 mod mapped;
@@ -89,6 +90,16 @@ const TESTS: &[support::trials::Test] = &[
         nat::whose_router_gets_another_address_is_found_again,
     ),
     ("nat::who_slept_is_found_again", nat::who_slept_is_found_again),
+    ("filtering::of_a_full_cone_is_seen", filtering::of_a_full_cone_is_seen),
+    (
+        "filtering::that_depends_on_the_address_is_seen",
+        filtering::that_depends_on_the_address_is_seen,
+    ),
+    ("filtering::that_is_strict_stays_unknown", filtering::that_is_strict_stays_unknown),
+    (
+        "filtering::is_not_concluded_from_a_mapped_port",
+        filtering::is_not_concluded_from_a_mapped_port,
+    ),
     ("flood::of_probes_disturbs_nothing", flood::of_probes_disturbs_nothing),
     ("dht::the_public_dht_alone", dht::the_public_dht_alone),
     ("dht::what_nodes_hold_says_nothing", dht::what_nodes_hold_says_nothing),
@@ -159,6 +170,7 @@ const NEEDS: &[support::trials::Need] = &[
     ("nat::far_apart", support::nat::delay::can_delay),
     ("files::a_far", support::nat::delay::can_delay),
     ("mapped::", support::upnp::can_map),
+    ("filtering::is_not_concluded", support::upnp::can_map),
     ("disks::a_disk_that_hangs", disks::can_hang),
     ("disks::what_", disks::can_tamper),
 ];

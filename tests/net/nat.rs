@@ -79,9 +79,11 @@ fn connect(world: &World) -> Duration {
     let took = time_to_online(&one, &two, &ids).expect("online within 30 s");
     figure(&format!("{a} × {b}, known"), format!("{:.2} s", took.as_secs_f64()));
     at_most("online", took, Duration::from_secs(15), Duration::from_secs(30));
-    for process in [&one, &two] {
+    for (process, nat) in [(&one, a), (&two, b)] {
         let path = path(process);
         assert!(path == "punched" || (path == "direct" && [a, b].contains(&Nat::None)), "{path}");
+        let filtering = process.call("network", json!({}))["nat"]["filtering"].clone();
+        assert!(nat.may_show(filtering.as_str().unwrap()), "{nat}: {filtering}");
     }
     took
 }

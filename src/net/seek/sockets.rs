@@ -105,7 +105,10 @@ impl Extra {
 /// Those of the system, and that there is none of that IP version.
 pub fn send_from_listening(sockets: &quic::Sockets, transmit: &Transmit) -> io::Result<()> {
     match listening(sockets, transmit.to) {
-        Some(socket) => send(&SockRef::from(&*socket), transmit),
+        Some(socket) => {
+            sockets.sent(transmit.to);
+            send(&SockRef::from(&*socket), transmit)
+        }
         None => Err(io::ErrorKind::AddrNotAvailable.into()),
     }
 }

@@ -34,7 +34,9 @@ pub struct Network {
 pub struct Nat {
     /// How it maps.
     pub mapping: String,
-    /// What it lets in.
+    /// Whom it was seen to let in: `endpoint-independent`: somebody to whom nothing was sent;
+    /// `address-dependent`: from an address that something was sent to, another port. Else
+    /// `unknown`: how strict it is nobody can see who is alone.
     pub filtering: String,
     /// By what the router maps ports: `PCP`, `NAT-PMP`, `UPnP` or `none`; `behind another NAT`:
     /// that would be of no use; `not asked`: there is no need, or only the local network is used.

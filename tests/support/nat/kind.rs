@@ -65,6 +65,16 @@ impl Nat {
         self == Self::SymmetricIpv6
     }
 
+    /// Whether it can be seen to let in so many: what a program says of its filtering.
+    pub fn may_show(self, filtering: &str) -> bool {
+        match filtering {
+            "unknown" => true,
+            "address-dependent" => matches!(self, Self::None | Self::FullCone | Self::Restricted),
+            "endpoint-independent" => matches!(self, Self::None | Self::FullCone),
+            _ => false,
+        }
+    }
+
     /// Whether it is what a probe over IPv4 sees.
     pub fn looks_like(self, seen: &Seen) -> bool {
         let Seen::Through { mapping, filtering, preserves_port } = seen else {

@@ -248,6 +248,13 @@ fn network(model: &Model) -> Vec<(String, String)> {
                 mapping => mapping,
             };
             fact("NAT", nat.to_owned());
+            match network.nat.filtering.as_str() {
+                "endpoint-independent" => fact("", "lets in whoever comes".to_owned()),
+                "address-dependent" => {
+                    fact("", "lets in any port of whoever was sent to".to_owned());
+                }
+                _ => {}
+            }
             let router = match network.nat.port_mapping.as_str() {
                 "unknown" | "not asked" => None,
                 "none" => Some("maps no ports; with UPnP turned on it would".to_owned()),
