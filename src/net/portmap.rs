@@ -11,7 +11,8 @@
 //! Asked and believed is the default gateway alone. Mappings end by themselves soon after a
 //! program that could not take them back, and are renewed long before that: only so is noticed
 //! that a router was started anew and has forgotten them. Some routers keep them only for ever: what
-//! was not taken back there is removed when the router is asked the next time.
+//! was not taken back there is removed when the router is asked the next time, if this machine has the
+//! same address then.
 
 mod held;
 mod pinhole;
@@ -138,6 +139,12 @@ pub struct Mapped {
 
 impl Mapped {
     /// What is known of a version of IP.
+    /// Whether the router was told something that it may have to be told off again.
+    fn is_asked(&self) -> bool {
+        let is_idle = |state| matches!(state, State::NotAsked | State::None);
+        !is_idle(self.state) || !is_idle(self.firewall)
+    }
+
     fn version(&mut self, version: Version) -> (&mut State, [&mut Option<SocketAddr>; 2]) {
         let Self { state, firewall, ways_in } = self;
         let WaysIn { mapped, mapped_tcp, pinhole, pinhole_tcp } = ways_in;
@@ -198,17 +205,19 @@ impl PortMap {
 
     /// The network is another one, or these are listened on now; what serves best comes first.
     pub fn set(&self, locals: Vec<Local>) {
+        let asked: Vec<_> = locals.iter().map(|local| Version::of(local.address)).collect();
+        // First: what is answered to what was wanted before is of no interest then.
+        self.locals.send_replace(locals);
         self.found.send_if_modified(|mapped| {
             let mut is_first = false;
-            for local in &locals {
-                let (state, _) = mapped.version(Version::of(local.address));
+            for version in asked {
+                let (state, _) = mapped.version(version);
                 if *state == State::NotAsked {
                     (*state, is_first) = (State::Asking, true);
                 }
             }
             is_first
         });
-        self.locals.send_replace(locals);
     }
 
     /// Somebody was lost, perhaps with the mapping: the router is asked again.
@@ -224,12 +233,12 @@ impl PortMap {
         *self.mapped.borrow()
     }
 
-    /// Takes the mappings back, as far as the router does so within a second.
+    /// Takes the mappings back, those too that are just being asked for, as far as the router does so within a second.
     pub async fn stop(self) {
         let Self { locals, mapped, mut tasks, .. } = self;
         drop(locals);
-        let is_mapped = mapped.borrow().ways_in.is_any();
-        if !is_mapped || timeout(FAREWELL, join_all(&mut tasks)).await.is_err() {
+        let is_asked = mapped.borrow().is_asked();
+        if !is_asked || timeout(FAREWELL, join_all(&mut tasks)).await.is_err() {
             tasks.iter().for_each(JoinHandle::abort);
         }
     }

@@ -5,8 +5,8 @@
 //! answer:   0, 1 byte ‖ slices     or     a refusal, 1 byte
 //! ```
 //!
-//! A stream carries one request after the other, each once the last was answered. The stream is
-//! of the link, whose PeerIds the session has bound to the two identities; and what is asked for
+//! A stream carries one request after the other, and the answers in the same order; the next may be
+//! asked before one is answered. The stream is of the link, whose PeerIds the session has bound to the two identities; and what is asked for
 //! is ciphertext, of which the link's session carried the key.
 
 use crate::{

@@ -111,7 +111,8 @@ fn has_too(victim: &Victim, entry: &Value) -> (Profile, Process, Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_four_holders_the_one_who_lies_is_dropped_and_the_three_send_the_file() {
     let mut victim = Victim::new();
-    let (entry, file, right) = friend_has(&mut victim, 24 * MIB).await;
+    // So much that each has something to send, even one who is asked late.
+    let (entry, file, right) = friend_has(&mut victim, 64 * MIB).await;
     let others = [has_too(&victim, &entry), has_too(&victim, &entry)];
     let mut mallory = Mallory::befriends(&victim).await;
     let mut talk = talks(&mallory).await;

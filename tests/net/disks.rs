@@ -126,23 +126,30 @@ pub fn a_disk_that_hangs_under_what_is_sent_holds_up_nothing_else() {
 pub fn a_disk_that_hangs_under_what_is_here_already_is_not_waited_for() {
     let mut two = Two::online();
     let at = two.profiles.1.outside().join("hung");
-    let path = two.profiles.0.outside().join("a.txt");
+    let (path, folder) =
+        (two.profiles.0.outside().join("a.txt"), two.profiles.0.outside().join("f"));
     fs::write(&path, "text").unwrap();
-    let entry = two.offer(&path);
-    let to = at.join("there");
-    let params = json!({ "conversation": two.conversation, "entry": entry, "to": to });
-    two.b.call("getFile", params);
-    two.b.event("fileDone", |event| event["entry"] == entry);
-    let params = json!({
-        "conversation": two.conversation, "entry": entry, "to": two.conversation
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("b.txt"), "inside").unwrap();
+    let again = [(&path, "there"), (&folder, "folder")].map(|(path, name)| {
+        let entry = two.offer(path);
+        let to = at.join(name);
+        let params = json!({ "conversation": two.conversation, "entry": entry, "to": to });
+        two.b.call("getFile", params);
+        two.b.event("fileDone", |event| event["entry"] == entry);
+        let params = json!({
+            "conversation": two.conversation, "entry": entry, "to": two.conversation
+        });
+        let again = two.a.call("forwardFile", params)["entry"].clone();
+        two.b.event("fileOffered", |event| event["entry"] == again);
+        again
     });
-    let again = two.a.call("forwardFile", params)["entry"].clone();
-    two.b.event("fileOffered", |event| event["entry"] == again);
     shut_down(&mut two.b);
     two.profiles.1 = hanging(two.profiles.1, &at);
     two.b = two.profiles.1.start();
     wait_online(&two.b, &crate::support::profile::id(&two.a));
-    assert_eq!(fs::read_to_string(two.get(&again)).unwrap(), "text");
+    assert_eq!(fs::read_to_string(two.get(&again[0])).unwrap(), "text");
+    assert_eq!(fs::read_to_string(Path::new(&two.get(&again[1])).join("b.txt")).unwrap(), "inside");
 }
 
 /// The same profile, to whose program the system does this.
@@ -219,10 +226,9 @@ pub fn what_has_its_name_when_the_program_ends_is_there_once() {
 
 pub fn what_takes_long_to_be_closed_holds_up_nothing() {
     let mut two = Two::online();
-    // As many as there are threads for all that must not wait.
-    let threads = std::thread::available_parallelism().unwrap().get();
     let path = |number: usize| two.profiles.0.outside().join(format!("{number}.bin"));
-    let paths: Vec<_> = (0..threads).map(path).collect();
+    // More than there are threads for all that must not wait.
+    let paths: Vec<_> = (0..4).map(path).collect();
     let offer = |path: &PathBuf| {
         fs::write(path, content(100_000)).unwrap();
         two.offer(path)

@@ -202,7 +202,10 @@ impl Held {
                     Err(_) => {}
                 }
                 // It may have been started anew, and listen elsewhere.
-                match Self::by_upnp(router, local, outside.port()).await {
+                let found = Gateway::find(router).await.map(|found| found.knowing(&gateway));
+                let granted =
+                    async { Self::by_gateway(found?, router, local, outside.port()).await };
+                match granted.await {
                     Ok(held) => Some(held),
                     Err(soap::Failure::Refused(_)) => None,
                     Err(_) => doubtful(By::Upnp(gateway)),

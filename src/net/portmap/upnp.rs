@@ -81,6 +81,11 @@ impl Gateway {
         Self { place, service, pinhole: None, is_permanent: false }
     }
 
+    /// The same with what another was told: it may be the one, at another place.
+    pub fn knowing(self, other: &Self) -> Self {
+        Self { pinhole: other.pinhole, is_permanent: other.is_permanent, ..self }
+    }
+
     /// Searches for the router's.
     pub async fn find(router: Router) -> Result<Self, Failure> {
         let (socket, group) = match router.own {
@@ -278,7 +283,7 @@ impl Gateway {
             ("NewProtocol", word(local.transport)),
         ];
         let answer = self.call("GetSpecificPortMappingEntry", &arguments).await;
-        answer.is_ok_and(|answer| inside(&answer) == Some(local.address))
+        answer.is_ok_and(|answer| inside(&answer) == Some(local.address) && is_on(&answer))
     }
 
     /// A program that did not end in order has left its mappings, which would stay for ever: those
@@ -324,6 +329,12 @@ fn inside(entry: &str) -> Option<SocketAddr> {
     let text = |name| value(document.root(), name);
     let ip: IpAddr = text("NewInternalClient")?.parse().ok()?;
     Some(SocketAddr::new(ip, text("NewInternalPort")?.parse().ok()?))
+}
+
+/// Whether a mapping has not been switched off.
+fn is_on(entry: &str) -> bool {
+    let document = soap::parse(entry);
+    document.is_ok_and(|document| value(document.root(), "NewEnabled").is_none_or(|on| on == "1"))
 }
 
 /// The protocol and the outside port of an entry in a router's list, if it is one left over.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     disk,
-    folder::{self, Folder},
+    folder::{self, Folder, Item},
 };
 use crate::{blob::ReadAt, conversation};
 
@@ -35,6 +35,8 @@ impl Content {
             }
             Err(error) => return Err(error),
         };
+        // The list is of whoever offered it, unless there is one by the names here.
+        let items = items.filter(|items| items.iter().all(Item::is_inside));
         let items = items.ok_or(io::ErrorKind::InvalidData)?;
         Ok(Self::Folder(Folder::new(path, list, &items)))
     }
@@ -65,12 +67,13 @@ pub fn write_names(hashes: &Path, names: &[u8]) -> io::Result<()> {
     write(&names_of(hashes), names)
 }
 
+/// There are no other names.
+pub fn forget_names(hashes: &Path) -> io::Result<()> {
+    disk::remove(&names_of(hashes))
+}
+
 fn write(path: &Path, list: &[u8]) -> io::Result<()> {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
+    disk::remove(path)?;
     let mut file = disk::create(path)?;
     file.write_all(list)?;
     file.sync_all()

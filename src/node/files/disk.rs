@@ -48,6 +48,14 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
 }
 
+/// Removes a file, if there is one.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Makes a directory that was not there, and holds on to it: to what is made in it by way of this,
 /// nobody else has a way, even if they may write where it lies and give its name to something else.
 /// `beside` was made there before: so it is known whom what is made there belongs to, which on some

@@ -84,7 +84,7 @@ impl Fetch {
                 if let Some(there) = find(&kept, hashes) {
                     return Ok(Ready::There(there));
                 }
-                remove(hashes)?;
+                disk::remove(hashes)?;
                 fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
                 disk::create(&path)?
             }
@@ -102,7 +102,7 @@ impl Fetch {
             && count(&here) == blob::groups(size)
             && let Some(there) = find(&kept, hashes)
         {
-            remove(&path)?;
+            disk::remove(&path)?;
             return Ok(Ready::There(there));
         }
         // A folder is laid out beside what came.
@@ -112,12 +112,16 @@ impl Fetch {
             return Err(io::ErrorKind::StorageFull.into());
         }
         part.set_len(size)?;
-        for other in if here.is_empty() { others } else { &[] } {
+        for other in others {
+            if !here.is_empty() {
+                break;
+            }
             // What has changed of it, or all if it has vanished, is fetched.
             let filled = copies::fill(&part, &hashes_file, &kept.file, other, blobs);
-            tracing::debug!(?filled, "what is here already was copied");
             here = verify()?;
-            if count(&here) == blob::groups(size) {
+            tracing::debug!(?filled, groups = count(&here), "what is here already was copied");
+            if filled.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+                // The others may lie on the same disk.
                 break;
             }
         }
@@ -292,14 +296,16 @@ impl Fetch {
         // So that it is found, whatever happens now, and can be passed on; unless what became of
         // the names is too long for a list.
         if let Ok(names) = folder::encode(&laid) {
-            content::write_list(hashes, &list)?;
-            if laid != items {
+            if laid == items {
+                content::forget_names(hashes)?;
+            } else {
                 content::write_names(hashes, &names)?;
             }
+            content::write_list(hashes, &list)?;
         }
         let path = disk::name(&held, &directory, &place.target)?;
         // It is where it belongs, whatever else happens.
-        let _ = remove(&place.path);
+        let _ = disk::remove(&place.path);
         Ok(path)
     }
 
@@ -350,7 +356,7 @@ async fn finished<T>(task: JoinHandle<Result<T, Broken>>) -> Result<T, Broken> {
 /// Forgets what has come of a file, and its hashes; of one that is whole only these.
 pub fn forget(place: &Place, blobs: &Path) -> io::Result<()> {
     if matches!(place.state, FileState::Fetching | FileState::Stopped) {
-        remove(&place.path)?;
+        disk::remove(&place.path)?;
         remove_folder(&folder_of(place))?;
     }
     if place.hashes.is_empty() { Ok(()) } else { forget_hashes(&blobs.join(&place.hashes)) }
@@ -370,15 +376,8 @@ fn remove_folder(path: &Path) -> io::Result<()> {
 
 /// Forgets the hashes of a file, and the lists of a folder.
 pub fn forget_hashes(hashes: &Path) -> io::Result<()> {
-    remove(hashes)?;
-    content::beside(hashes).iter().try_for_each(|list| remove(list))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
+    disk::remove(hashes)?;
+    content::beside(hashes).iter().try_for_each(|list| disk::remove(list))
 }
 
 /// What went wrong on this disk.

@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Mutex,
 };
 
@@ -45,6 +45,13 @@ pub struct Item {
     path: String,
     /// None: a directory.
     bytes: Option<u64>,
+}
+
+impl Item {
+    /// Whether its path leads to nowhere outside of the folder.
+    pub fn is_inside(&self) -> bool {
+        Path::new(&self.path).components().all(|part| matches!(part, Component::Normal(_)))
+    }
 }
 
 /// Why a folder cannot be sent.

@@ -67,7 +67,9 @@ pub(super) fn share_hashes(blobs: &Path, old: &str, new: &str) -> io::Result<()>
     let shared = share(&old, &new)
         .and_then(|()| {
             let mut lists = content::beside(&old).into_iter().zip(content::beside(&new));
-            lists.try_for_each(|(old, new)| if old.exists() { share(&old, &new) } else { Ok(()) })
+            lists.try_for_each(
+                |(old, new)| if old.try_exists()? { share(&old, &new) } else { Ok(()) },
+            )
         })
         .inspect_err(|_| {
             let _ = fetch::forget_hashes(&new);

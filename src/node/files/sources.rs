@@ -230,8 +230,10 @@ mod tests {
         let again = |_| -> () { panic!("it is asked again") };
         assert!(is_late(&sources.of(ENTRY).on_thread(again).await));
         assert_eq!(sources.threads.available_permits(), MAX_THREADS - 1);
-        // Another is none that hangs.
-        sources.of(EntryId([2; 32])).on_thread(drop).await.unwrap();
+        // Another is none that hangs; it may have to wait for a thread.
+        let another =
+            async { while sources.of(EntryId([2; 32])).on_thread(drop).await.is_err() {} };
+        tokio::time::timeout(Duration::from_secs(30), another).await.unwrap();
         drop(answer);
         let back = async {
             while sources.of(ENTRY).on_thread(drop).await.is_err() {
