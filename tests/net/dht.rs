@@ -26,11 +26,7 @@ fn meet_by(dht: Dht, count: u16, mix: Mix) {
     let internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
     let nodes = Nodes::start(dht, &internet.public, count, mix);
     // Three of each host are known at first, among them the honest one, and one who lies.
-    let known = nodes.iter().flat_map(|nodes| {
-        let last = nodes.addresses.len() - 1;
-        [&nodes.addresses[0], &nodes.addresses[last / 2], &nodes.addresses[last]]
-    });
-    let mut people = people(&internet, known);
+    let mut people = people(&internet, nodes.iter().flat_map(Nodes::first));
     let [one, two] = [people[0].start(), people[1].start()];
     let began = Instant::now();
     pair(&one, &two);
@@ -118,7 +114,7 @@ pub fn nodes_that_lie() {
 }
 
 /// Of 20 nodes two make up others that are closer, new ones each time, and two know nobody but
-/// themselves: friends meet by the rest, if slowly.
+/// these four: friends meet by the rest, if slowly.
 pub fn nodes_that_make_up_nodes() {
     for dht in Dht::ALL {
         meet_by(dht, 10, Mix::FewLie);

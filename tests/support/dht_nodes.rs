@@ -32,10 +32,10 @@ use tokio::task::JoinSet;
 
 use super::{
     lab::{again, run},
-    nat::Public,
+    nat::{Public, behind},
 };
 
-/// On one host: as many as there are addresses for.
+/// On one host.
 pub const MAX_NODES: u16 = 80;
 
 /// Set in the processes that are nodes.
@@ -52,8 +52,15 @@ pub enum Honesty {
     Lying,
     /// Makes up nodes that are closer, others each time.
     Inventing,
-    /// Knows of no other node.
+    /// Knows of nobody but those who lie about other nodes.
     Selfish,
+}
+
+impl Honesty {
+    /// Whether it lies about other nodes.
+    fn lies_about_nodes(self) -> bool {
+        matches!(self, Self::Inventing | Self::Selfish)
+    }
 }
 
 /// Who of the nodes is honest.
@@ -64,17 +71,35 @@ pub enum Mix {
     OneIsHonest,
     /// Of each host's, all but two, who lie about other nodes.
     FewLie,
+    /// So many of the six that are known at first, who lie about other nodes.
+    FirstLie(u16),
 }
 
 impl Mix {
-    const ALL: [Self; 3] = [Self::NobodyLies, Self::OneIsHonest, Self::FewLie];
+    const ALL: [Self; 6] = [
+        Self::NobodyLies,
+        Self::OneIsHonest,
+        Self::FewLie,
+        Self::FirstLie(3),
+        Self::FirstLie(4),
+        Self::FirstLie(5),
+    ];
 
     /// What the node of this number is, of so many on the first host or another one.
     fn honesty(self, number: u16, count: u16, on_first: bool) -> Honesty {
+        if let Self::FirstLie(liars) = self {
+            let place = first(count).into_iter().position(|first| first == number);
+            let place = place.map(|place| 2 * place + usize::from(!on_first));
+            return match place.filter(|place| *place < usize::from(liars)) {
+                None => Honesty::Honest,
+                Some(place) if place % 3 == 1 => Honesty::Selfish,
+                Some(_) => Honesty::Inventing,
+            };
+        }
         let honest = match self {
-            Self::NobodyLies => count,
             Self::OneIsHonest => u16::from(on_first),
             Self::FewLie => count - 2,
+            _ => count,
         };
         match self {
             _ if number < honest => Honesty::Honest,
@@ -84,6 +109,12 @@ impl Mix {
             _ => Honesty::Lying,
         }
     }
+}
+
+/// Of so many nodes on one host, those that are known at first: one of [`Mix::FewLie`] first.
+fn first(count: u16) -> [u16; 3] {
+    let last = count - 1;
+    [last, last / 2, 0]
 }
 
 /// Nodes on one host.
@@ -108,7 +139,8 @@ impl Nodes {
     /// Starts so many on each host.
     pub fn start(dht: Dht, hosts: &[Public], count: u16, mix: Mix) -> Vec<Self> {
         let ips: Vec<&str> = hosts.iter().map(|host| host.ipv4.as_str()).collect();
-        let role = format!("{} {} {count} {}", dht as usize, mix as usize, ips.join(" "));
+        let mix = Mix::ALL.iter().position(|known| *known == mix).unwrap();
+        let role = format!("{} {mix} {count} {}", dht as usize, ips.join(" "));
         hosts.iter().map(|host| Self::on(&host.namespace, &host.ipv4, &role, count)).collect()
     }
 
@@ -116,7 +148,7 @@ impl Nodes {
         assert!(count <= MAX_NODES);
         for number in 0..count {
             let own = ip_of(ip.parse().unwrap(), number);
-            run(&format!("ip -n {namespace} addr add {own}/24 dev eth0"));
+            run(&format!("ip -n {namespace} addr add {own}/32 dev eth0"));
         }
         let mut child = again(namespace, ROLE, &format!("{ip} {role}"))
             .stdin(Stdio::piped())
@@ -139,6 +171,12 @@ impl Nodes {
             .collect();
         let stdin = child.stdin.take().unwrap();
         Self { addresses, kept, child, _stdin: stdin }
+    }
+
+    /// Three of them, which are known at first.
+    pub fn first(&self) -> impl Iterator<Item = &String> {
+        let count = u16::try_from(self.addresses.len()).unwrap();
+        first(count).into_iter().map(|number| &self.addresses[usize::from(number)])
     }
 
     /// What they were given to keep since this was asked last: names and records.
@@ -169,6 +207,11 @@ pub fn run_if_nodes() -> bool {
 
 async fn serve(dht: Dht, ip: Ipv4Addr, ips: &[Ipv4Addr], (count, mix): (u16, Mix)) {
     let mut nodes = JoinSet::new();
+    let all = ips.iter().flat_map(|ip| (0..count).map(|number| (*ip, number)));
+    let liars =
+        all.filter(|(ip, number)| mix.honesty(*number, count, *ip == ips[0]).lies_about_nodes());
+    let liars: Vec<_> =
+        liars.map(|(ip, number)| (key(ip, number).1, address(ip, number))).collect();
     for number in 0..count {
         let honesty = mix.honesty(number, count, ip == ips[0]);
         let mut swarm = node(dht, ip, number, honesty);
@@ -180,7 +223,7 @@ async fn serve(dht: Dht, ip: Ipv4Addr, ips: &[Ipv4Addr], (count, mix): (u16, Mix
                 }
             }
         }
-        let own = (*swarm.local_peer_id(), address(ip, number));
+        let liars = liars.clone();
         let live = async move {
             loop {
                 match swarm.select_next_some().await {
@@ -191,7 +234,7 @@ async fn serve(dht: Dht, ip: Ipv4Addr, ips: &[Ipv4Addr], (count, mix): (u16, Mix
                         message: Message::Request { request, channel, .. },
                         ..
                     })) => {
-                        let answer = liar::answer(&request, &own, honesty == Honesty::Inventing);
+                        let answer = liar::answer(&request, &liars, honesty == Honesty::Inventing);
                         if let Some(liar) = swarm.behaviour_mut().liar.as_mut() {
                             let _ = liar.send_response(channel, answer);
                         }
@@ -226,7 +269,7 @@ fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviou
     let store = Store { kept: MemoryStore::new(peer), honesty };
     let mut kad = kad::Behaviour::with_config(peer, store, config);
     kad.set_mode(Some(kad::Mode::Server));
-    let lies = matches!(honesty, Honesty::Inventing | Honesty::Selfish);
+    let lies = honesty.lies_about_nodes();
     let liar = lies.then(|| liar::behaviour(dht.protocol())).into();
     let kad = (!lies).then_some(kad).into();
     let identify = identify::Config::new("ipfs/0.1.0".to_owned(), key.public());
@@ -251,12 +294,11 @@ fn node(dht: Dht, ip: Ipv4Addr, number: u16, honesty: Honesty) -> Swarm<Behaviou
     swarm
 }
 
-/// Each node has an IP address of its own, as it would have elsewhere; no site of an internet has
-/// any of these.
+/// Each node is in a network of its own, as it would be elsewhere.
 pub fn ip_of(host: Ipv4Addr, number: u16) -> Ipv4Addr {
-    let first = if host.octets()[3] == 11 { 20 } else { 150 };
-    let [a, b, c, _] = host.octets();
-    Ipv4Addr::new(a, b, c, first + u8::try_from(number).unwrap())
+    let [.., last] = host.octets();
+    let [a, b] = behind(last);
+    Ipv4Addr::new(a, b, u8::try_from(number).unwrap(), 1)
 }
 
 fn address(host: Ipv4Addr, number: u16) -> Multiaddr {

@@ -6,6 +6,7 @@
 //! site s: router 203.0.113.100+s ─┘
 //!   └─ lan0 10.s.0.1 ── hosts 10.s.0.10, .11
 //! carrier: router ── 100.64.s.0/24 ── second router
+//! at the public hosts: 198.18.0.0/16, 198.19.0.0/16
 //! IPv6: 2001:db8::11, ::12, ::100+s, and 2001:db8:s::/64 behind a router
 //! ```
 
@@ -90,6 +91,8 @@ impl Internet {
         for host in [11, 12] {
             let namespace = internet.namespace(&format!("pub{host}"));
             let [ipv4, ipv6] = internet.attach_to_wan(&namespace, "eth0", host, true);
+            let [a, b] = behind(host);
+            internet.route(format!("{a}.{b}.0.0/16"), ipv4.clone());
             internet.public.push(Public { namespace, ipv4, ipv6 });
         }
         for (number, (nat, hosts)) in (1..).zip(sites) {
@@ -363,6 +366,11 @@ impl Drop for Internet {
             let _ = output(Command::new("ip").args(["netns", "del", name]));
         }
     }
+}
+
+/// What the addresses begin with that lead to the public host of this number, beside its own.
+pub fn behind(host: u8) -> [u8; 2] {
+    [198, 7 + host]
 }
 
 /// A cable between two namespaces.

@@ -1,5 +1,5 @@
 //! A node that lies about other nodes: it takes whatever it is given, has nothing, and when it is
-//! asked who is closer it makes them up, others each time, or names nobody but itself.
+//! asked who is closer it makes them up, others each time, or names nobody but those who lie too.
 
 use std::io;
 
@@ -51,8 +51,8 @@ pub fn behaviour(protocol: StreamProtocol) -> Behaviour {
     Behaviour::with_codec(Codec, [(protocol, ProtocolSupport::Inbound)], config)
 }
 
-/// What is answered by the one at this address.
-pub fn answer(question: &Message, (own, address): &(PeerId, Multiaddr), invents: bool) -> Message {
+/// What is answered by one of these.
+pub fn answer(question: &Message, liars: &[(PeerId, Multiaddr)], invents: bool) -> Message {
     if question.kind == PUT_VALUE {
         return question.clone();
     }
@@ -60,7 +60,7 @@ pub fn answer(question: &Message, (own, address): &(PeerId, Multiaddr), invents:
     let mut named: Vec<(PeerId, Multiaddr)> = if invents {
         (0..MADE_UP).map(|_| (PeerId::random(), anywhere())).collect()
     } else {
-        vec![(*own, address.clone())]
+        liars.to_vec()
     };
     named.sort_by_key(|(peer, _)| wanted.distance(&KBucketKey::from(*peer)));
     named.truncate(NAMED);
