@@ -64,6 +64,15 @@ impl Net {
         nodes
     }
 
+    /// Looks up anew who is to keep what was written, if those known are not good enough any more:
+    /// they may have taken it and not keep it.
+    pub(super) fn renew_keepers(&mut self, id: SeekId, side: Side, epoch: u64) {
+        let seek = self.seeks.all.get(&id);
+        if seek.is_some_and(|seek| seek.names.contains_key(&(side, epoch))) {
+            self.keepers(id, side, epoch);
+        }
+    }
+
     /// How many nodes are to keep a record.
     fn wanted(&self) -> NonZeroUsize {
         if self.seeks.all.len() <= FEW_SOUGHT { MANY_NODES } else { SOME_NODES }

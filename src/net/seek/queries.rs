@@ -107,10 +107,11 @@ impl Net {
         // One more look may overtake one that a silent node holds up, and no further one.
         let held_up = std::mem::replace(&mut carrier.is_reading, true);
         carrier.read_due = now + if held_up { QUERY_TIMEOUT } else { READ_PATIENCE };
-        let (secret, other) = (seek.secret.clone(), seek.side.other());
+        let (secret, own, other) = (seek.secret.clone(), seek.side, seek.side.other());
         for epoch in epochs(wall_clock()) {
             if dht == Dht::Public {
                 self.ask(id, other, epoch);
+                self.renew_keepers(id, own, epoch);
                 continue;
             }
             let key = Place::new(&secret, other, epoch).key();

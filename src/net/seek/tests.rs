@@ -109,6 +109,32 @@ async fn look_ups_are_bounded() {
 }
 
 #[tokio::test]
+async fn who_keeps_what_was_written_is_looked_up_again_if_too_few_were_found() {
+    let mut net = net(true);
+    let (peer, address) = node();
+    net.dht_mut(Dht::Public).unwrap().add_node(&peer, address);
+    let own = net.own_record();
+    let now = Instant::now();
+    for (until, look_ups) in [(None, 0), (Some(now), 1)] {
+        net.seeks = Seeks::default();
+        net.seek(sought(0..1));
+        let epochs = epochs(wall_clock());
+        let seek = net.seeks.all.values_mut().next().unwrap();
+        for epoch in &epochs {
+            for (side, until) in [(Side::First, until), (Side::Second, None)] {
+                seek.names.insert((side, *epoch), Name::of(vec![peer], until));
+            }
+            seek.wrote(Dht::Public, &epochs, (*epoch, own.clone()), now);
+        }
+        net.seek_due();
+        let queries = net.seeks.queries.values();
+        let nodes = queries.filter(|query| matches!(query, Query::Nodes { side: Side::First, .. }));
+        assert_eq!(nodes.count(), look_ups * epochs.len(), "{until:?}");
+        assert!(!net.seeks.asks.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn questions_are_bounded() {
     let mut net = net(true);
     net.seek(sought(0..3));
