@@ -2,6 +2,8 @@
 //! nodes that are told to serve it, and the public one (Amino), of which this is a client only.
 //! Both store IPNS records that prove themselves; ours of at most a kilobyte each.
 
+mod namers;
+
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet, VecDeque},
@@ -31,6 +33,7 @@ use libp2p::{
 
 use tokio::time::{Sleep, sleep_until};
 
+use self::namers::Namers;
 use super::{address, rate::Rate, rendezvous::ipns};
 
 /// One of the DHTs.
@@ -133,6 +136,10 @@ pub struct Behaviour {
     sources: HashMap<RecordKey, IpAddr>,
     /// Where those are who are closest to the names of somebody sought.
     remembered: VecDeque<PeerInfo>,
+    /// Who can be believed in what it says of other nodes.
+    namers: Namers,
+    /// Nodes that were dialed, and are connected.
+    connected: HashSet<PeerId>,
     dials: Rate,
     /// Who is being dialed, and until when, the first first.
     dialed: VecDeque<(Instant, PeerId)>,
@@ -182,6 +189,8 @@ impl Behaviour {
             kad,
             sources: HashMap::new(),
             remembered: VecDeque::new(),
+            namers: Namers::default(),
+            connected: HashSet::new(),
             dials: Rate::new(DIALS_A_SECOND, DIALS_AT_ONCE, Instant::now()),
             dialed: VecDeque::new(),
             alarm: None,
@@ -205,6 +214,37 @@ impl Behaviour {
         }
         let surplus = self.remembered.len().saturating_sub(MAX_REMEMBERED);
         self.remembered.drain(..surplus);
+    }
+
+    /// The network is another one: what is known of who is there counts no more.
+    pub fn network_changed(&mut self) {
+        self.quic_works = false;
+        self.namers.clear();
+    }
+
+    /// Whether this node, named by others, is to be dialed.
+    fn is_believed_in(&mut self, now: Instant, node: &PeerId) -> bool {
+        !self.namers.is_made_up(now, node)
+            || self
+                .kad
+                .kbucket(*node)
+                .is_some_and(|bucket| bucket.iter().any(|entry| entry.node.key.preimage() == node))
+    }
+
+    /// Leaves of the nodes that one names in an answer those that are believed in.
+    fn believe(&mut self, namer: &PeerId, event: &mut HandlerEvent) {
+        let (HandlerEvent::FindNodeRes { closer_peers, .. }
+        | HandlerEvent::GetRecordRes { closer_peers, .. }) = event
+        else {
+            return;
+        };
+        let now = Instant::now();
+        let is_believed = self.namers.is_believed(now, namer);
+        closer_peers.truncate(if is_believed { MAX_NAMED } else { 0 });
+        for named in closer_peers {
+            let is_there = self.connected.contains(&named.node_id);
+            self.namers.names(now, namer, &named.node_id, is_there);
+        }
     }
 
     /// Whether any node is known.
@@ -342,8 +382,29 @@ impl NetworkBehaviour for Behaviour {
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
         let over = match event {
-            FromSwarm::ConnectionEstablished(established) => Some(established.peer_id),
-            FromSwarm::DialFailure(failure) => failure.peer_id,
+            FromSwarm::ConnectionEstablished(new) => {
+                if new.endpoint.is_dialer() {
+                    self.namers.shows(Instant::now(), &new.peer_id, true);
+                    self.connected.insert(new.peer_id);
+                }
+                Some(new.peer_id)
+            }
+            FromSwarm::ConnectionClosed(closed) => {
+                if closed.remaining_established == 0 {
+                    self.connected.remove(&closed.peer_id);
+                }
+                None
+            }
+            FromSwarm::DialFailure(failure) => {
+                let is_lost = matches!(
+                    failure.error,
+                    DialError::Transport(_) | DialError::WrongPeerId { .. }
+                );
+                if let Some(lost) = failure.peer_id.filter(|_| is_lost) {
+                    self.namers.shows(Instant::now(), &lost, false);
+                }
+                failure.peer_id
+            }
             _ => None,
         };
         if let Some(over) = over {
@@ -358,7 +419,7 @@ impl NetworkBehaviour for Behaviour {
         id: ConnectionId,
         mut event: THandlerOutEvent<Self>,
     ) {
-        shorten(&mut event);
+        self.believe(&peer, &mut event);
         self.kad.on_connection_handler_event(peer, id, event);
     }
 
@@ -370,11 +431,15 @@ impl NetworkBehaviour for Behaviour {
             if let ToSwarm::Dial { opts } = &event {
                 let (now, peer_id, connection_id) =
                     (Instant::now(), opts.get_peer_id(), opts.connection_id());
-                if !self.dials.allows(now) {
+                let believed = peer_id.is_none_or(|peer| self.is_believed_in(now, &peer));
+                if !believed || !self.dials.allows(now) {
                     let error = &DialError::Aborted;
                     let failure = DialFailure { peer_id, error, connection_id };
                     self.kad.on_swarm_event(FromSwarm::DialFailure(failure));
                     continue;
+                }
+                if let Some(peer) = &peer_id {
+                    self.namers.dials(peer);
                 }
                 let due =
                     peer_id.filter(|_| self.quic_works).map(|peer| (now + DIAL_PATIENCE, peer));
@@ -400,21 +465,13 @@ impl NetworkBehaviour for Behaviour {
             self.alarm = None;
             if until <= Instant::now() {
                 self.dialed.pop_front();
+                self.namers.shows(Instant::now(), &peer_id, false);
                 // With those who are in it there is no connection.
                 let connection = CloseConnection::All;
                 return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });
             }
         }
         Poll::Pending
-    }
-}
-
-/// Leaves as many of the nodes that one names as are believed in.
-fn shorten(event: &mut HandlerEvent) {
-    if let HandlerEvent::FindNodeRes { closer_peers, .. }
-    | HandlerEvent::GetRecordRes { closer_peers, .. } = event
-    {
-        closer_peers.truncate(MAX_NAMED);
     }
 }
 

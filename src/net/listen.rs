@@ -10,6 +10,7 @@ use libp2p::Multiaddr;
 use super::{
     Net,
     address::{self, is_local, is_private},
+    dht::Dht,
     portmap::{Local, Transport},
 };
 
@@ -102,7 +103,11 @@ impl Net {
         self.dialer.network_changed(now);
         self.observed.clear();
         self.join_again(now);
-        self.quic_works(false);
+        for dht in Dht::ALL {
+            if let Some(dht) = self.dht_mut(dht) {
+                dht.network_changed();
+            }
+        }
         self.map_ports();
         self.seeks.reset(now);
         for (id, _) in self.nodes.keys().copied().collect::<Vec<_>>() {

@@ -117,10 +117,10 @@ impl Net {
         }
     }
 
-    pub(super) fn quic_works(&mut self, works: bool) {
+    fn quic_works(&mut self) {
         for dht in Dht::ALL {
             if let Some(dht) = self.dht_mut(dht) {
-                dht.quic_works = works;
+                dht.quic_works = true;
             }
         }
     }
@@ -156,7 +156,7 @@ impl Net {
         }
         let outside = address::ip(&address).is_some_and(|ip| !address::is_local(ip));
         if dialed && outside && address::is_quic(&address) {
-            self.quic_works(true);
+            self.quic_works();
         }
         // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
         // A client takes nobody for a node who comes by himself, or was dialed for other reasons:

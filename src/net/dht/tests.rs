@@ -1,6 +1,7 @@
-use std::net::Ipv4Addr;
+use std::{io, net::Ipv4Addr};
 
 use libp2p::{
+    core::transport::TransportError,
     identity::Keypair,
     kad::{ConnectionType, KadPeer},
 };
@@ -135,7 +136,8 @@ fn what_kad_has_dropped_leaves_room() {
 
 #[test]
 fn of_the_nodes_that_one_names_few_are_believed_in() {
-    let query_id = node().get_closest_peers(PeerId::random());
+    let mut node = node();
+    let query_id = node.get_closest_peers(PeerId::random());
     let named = || {
         let named = (0..500).map(|_| KadPeer {
             node_id: PeerId::random(),
@@ -144,16 +146,63 @@ fn of_the_nodes_that_one_names_few_are_believed_in() {
         });
         named.collect::<Vec<_>>()
     };
-    for mut event in [
-        HandlerEvent::FindNodeRes { closer_peers: named(), query_id },
-        HandlerEvent::GetRecordRes { record: None, closer_peers: named(), query_id },
-    ] {
-        shorten(&mut event);
-        let (HandlerEvent::FindNodeRes { closer_peers, .. }
-        | HandlerEvent::GetRecordRes { closer_peers, .. }) = event
-        else {
-            panic!("another event")
-        };
-        assert_eq!(closer_peers.len(), MAX_NAMED);
+    let liar = PeerId::random();
+    for believed in [MAX_NAMED, 0] {
+        let mut named_last = None;
+        for mut event in [
+            HandlerEvent::FindNodeRes { closer_peers: named(), query_id },
+            HandlerEvent::GetRecordRes { record: None, closer_peers: named(), query_id },
+        ] {
+            node.believe(&liar, &mut event);
+            let (HandlerEvent::FindNodeRes { closer_peers, .. }
+            | HandlerEvent::GetRecordRes { closer_peers, .. }) = event
+            else {
+                panic!("another event")
+            };
+            assert_eq!(closer_peers.len(), believed);
+            named_last = closer_peers.last().map(|peer| peer.node_id).or(named_last);
+        }
+        // None of them is there.
+        let lost: Vec<_> = (0..20).map(|_| PeerId::random()).collect();
+        for lost in &lost {
+            node.namers.names(Instant::now(), &liar, lost, false);
+            node.namers.dials(lost);
+            fails(&mut node, lost);
+        }
+        if let Some(known) = named_last {
+            let now = Instant::now();
+            assert!(!node.is_believed_in(now, &known), "it is not dialed");
+            let address = "/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap();
+            node.add_node(&known, address);
+            assert!(node.is_believed_in(now, &known), "others know it");
+        }
     }
+    assert!(!node.namers.has_proved_itself(Instant::now(), &liar));
+    node.network_changed();
+    let named = PeerId::random();
+    let mut event = HandlerEvent::FindNodeRes {
+        closer_peers: vec![KadPeer {
+            node_id: named,
+            multiaddrs: Vec::new(),
+            connection_ty: ConnectionType::NotConnected,
+        }],
+        query_id,
+    };
+    node.believe(&liar, &mut event);
+    assert!(
+        matches!(event, HandlerEvent::FindNodeRes { closer_peers, .. } if closer_peers.len() == 1)
+    );
+}
+
+/// A node can't be dialed.
+fn fails(node: &mut Behaviour, peer: &PeerId) {
+    let address = "/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap();
+    let error = TransportError::Other(io::Error::other("nobody is there"));
+    let error = DialError::Transport(vec![(address, error)]);
+    let failure = DialFailure {
+        peer_id: Some(*peer),
+        error: &error,
+        connection_id: ConnectionId::new_unchecked(1),
+    };
+    node.on_swarm_event(FromSwarm::DialFailure(failure));
 }

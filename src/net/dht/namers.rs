@@ -1,0 +1,250 @@
+//! Who names other nodes in answers, and whether these are there: who makes nodes up is believed no
+//! more, so that those hold up no further look-up.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::RandomState},
+    hash::BuildHasher as _,
+    time::{Duration, Instant},
+};
+
+use libp2p::PeerId;
+
+/// Namings remembered until it shows whether who was named is there; the oldest goes.
+const MAX_NAMINGS: usize = 4096;
+
+/// Of these, dials that are under way.
+const MAX_DIALED: usize = 512;
+
+/// Namers remembered; who named nobody for the longest time goes.
+const MAX_NAMERS: usize = 256;
+
+/// So many of those that one names may be lost, and …
+const LOST_AT_FIRST: u32 = 5;
+/// … so many more for each that is there: of the public DHT's nodes many are behind NATs, or gone.
+const LOST_FOR_EACH: u32 = 3;
+
+/// What is counted is halved from here on, so that it tells of what was lately.
+const MANY: u32 = 64;
+
+/// Who named nobody for so long is believed again: it may be another network by now.
+const REMEMBERED_FOR: Duration = Duration::from_secs(600);
+
+/// A PeerId, by its hash under a key of this run: a tenth of the memory.
+type Name = u64;
+
+/// See the module's documentation. Pure.
+#[derive(Default)]
+pub struct Namers {
+    hasher: RandomState,
+    /// Who was named, by whom, the last last.
+    namings: VecDeque<(Name, Name)>,
+    /// Who is dialed, at the addresses that this one said. Others may have said others: they are not
+    /// to blame.
+    dialed: VecDeque<(Name, Name)>,
+    counts: HashMap<Name, Count>,
+}
+
+/// Of those that one named.
+#[derive(Clone, Copy)]
+struct Count {
+    there: u32,
+    lost: u32,
+    /// When it was counted last.
+    at: Instant,
+}
+
+impl Count {
+    fn is_good(&self, now: Instant) -> bool {
+        self.lost <= LOST_AT_FIRST + LOST_FOR_EACH * self.there || self.is_old(now)
+    }
+
+    fn is_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) >= REMEMBERED_FOR
+    }
+}
+
+impl Namers {
+    /// One names another one, who is connected already or not.
+    pub fn names(&mut self, now: Instant, namer: &PeerId, other: &PeerId, is_there: bool) {
+        let [namer, other] = [namer, other].map(|peer| self.hasher.hash_one(peer));
+        if namer == other {
+            return;
+        }
+        if is_there {
+            self.count(now, namer, true);
+        } else if !self.namings.contains(&(other, namer)) {
+            self.namings.push_back((other, namer));
+            let surplus = self.namings.len().saturating_sub(MAX_NAMINGS);
+            self.namings.drain(..surplus);
+        }
+    }
+
+    /// A node that was named is dialed.
+    pub fn dials(&mut self, named: &PeerId) {
+        let named = self.hasher.hash_one(named);
+        self.dialed.retain(|(other, _)| *other != named);
+        let naming = self.namings.iter().rev().find(|(other, _)| *other == named);
+        self.dialed.extend(naming);
+        let surplus = self.dialed.len().saturating_sub(MAX_DIALED);
+        self.dialed.drain(..surplus);
+    }
+
+    /// It shows whether one that is dialed is there.
+    pub fn shows(&mut self, now: Instant, named: &PeerId, is_there: bool) {
+        let named = self.hasher.hash_one(named);
+        let at = self.dialed.iter().position(|(other, _)| *other == named);
+        if let Some((_, namer)) = at.and_then(|at| self.dialed.remove(at)) {
+            self.namings.retain(|(other, _)| *other != named);
+            self.count(now, namer, is_there);
+        }
+    }
+
+    fn count(&mut self, now: Instant, namer: Name, is_there: bool) {
+        if self.counts.len() >= MAX_NAMERS && !self.counts.contains_key(&namer) {
+            let oldest = self.counts.iter().min_by_key(|(_, count)| count.at);
+            if let Some(oldest) = oldest.map(|(namer, _)| *namer) {
+                self.counts.remove(&oldest);
+            }
+        }
+        let new = Count { there: 0, lost: 0, at: now };
+        let count = self.counts.entry(namer).or_insert(new);
+        if count.is_old(now) {
+            *count = new;
+        }
+        if count.there.max(count.lost) >= MANY {
+            count.there /= 2;
+            count.lost /= 2;
+        }
+        count.there += u32::from(is_there);
+        count.lost += u32::from(!is_there);
+        count.at = now;
+    }
+
+    /// Whether one is believed in what it says of others.
+    pub fn is_believed(&self, now: Instant, namer: &PeerId) -> bool {
+        self.is_good(now, self.hasher.hash_one(namer))
+    }
+
+    fn is_good(&self, now: Instant, namer: Name) -> bool {
+        self.counts.get(&namer).is_none_or(|count| count.is_good(now))
+    }
+
+    /// Whether somebody was there whom it named, and not too few.
+    pub fn has_proved_itself(&self, now: Instant, namer: &PeerId) -> bool {
+        let count = self.counts.get(&self.hasher.hash_one(namer));
+        count.is_some_and(|count| count.there > 0 && count.is_good(now))
+    }
+
+    /// Whether it was those alone who named it that are not believed.
+    pub fn is_made_up(&self, now: Instant, named: &PeerId) -> bool {
+        let named = self.hasher.hash_one(named);
+        let mut by = self.namings.iter().filter(|(other, _)| *other == named).peekable();
+        by.peek().is_some() && by.all(|(_, namer)| !self.is_good(now, *namer))
+    }
+
+    /// The network is another one, in which others may be there.
+    pub fn clear(&mut self) {
+        self.namings.clear();
+        self.dialed.clear();
+        self.counts.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers(count: usize) -> Vec<PeerId> {
+        (0..count).map(|_| PeerId::random()).collect()
+    }
+
+    /// One names these, and it shows whether they are there.
+    fn name(namers: &mut Namers, now: Instant, namer: &PeerId, count: u32, are_there: bool) {
+        for named in peers(usize::try_from(count).unwrap()) {
+            namers.names(now, namer, &named, false);
+            namers.dials(&named);
+            namers.shows(now, &named, are_there);
+        }
+    }
+
+    #[test]
+    fn who_makes_up_nodes_is_believed_no_more_for_a_while() {
+        let (mut namers, now) = (Namers::default(), Instant::now());
+        let [liar, honest] = [PeerId::random(), PeerId::random()];
+        name(&mut namers, now, &liar, LOST_AT_FIRST, false);
+        assert!(namers.is_believed(now, &liar), "it may be chance");
+        let named = peers(2);
+        namers.names(now, &liar, &named[0], false);
+        namers.names(now, &liar, &named[1], false);
+        namers.names(now, &honest, &named[1], false);
+        assert!(!namers.is_made_up(now, &named[0]));
+        name(&mut namers, now, &liar, 1, false);
+        assert!(!namers.is_believed(now, &liar));
+        assert!(namers.is_made_up(now, &named[0]));
+        assert!(!namers.is_made_up(now, &named[1]), "another one named it as well");
+        assert!(!namers.is_made_up(now, &PeerId::random()), "nobody named it");
+        assert!(namers.is_believed(now + REMEMBERED_FOR, &liar));
+        name(&mut namers, now + REMEMBERED_FOR, &liar, LOST_AT_FIRST, false);
+        assert!(namers.is_believed(now + REMEMBERED_FOR, &liar), "counted anew");
+        namers.clear();
+        assert!(namers.is_believed(now, &liar) && !namers.is_made_up(now, &named[0]));
+    }
+
+    #[test]
+    fn who_names_some_that_are_there_is_believed() {
+        let (mut namers, now) = (Namers::default(), Instant::now());
+        let honest = PeerId::random();
+        assert!(!namers.has_proved_itself(now, &honest));
+        for _ in 0..1000 {
+            namers.names(now, &honest, &PeerId::random(), true);
+            name(&mut namers, now, &honest, LOST_FOR_EACH, false);
+            assert!(namers.is_believed(now, &honest));
+        }
+        assert!(namers.has_proved_itself(now, &honest));
+        name(&mut namers, now, &honest, MANY, false);
+        assert!(!namers.is_believed(now, &honest), "what was long ago counts little");
+        let selfish = PeerId::random();
+        namers.names(now, &selfish, &selfish, true);
+        assert!(!namers.has_proved_itself(now, &selfish), "it is no witness of itself");
+    }
+
+    #[test]
+    fn who_says_where_it_was_dialed_is_to_blame_alone() {
+        let (mut namers, now) = (Namers::default(), Instant::now());
+        let [honest, liar, late] = [PeerId::random(), PeerId::random(), PeerId::random()];
+        for named in peers(20) {
+            namers.names(now, &honest, &named, false);
+            namers.names(now, &liar, &named, false);
+            namers.shows(now, &named, false);
+            namers.dials(&named);
+            namers.names(now, &late, &named, false);
+            namers.shows(now, &named, false);
+        }
+        let lost = |namer: &PeerId| {
+            namers.counts.get(&namers.hasher.hash_one(namer)).map(|count| count.lost)
+        };
+        assert_eq!([&honest, &liar, &late].map(lost), [None, Some(20), None]);
+        assert!(!namers.is_believed(now, &liar));
+        assert!(namers.is_believed(now, &honest) && namers.is_believed(now, &late));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (mut namers, now) = (Namers::default(), Instant::now());
+        let first = PeerId::random();
+        name(&mut namers, now, &first, LOST_AT_FIRST + 1, false);
+        for n in 0..MAX_NAMERS {
+            let later = now + Duration::from_millis(u64::try_from(n).unwrap());
+            assert!(!namers.is_believed(now, &first));
+            name(&mut namers, later + Duration::from_millis(1), &PeerId::random(), 1, true);
+        }
+        assert_eq!(namers.counts.len(), MAX_NAMERS);
+        assert!(namers.is_believed(now, &first), "the oldest went");
+        for named in peers(MAX_NAMINGS + 9) {
+            namers.names(now, &first, &named, false);
+            namers.names(now, &first, &named, false);
+            namers.dials(&named);
+        }
+        assert_eq!((namers.namings.len(), namers.dialed.len()), (MAX_NAMINGS, MAX_DIALED));
+    }
+}
