@@ -32,6 +32,15 @@ pub fn site(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// What stands for all addresses that one can have at not much more than the price of one: of IPv4
+/// the first 24 bits, of IPv6 those of a [`site`].
+pub fn neighbourhood(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() >> 8 << 8).into(),
+        IpAddr::V6(_) => site(ip),
+    }
+}
+
 /// The same of a multiaddress as [`subscriber`].
 pub fn network(address: &Multiaddr) -> Option<IpAddr> {
     ip(address).map(subscriber)

@@ -2,11 +2,13 @@
 //! nodes that are told to serve it, and the public one (Amino), of which this is a client only.
 //! Both store IPNS records that prove themselves; ours of at most a kilobyte each.
 
+mod crowds;
 mod namers;
 
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet, VecDeque},
+    io,
     net::IpAddr,
     num::NonZeroUsize,
     ops::{Deref, DerefMut},
@@ -33,7 +35,7 @@ use libp2p::{
 
 use tokio::time::{Sleep, sleep_until};
 
-use self::namers::Namers;
+use self::{crowds::Crowds, namers::Namers};
 use super::{address, rate::Rate, rendezvous::ipns};
 
 /// One of the DHTs.
@@ -140,6 +142,7 @@ pub struct Behaviour {
     namers: Namers,
     /// Nodes that were dialed, and are connected.
     connected: HashSet<PeerId>,
+    crowds: Crowds,
     dials: Rate,
     /// Who is being dialed, and until when, the first first.
     dialed: VecDeque<(Instant, PeerId)>,
@@ -191,6 +194,7 @@ impl Behaviour {
             remembered: VecDeque::new(),
             namers: Namers::default(),
             connected: HashSet::new(),
+            crowds: Crowds::default(),
             dials: Rate::new(DIALS_A_SECOND, DIALS_AT_ONCE, Instant::now()),
             dialed: VecDeque::new(),
             alarm: None,
@@ -366,6 +370,7 @@ impl NetworkBehaviour for Behaviour {
         let mut seen = HashSet::new();
         known.retain(|known| seen.insert((address::ip(known), address::is_quic(known))));
         known.truncate(MAX_ADDRESSES);
+        self.crowds.dials(id, &mut known);
         Ok(known)
     }
 
@@ -377,6 +382,9 @@ impl NetworkBehaviour for Behaviour {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if !self.crowds.admits(id, address) {
+            return Err(ConnectionDenied::new(io::Error::other("too many nodes of one network")));
+        }
         self.kad.handle_established_outbound_connection(id, peer, address, role, port_use)
     }
 
@@ -390,12 +398,14 @@ impl NetworkBehaviour for Behaviour {
                 Some(new.peer_id)
             }
             FromSwarm::ConnectionClosed(closed) => {
+                self.crowds.over(closed.connection_id);
                 if closed.remaining_established == 0 {
                     self.connected.remove(&closed.peer_id);
                 }
                 None
             }
             FromSwarm::DialFailure(failure) => {
+                self.crowds.over(failure.connection_id);
                 let is_lost = matches!(
                     failure.error,
                     DialError::Transport(_) | DialError::WrongPeerId { .. }

@@ -1,4 +1,4 @@
-use std::{io, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use libp2p::{
     core::transport::TransportError,

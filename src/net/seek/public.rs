@@ -42,9 +42,10 @@ const MANY_NODES: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 const SOME_NODES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const FEW_SOUGHT: usize = 4;
 
-/// Of the nodes of a name, so many may be at one IP address: who makes up nodes close to it has
-/// addresses for few of them.
-const MAX_AT_ONE_ADDRESS: usize = 2;
+/// Of the nodes of a name, so many may be of one network ([`address::neighbourhood`]): who makes up
+/// nodes close to it has addresses in few of them. If that leaves less than half, it is looked up
+/// again.
+const MAX_OF_A_NETWORK: usize = 2;
 
 /// Nodes that a look-up has led to which was not finished, or led to too few, are used for so long
 /// before it is begun again: for somebody who may be waiting, and for anybody else. It may have been
@@ -104,8 +105,10 @@ impl Net {
         complete: bool,
     ) {
         let now = Instant::now();
-        let complete = complete && found.len() >= self.wanted().get();
+        let wanted = self.wanted().get();
+        let complete = complete && found.len() >= wanted;
         let found = spread(found);
+        let complete = complete && 2 * found.len() >= wanted;
         let nodes: Vec<PeerId> = found.iter().map(|node| node.peer_id).collect();
         tracing::debug!(count = nodes.len(), complete, "nodes of a name");
         if let Some(kad) = self.dht_mut(Dht::Public) {
@@ -181,13 +184,14 @@ impl Net {
     }
 }
 
-/// Those of them that are at different addresses, the closest first.
+/// Those of them that are of different networks, the closest first.
 fn spread(nodes: Vec<PeerInfo>) -> Vec<PeerInfo> {
-    let mut at: HashMap<Option<IpAddr>, usize> = HashMap::new();
+    let mut at: HashMap<IpAddr, usize> = HashMap::new();
     let mut few = |node: &PeerInfo| {
-        let count = at.entry(node.addrs.iter().find_map(address::network)).or_default();
+        let Some(ip) = node.addrs.iter().find_map(address::ip) else { return true };
+        let count = at.entry(address::neighbourhood(ip)).or_default();
         *count += 1;
-        *count <= MAX_AT_ONE_ADDRESS
+        *count <= MAX_OF_A_NETWORK || address::is_local(ip)
     };
     nodes.into_iter().filter(|node| few(node)).collect()
 }
@@ -196,15 +200,21 @@ fn spread(nodes: Vec<PeerInfo>) -> Vec<PeerInfo> {
 mod tests {
     use super::*;
 
+    fn info(address: &str) -> PeerInfo {
+        let addrs = vec![format!("{address}/udp/4001/quic-v1").parse().unwrap()];
+        PeerInfo { peer_id: PeerId::random(), addrs }
+    }
+
     #[test]
-    fn many_nodes_at_one_address_are_two() {
-        let info = |last: u8| PeerInfo {
-            peer_id: PeerId::random(),
-            addrs: vec![format!("/ip4/203.0.113.{last}/udp/4001/quic-v1").parse().unwrap()],
-        };
-        let nodes: Vec<_> = [1, 1, 1, 2, 1, 3].map(info).into();
+    fn many_nodes_of_one_network_are_two() {
         let peers = |nodes: &[PeerInfo]| nodes.iter().map(|n| n.peer_id).collect::<Vec<_>>();
-        let all = peers(&nodes);
-        assert_eq!(peers(&spread(nodes)), [all[0], all[1], all[3], all[5]]);
+        for of in ["/ip4/203.0.{}.7", "/ip6/2001:db8:{}::7"] {
+            let nodes = [1, 1, 1, 2, 1, 3].map(|n| info(&of.replace("{}", &n.to_string())));
+            let all = peers(&nodes);
+            assert_eq!(peers(&spread(nodes.into())), [all[0], all[1], all[3], all[5]]);
+        }
+        let local =
+            vec![info("/ip4/192.168.0.7"), info("/ip4/192.168.0.8"), info("/ip4/192.168.0.9")];
+        assert_eq!(spread(local).len(), 3, "they are the user's");
     }
 }
