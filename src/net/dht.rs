@@ -139,7 +139,7 @@ pub struct Behaviour {
     /// Where those are who are closest to the names of somebody sought.
     remembered: VecDeque<PeerInfo>,
     /// Who can be believed in what it says of other nodes.
-    namers: Namers,
+    pub(super) namers: Namers,
     /// Nodes that were dialed, and are connected.
     connected: HashSet<PeerId>,
     crowds: Crowds,

@@ -39,8 +39,10 @@ pub struct FirstNodes {
     /// When to see whether any has answered, and after which pause again.
     due: Option<Instant>,
     pause: Duration,
+    /// A look-up has led to few nodes: those that answer may know no others, or hide them.
+    found_few: bool,
     /// Those of each DHT that answer now, the last first.
-    met: [VecDeque<Multiaddr>; 2],
+    met: [VecDeque<(PeerId, Multiaddr)>; 2],
 }
 
 impl FirstNodes {
@@ -60,9 +62,18 @@ impl FirstNodes {
             Dht::Own => address.clone(),
             Dht::Public => address.clone().with(Protocol::P2p(peer)),
         };
-        met.retain(|known| *known != address);
-        met.push_front(address);
+        met.retain(|(_, known)| *known != address);
+        met.push_front((peer, address));
         met.truncate(MAX_MET);
+    }
+
+    /// A look-up has led to few nodes. Those that are always there are asked as well, if they have
+    /// not been asked lately.
+    pub fn led_to_few(&mut self, now: Instant) {
+        self.found_few |= self.joined;
+        if self.joined && self.due.is_none() {
+            self.due = Some(now);
+        }
     }
 }
 
@@ -87,9 +98,18 @@ impl Net {
     /// Some of the nodes that answered: those of the public DHT with their PeerId, ours, which have
     /// another one at each start, without.
     pub fn met(&self) -> Vec<String> {
-        let met = self.first_nodes.met.iter();
-        let some = met.flat_map(|met| met.iter().sample(&mut rand::rng(), MAX_TOLD));
-        some.map(ToString::to_string).collect()
+        let now = Instant::now();
+        let some = Dht::ALL.into_iter().flat_map(|dht| {
+            let met = &self.first_nodes.met[dht as usize];
+            let namers = self.dht(dht).map(|dht| &dht.namers);
+            let is_good = |peer| namers.is_some_and(|namers| namers.has_proved_itself(now, peer));
+            // Who knows nobody, or makes up others, is told only for want of others.
+            let (good, rest): (Vec<_>, Vec<_>) = met.iter().partition(|(peer, _)| is_good(peer));
+            let mut told = good.into_iter().sample(&mut rand::rng(), MAX_TOLD);
+            told.extend(rest.into_iter().sample(&mut rand::rng(), MAX_TOLD - told.len()));
+            told
+        });
+        some.map(|(_, address)| address.to_string()).collect()
     }
 
     /// Begins with the public DHT, unless there is none, or that was done.
@@ -118,12 +138,13 @@ impl Net {
     /// Asks those that are always there, if no other answers.
     pub(super) fn first_nodes_due(&mut self, now: Instant) {
         let due = self.first_nodes.due.take_if(|due| *due <= now).is_some();
-        if !due || !self.connected(Dht::Public).is_empty() {
+        let nobody = self.connected(Dht::Public).is_empty();
+        if !due || !(nobody | std::mem::take(&mut self.first_nodes.found_few)) {
             return;
         }
         self.add_public_nodes(PUBLIC_NODES.into_iter().filter_map(|node| node.parse().ok()));
-        if let Some(dht) = self.dht_mut(Dht::Public) {
-            // It has nodes now; adding known ones alone would ask none.
+        if let Some(dht) = self.dht_mut(Dht::Public).filter(|_| nobody) {
+            // It has nodes now; adding known ones alone would ask none. (The next look-up will.)
             let _ = dht.bootstrap();
         }
         let first = &mut self.first_nodes;
@@ -143,7 +164,65 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
+    use libp2p::swarm::ConnectionId;
+
     use super::*;
+    use crate::node::api::Scope;
+
+    /// A network that nobody is in; it is never polled, so that no packet leaves.
+    fn net() -> Net {
+        let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+        let scope = Scope::Everywhere;
+        Net::start(&Config { scope, listen, public_dht: true, ..Config::default() }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn those_are_told_that_have_proved_themselves() {
+        let mut net = net();
+        let (now, other) = (Instant::now(), PeerId::random());
+        let mut good = Vec::new();
+        for port in 2000..2000 + u16::try_from(MAX_MET).unwrap() {
+            let peer = PeerId::random();
+            let address = format!("/ip4/203.0.113.1/udp/{port}/quic-v1").parse().unwrap();
+            net.first_nodes.note(Dht::Public, peer, &address);
+            if good.len() < MAX_TOLD {
+                net.dht_mut(Dht::Public).unwrap().namers.names(now, &peer, &other, true);
+                good.push(format!("{address}/p2p/{peer}"));
+            }
+        }
+        let mut told = net.met();
+        told.sort();
+        good.sort();
+        assert_eq!(told, good);
+        net.dht_mut(Dht::Public).unwrap().network_changed();
+        assert_eq!(net.met().len(), MAX_TOLD, "none has, so any will do");
+    }
+
+    #[tokio::test]
+    async fn where_those_of_the_time_before_lead_nowhere_others_are_asked() {
+        let mut net = net();
+        let before: Multiaddr = "/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap();
+        let liar = PeerId::random();
+        net.met_before(&[before.with(Protocol::P2p(liar)).to_string()]);
+        net.join_public_dht();
+        net.nodes.insert((ConnectionId::new_unchecked(1), Dht::Public), liar);
+        let known = |net: &mut Net| -> usize {
+            net.dht_mut(Dht::Public).unwrap().kbuckets().map(|bucket| bucket.num_entries()).sum()
+        };
+        let now = Instant::now() + PATIENCE;
+        net.first_nodes_due(now);
+        assert_eq!(known(&mut net), 1, "one answers");
+        net.first_nodes.led_to_few(now);
+        net.first_nodes_due(now);
+        let all = known(&mut net);
+        assert!(all > 1);
+        net.first_nodes.led_to_few(now);
+        assert_eq!(net.first_nodes.poll_timeout(), Some(now + PATIENCE), "not at once again");
+        net.first_nodes_due(now + PATIENCE);
+        assert_eq!(net.first_nodes.poll_timeout(), Some(now + 3 * PATIENCE), "and then seldom");
+        net.first_nodes_due(now + 3 * PATIENCE);
+        assert_eq!(net.first_nodes.poll_timeout(), None, "a look-up has led to enough");
+    }
 
     #[test]
     fn nodes_that_were_met_are_bounded_and_ours_have_no_peer_id() {
@@ -156,7 +235,7 @@ mod tests {
         }
         let [own, public] = first.met;
         assert_eq!((own.len(), public.len()), (MAX_MET, MAX_MET));
-        assert_eq!(own[0].to_string(), "/ip4/203.0.113.1/udp/99/quic-v1");
-        assert_eq!(public[0].to_string(), format!("{}/p2p/{peer}", own[0]));
+        assert_eq!(own[0].1.to_string(), "/ip4/203.0.113.1/udp/99/quic-v1");
+        assert_eq!(public[0].1.to_string(), format!("{}/p2p/{peer}", own[0].1));
     }
 }

@@ -114,6 +114,9 @@ impl Net {
         if let Some(kad) = self.dht_mut(Dht::Public) {
             kad.remember(found);
         }
+        if !complete {
+            self.first_nodes.led_to_few(now);
+        }
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         if nodes.is_empty() {
             seek.names.remove(&name);
