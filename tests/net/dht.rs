@@ -121,6 +121,15 @@ pub fn nodes_that_make_up_nodes() {
     }
 }
 
+/// The same if most of the six that are known at first make up others, or name each other alone.
+pub fn nodes_that_make_up_nodes_are_most_of_the_first() {
+    for dht in Dht::ALL {
+        for liars in measured_or(3, 5)..=5 {
+            meet_by(dht, 10, Mix::FirstLie(liars));
+        }
+    }
+}
+
 /// Those who are made up are thousands, and few of them are dialed, or remembered.
 pub fn nodes_that_are_made_up_cost_little() {
     for dht in Dht::ALL {

@@ -105,6 +105,10 @@ const TESTS: &[support::trials::Test] = &[
     ("dht::what_nodes_hold_says_nothing", dht::what_nodes_hold_says_nothing),
     ("dht::nodes_that_lie", dht::nodes_that_lie),
     ("dht::nodes_that_make_up_nodes", dht::nodes_that_make_up_nodes),
+    (
+        "dht::nodes_that_make_up_nodes_are_most_of_the_first",
+        dht::nodes_that_make_up_nodes_are_most_of_the_first,
+    ),
     ("dht::nodes_that_are_made_up_cost_little", dht::nodes_that_are_made_up_cost_little),
     ("dht::nodes_that_lie_about_what_they_see", dht::nodes_that_lie_about_what_they_see),
     (
