@@ -162,10 +162,18 @@ impl Seeks {
 
     /// Between two looks for one who may be waiting, and for one who does not seem to be there.
     fn read_pauses(&self, dht: Dht, now: Instant) -> (Duration, Duration) {
-        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let waiting = self.all.values().filter(|seek| now < seek.fast_until).count();
         Pace::of(dht).pauses(count(waiting), count(self.all.len()))
     }
+
+    /// Within which time everybody has their turn when an epoch begins.
+    fn turns(&self, dht: Dht) -> Duration {
+        Pace::of(dht).turns(count(self.all.len()))
+    }
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The hours whose names are in use now.

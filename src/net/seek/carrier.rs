@@ -29,6 +29,8 @@ pub struct Pace {
     write_slow: Duration,
     /// An unchanged record is written anew after this: nodes that keep it come and go.
     write_again: Duration,
+    /// Between two writings when an epoch begins, of all together, but for those who may be waiting.
+    turn_each: Duration,
 }
 
 /// Our own nodes are few and stay connected: a question is a few hundred bytes.
@@ -41,6 +43,7 @@ const OWN: Pace = Pace {
     write_fast: Duration::from_millis(150),
     write_slow: Duration::from_secs(2),
     write_again: Duration::from_secs(1200),
+    turn_each: Duration::ZERO,
 };
 
 /// The public DHT's nodes are thousands. Those that are asked often stay connected, others must be
@@ -59,6 +62,9 @@ const PUBLIC: Pace = Pace {
     write_fast: Duration::from_secs(1),
     write_slow: Duration::from_secs(300),
     write_again: Duration::from_secs(3600),
+    // A name is looked up for each, which costs 175 KB. The first twelve have their turn before the
+    // epoch begins; of more than 360 not all have it in each.
+    turn_each: Duration::from_secs(10),
 };
 
 impl Pace {
@@ -76,6 +82,11 @@ impl Pace {
         let slow = self.slow_each.saturating_mul(all).clamp(self.slow, self.slowest);
         (fast, slow)
     }
+
+    /// Within which time so many have their turn when an epoch begins.
+    pub fn turns(&self, all: u32) -> Duration {
+        self.turn_each.saturating_mul(all)
+    }
 }
 
 /// See the module's documentation.
@@ -83,6 +94,8 @@ pub struct Carrier {
     pace: &'static Pace,
     /// What was written in each epoch, and when.
     written: HashMap<u64, (Record, Instant)>,
+    /// When the record is to be written in an epoch that has just begun.
+    turn: Option<(u64, Instant)>,
     write_after: Instant,
     /// When to look next.
     pub read_due: Instant,
@@ -99,6 +112,7 @@ impl Carrier {
         Self {
             pace: Pace::of(dht),
             written: HashMap::new(),
+            turn: None,
             write_after: now,
             read_due: now,
             is_reading: false,
@@ -112,16 +126,39 @@ impl Carrier {
         // That of an hour that is over is not written again.
         let newest = self.written.iter().max_by_key(|(epoch, _)| **epoch);
         let again = newest.map(|(_, (_, at))| *at + self.pace.write_again);
+        let turn = self.turn.filter(|(epoch, _)| !self.written.contains_key(epoch));
+        let again = again.into_iter().chain(turn.map(|(_, at)| at)).min();
         let write = again.map_or(self.write_after, |again| again.max(self.write_after));
         write.min(self.read_due)
     }
 
-    /// In which of these epochs the record is to be written now.
-    pub fn epoch_to_write(&self, epochs: &[u64], record: &Record, now: Instant) -> Option<u64> {
+    /// Of many the records are not written all at once when an epoch begins: it is this one's turn
+    /// within such a time.
+    pub fn draw_turn(&mut self, epochs: &[u64], within: Duration, now: Instant) {
+        let Some(newest) = epochs.iter().max() else { return };
+        let is_new = !self.written.contains_key(newest);
+        if is_new && self.turn.is_none_or(|(epoch, _)| epoch != *newest) {
+            self.turn = Some((*newest, now + within.mul_f64(rand::random())));
+        }
+    }
+
+    /// In which of these epochs the record is to be written now; in one whose turn has not come only
+    /// to somebody who may be waiting.
+    pub fn epoch_to_write(
+        &self,
+        epochs: &[u64],
+        record: &Record,
+        fast: bool,
+        now: Instant,
+    ) -> Option<u64> {
         if self.write_after > now {
             return None;
         }
-        epochs.iter().copied().find(|epoch| {
+        let waits = |epoch| {
+            let turn = self.turn.filter(|(of, at)| *of == epoch && now < *at);
+            !fast && turn.is_some()
+        };
+        epochs.iter().copied().filter(|epoch| !waits(*epoch)).find(|epoch| {
             self.written.get(epoch).is_none_or(|(known, at)| {
                 !known.says_the_same(record)
                     || now.saturating_duration_since(*at) >= self.pace.write_again
@@ -187,9 +224,9 @@ mod tests {
     fn a_record_is_written_once_until_it_changes_or_is_old() {
         let (now, pause) = (Instant::now(), Duration::from_secs(1));
         let mut carrier = Carrier::new(Dht::Own, now);
-        assert_eq!(carrier.epoch_to_write(&[5], &record(), now), Some(5));
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), true, now), Some(5));
         carrier.wrote(&[5], (5, record()), true, now);
-        assert_eq!(carrier.epoch_to_write(&[5], &record(), now + pause), None);
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), true, now + pause), None);
         let changed = Record { seen: 9, ..record() };
         let ports = |port| Record {
             external: vec![([203, 0, 113, 1], port).into()],
@@ -199,16 +236,16 @@ mod tests {
         assert!(ports(1).says_the_same(&ports(2)));
         assert!(!ports(1).says_the_same(&Record { seen: 9, ..ports(1) }));
         assert!(!ports(1).says_the_same(&Record { mapping: Mapping::Independent, ..ports(2) }));
-        assert_eq!(carrier.epoch_to_write(&[5], &changed, now), None, "not at once");
-        assert_eq!(carrier.epoch_to_write(&[5], &changed, now + pause), Some(5));
-        assert_eq!(carrier.epoch_to_write(&[5], &record(), now + OWN.write_again), Some(5));
-        assert_eq!(carrier.epoch_to_write(&[5, 6], &record(), now + pause), Some(6));
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, true, now), None, "not at once");
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, true, now + pause), Some(5));
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), true, now + OWN.write_again), Some(5));
+        assert_eq!(carrier.epoch_to_write(&[5, 6], &record(), true, now + pause), Some(6));
         carrier.write_anew(now);
-        assert_eq!(carrier.epoch_to_write(&[5], &record(), now + pause), Some(5));
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), true, now + pause), Some(5));
         carrier.wrote(&[5], (5, record()), false, now);
-        assert_eq!(carrier.epoch_to_write(&[5], &changed, now + pause), None, "nobody waits");
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, true, now + pause), None, "nobody waits");
         carrier.hurry(now);
-        assert_eq!(carrier.epoch_to_write(&[5], &changed, now + pause), Some(5));
+        assert_eq!(carrier.epoch_to_write(&[5], &changed, true, now + pause), Some(5));
     }
 
     #[test]
@@ -221,7 +258,55 @@ mod tests {
         carrier.read_due = later + OWN.write_again * 2;
         let due = carrier.poll_timeout();
         assert_eq!(due, later + OWN.write_again);
-        assert_eq!(carrier.epoch_to_write(&[6], &record(), due), Some(6), "or it would stay due");
+        assert_eq!(
+            carrier.epoch_to_write(&[6], &record(), true, due),
+            Some(6),
+            "or it would stay due"
+        );
+    }
+
+    #[test]
+    fn a_new_hours_records_are_written_one_after_the_other() {
+        let now = Instant::now();
+        for count in [10, 100, 300] {
+            let within = PUBLIC.turns(count);
+            let carriers = (0..count).map(|_| {
+                let mut carrier = Carrier::new(Dht::Public, now);
+                carrier.wrote(&[5], (5, record()), false, now);
+                carrier.read_due = now + within * 2;
+                carrier.write_after = now;
+                for _ in 0..2 {
+                    carrier.draw_turn(&[5, 6], within, now);
+                }
+                carrier
+            });
+            let mut carriers: Vec<_> = carriers.collect();
+            let mut most = 0;
+            for minute in 0..=within.as_secs() / 60 {
+                let later = now + Duration::from_secs(60 * (minute + 1));
+                let mut written = 0;
+                for carrier in &mut carriers {
+                    let due = carrier.poll_timeout() <= later;
+                    let epoch = carrier.epoch_to_write(&[6], &record(), false, later);
+                    assert_eq!(due && !carrier.written.contains_key(&6), epoch.is_some());
+                    if let Some(epoch) = epoch {
+                        carrier.written.insert(epoch, (record(), later));
+                        written += 1;
+                    }
+                }
+                most = most.max(written);
+            }
+            assert!(carriers.iter().all(|carrier| carrier.written.contains_key(&6)));
+            // Six in a minute, but for chance.
+            assert!((2..=24).contains(&most), "{most} of {count} in a minute");
+        }
+        let mut carrier = Carrier::new(Dht::Public, now);
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), false, now), Some(5), "the first");
+        carrier.wrote(&[5], (5, record()), false, now);
+        carrier.write_after = now;
+        carrier.draw_turn(&[6], Duration::from_secs(1 << 40), now);
+        assert_eq!(carrier.epoch_to_write(&[6], &record(), false, now), None);
+        assert_eq!(carrier.epoch_to_write(&[6], &record(), true, now), Some(6), "one may wait");
     }
 
     #[test]

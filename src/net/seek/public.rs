@@ -135,24 +135,28 @@ impl Net {
         }
     }
 
-    /// Asks the next of those who may keep the other's word.
-    pub(super) fn ask(&mut self, id: SeekId, side: Side, epoch: u64) {
+    /// Asks the next of those who may keep the other's word. Returns whether that is done, or will be
+    /// as soon as they are looked up.
+    pub(super) fn ask(&mut self, id: SeekId, side: Side, epoch: u64) -> bool {
         let left = MAX_ASKS.saturating_sub(self.seeks.asks.len());
-        if self.keepers(id, side, epoch).is_empty() || left == 0 {
-            return;
-        }
+        let is_known = !self.keepers(id, side, epoch).is_empty();
         let few = self.seeks.all.len() <= FEW_SOUGHT;
-        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return false };
+        if !is_known || left == 0 {
+            let name = seek.names.get(&(side, epoch));
+            return is_known || name.is_some_and(|name| name.is_looked_up);
+        }
         let key = Place::new(&seek.secret, side, epoch).key();
         let fast = few && Instant::now() < seek.fast_until;
         let count = if fast { ASKED_FAST } else { ASKED }.min(left);
         let name = seek.names.get_mut(&(side, epoch));
         let turn = name.map(|name| name.turn(count)).unwrap_or_default();
-        let Some(ask) = self.swarm.behaviour_mut().ask.as_mut() else { return };
+        let Some(ask) = self.swarm.behaviour_mut().ask.as_mut() else { return false };
         for node in turn {
             let question = ask.send_request(&node, key.clone());
             self.seeks.asks.insert(question, (id, epoch));
         }
+        true
     }
 
     /// A question is answered, or never will be.

@@ -59,10 +59,15 @@ impl Net {
         if !self.seeks.may_query() {
             return;
         }
+        let within = self.seeks.turns(dht);
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         own.seen = seek.seen;
-        let time = wall_clock();
-        let Some(epoch) = seek.carrier(dht).epoch_to_write(&epochs(time), own, now) else { return };
+        let (time, fast) = (wall_clock(), now < seek.fast_until);
+        let carrier = seek.carrier(dht);
+        if !fast {
+            carrier.draw_turn(&epochs(time), within, now);
+        }
+        let Some(epoch) = carrier.epoch_to_write(&epochs(time), own, fast, now) else { return };
         let record = own.clone();
         let side = seek.side;
         let place = Place::new(&seek.secret, side, epoch);
@@ -98,7 +103,7 @@ impl Net {
 
     /// Looks whether somebody left word, if it is due.
     pub(super) fn read_due(&mut self, dht: Dht, id: SeekId, now: Instant) {
-        let may_query = self.seeks.may_query();
+        let (may_query, within) = (self.seeks.may_query(), self.seeks.turns(dht));
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let carrier = seek.carrier(dht);
         if carrier.read_due > now || !may_query {
@@ -108,9 +113,11 @@ impl Net {
         let held_up = std::mem::replace(&mut carrier.is_reading, true);
         carrier.read_due = now + if held_up { QUERY_TIMEOUT } else { READ_PATIENCE };
         let (secret, own, other) = (seek.secret.clone(), seek.side, seek.side.other());
+        let fast = now < seek.fast_until;
+        let mut is_put_off = dht == Dht::Public && !fast;
         for epoch in epochs(wall_clock()) {
             if dht == Dht::Public {
-                self.ask(id, other, epoch);
+                is_put_off &= !self.ask(id, other, epoch);
                 self.renew_keepers(id, own, epoch);
                 continue;
             }
@@ -119,6 +126,10 @@ impl Net {
                 let query = kad.get_record(key.into());
                 self.seeks.queries.insert((dht, query), Query::Read { seek: id, epoch, found: 0 });
             }
+        }
+        if is_put_off && let Some(seek) = self.seeks.all.get_mut(&id) {
+            // So many are being looked up that those who are next would take all that there is.
+            seek.carrier(dht).read_due = now + within.mul_f64(rand::random());
         }
     }
 

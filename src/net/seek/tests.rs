@@ -109,6 +109,37 @@ async fn look_ups_are_bounded() {
 }
 
 #[tokio::test]
+async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
+    for count in [10, 100, 300] {
+        let mut net = net(true);
+        let (peer, address) = node();
+        net.dht_mut(Dht::Public).unwrap().add_node(&peer, address);
+        net.seek(sought(0..count));
+        let now = Instant::now();
+        for seek in net.seeks.all.values_mut() {
+            seek.fast_until = now;
+        }
+        net.seek_due();
+        let within = net.seeks.turns(Dht::Public);
+        assert_eq!(within, Duration::from_secs(10) * count);
+        let later = |after: Duration| {
+            let at = now + after;
+            net.seeks
+                .all
+                .values()
+                .filter(move |seek| seek.poll_timeout([false, true]).unwrap() > at)
+        };
+        // The first few are looked up; but for chance, the rest have their turn in all parts of it.
+        let count = usize::try_from(count).unwrap();
+        let waiting = later(within / 10).count();
+        assert!(waiting + MAX_LOOKUPS >= count / 2, "{waiting} of {count} wait");
+        assert_eq!(later(within + Duration::from_secs(11)).count(), 0);
+        let lookups = net.seeks.queries.len();
+        assert!((1..=MAX_LOOKUPS).contains(&lookups), "{lookups}");
+    }
+}
+
+#[tokio::test]
 async fn who_keeps_what_was_written_is_looked_up_again_if_too_few_were_found() {
     let mut net = net(true);
     let (peer, address) = node();
