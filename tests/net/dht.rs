@@ -130,9 +130,10 @@ pub fn nodes_that_make_up_nodes_are_most_of_the_first() {
     }
 }
 
-/// Those who are made up are thousands, and few of them are dialed, or remembered.
+/// Those who are made up are thousands, and few of them are dialed, or remembered: who makes them up
+/// is soon believed no more.
 pub fn nodes_that_are_made_up_cost_little() {
-    for dht in Dht::ALL {
+    let worlds = Dht::ALL.map(|dht| {
         let mut internet = Internet::new(&[(Nat::PortRestricted, 1), (Nat::PortRestricted, 1)]);
         internet.swallow(liar::NOWHERE, 0);
         let nodes = Nodes::start(dht, &internet.public, 10, Mix::FewLie);
@@ -141,19 +142,30 @@ pub fn nodes_that_are_made_up_cost_little() {
         for _ in 0..10 {
             one.call("createInvite", json!({}));
         }
-        sleep(Duration::from_secs(measured_or(60, 20)));
-        let before = resident(one.pid());
-        sleep(Duration::from_secs(measured_or(240, 20)));
-        let (dialed, packets) = internet.swallowed(0);
-        let seconds = one.started.elapsed().as_secs();
-        let grown = resident(one.pid()).saturating_sub(before) / 1024;
-        let what = format!("{dht:?} DHT, made up");
-        figure(&format!("{what}, dialed in {seconds} s"), format!("{dialed}, {packets} packets"));
-        figure(&format!("{what}, resident grown by"), format!("{grown} KiB"));
-        let dialed = u64::try_from(dialed).unwrap();
-        assert!(dialed > 0, "the lie is believed at first");
-        assert!(dialed <= 100 + 20 * (seconds + 1) && packets <= 5 * dialed);
-        at_most("KiB grown", grown, 2048, 4096);
+        (dht, one, people, nodes, internet)
+    });
+    let pass = |seconds| sleep(Duration::from_secs(seconds));
+    pass(measured_or(60, 20));
+    let before = worlds.each_ref().map(|(_, one, ..)| resident(one.pid()));
+    for pause in measured_or([60, 120, 360].as_slice(), &[20]) {
+        pass(*pause);
+        for ((dht, one, _, _, internet), before) in worlds.iter().zip(before) {
+            let (dialed, packets) = internet.swallowed(0);
+            let seconds = one.started.elapsed().as_secs();
+            let grown = resident(one.pid()).saturating_sub(before) / 1024;
+            let what = format!("{dht:?} DHT, made up");
+            figure(
+                &format!("{what}, dialed in {seconds} s"),
+                format!("{dialed}, {packets} packets"),
+            );
+            figure(&format!("{what}, resident grown by"), format!("{grown} KiB"));
+            let dialed = u64::try_from(dialed).unwrap();
+            assert!(dialed > 0, "the lie is believed at first");
+            assert!(dialed <= 256 + seconds / 2 && packets <= 5 * dialed);
+            // 2 MiB for a moment is what it takes to ask the system for the default gateway; the
+            // allocator may keep them.
+            at_most("KiB grown", grown, 3072, 4096);
+        }
     }
 }
 
