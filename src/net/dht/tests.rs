@@ -119,6 +119,27 @@ fn remembered_nodes_are_bounded_and_where_they_were_last_said_to_be() {
 }
 
 #[test]
+fn many_nodes_of_one_network_are_not_all_connected_with() {
+    let mut node = node();
+    let connects = |node: &mut Behaviour, n: usize, is_named: bool| {
+        let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(n));
+        let real = format!("/ip4/203.0.113.{n}/udp/4001/quic-v1").parse().unwrap();
+        let said = format!("/ip4/198.51.{n}.1/udp/4001/quic-v1").parse().unwrap();
+        if is_named {
+            node.remember(vec![PeerInfo { peer_id: peer, addrs: vec![said, real] }]);
+        }
+        let dialed = node.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer);
+        assert_eq!(dialed.unwrap().is_empty(), !is_named);
+        let real = format!("/ip4/203.0.113.{n}/udp/4001/quic-v1").parse().unwrap();
+        let (role, port) = (Endpoint::Dialer, PortUse::New);
+        node.handle_established_outbound_connection(id, peer, &real, role, port).is_ok()
+    };
+    let count = (1..100).filter(|n| connects(&mut node, *n, true)).count();
+    assert!((2..10).contains(&count), "{count}");
+    assert!(connects(&mut node, 100, false), "whom the user names, or a friend");
+}
+
+#[test]
 fn what_kad_has_dropped_leaves_room() {
     let (mut node, now) = (node(), now());
     for _ in 0..MAX_RECORDS {

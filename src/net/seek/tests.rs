@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use libp2p::kad::PeerInfo;
+
 use super::{
     name::Name,
     public::{ASKED_FAST, MAX_ASKS, MAX_LOOKUPS},
@@ -162,6 +164,25 @@ async fn who_keeps_what_was_written_is_looked_up_again_if_too_few_were_found() {
         let nodes = queries.filter(|query| matches!(query, Query::Nodes { side: Side::First, .. }));
         assert_eq!(nodes.count(), look_ups * epochs.len(), "{until:?}");
         assert!(!net.seeks.asks.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_led_to_one_network_is_not_the_last_of_the_hour() {
+    let mut net = net(true);
+    net.seek(sought(0..1));
+    let (id, name) = (*net.seeks.all.keys().next().unwrap(), (Side::Second, 5));
+    for (networks, kept) in [(1, 2), (20, 20)] {
+        let found = (0..20).map(|n| {
+            let address = format!("/ip4/198.18.{}.{n}/udp/4001/quic-v1", n % networks);
+            PeerInfo { peer_id: PeerId::random(), addrs: vec![address.parse().unwrap()] }
+        });
+        net.handle_nodes(id, name, found.collect(), true);
+        let name = &net.seeks.all[&id].names[&name];
+        assert_eq!(name.nodes.len(), kept);
+        assert!(name.is_usable(Instant::now()));
+        let in_an_hour = Instant::now() + Duration::from_secs(3600);
+        assert_eq!(name.is_usable(in_an_hour), networks > 1);
     }
 }
 
