@@ -35,7 +35,7 @@ use libp2p::{
 use tokio::sync::mpsc;
 
 use self::{
-    carrier::Pace,
+    carrier::{AT_ONCE, Pace},
     queries::{MAX_QUERIES, Query},
     sockets::{Extra, send_from_listening},
     sought::{AGAIN, FAST_FOR, Seek},
@@ -163,7 +163,11 @@ impl Seeks {
     /// Between two looks for one who may be waiting, and for one who does not seem to be there.
     fn read_pauses(&self, dht: Dht, now: Instant) -> (Duration, Duration) {
         let waiting = self.all.values().filter(|seek| now < seek.fast_until).count();
-        Pace::of(dht).pauses(count(waiting), count(self.all.len()))
+        let all = count(self.all.len());
+        let (fast, slow) = Pace::of(dht).pauses(count(waiting), all);
+        // Many who are sought since the same moment would be looked for at the same time for ever.
+        let part = if all > AT_ONCE { rand::random_range(0.5..1.5) } else { 1.0 };
+        (fast, slow.mul_f64(part))
     }
 
     /// Within which time everybody has their turn when an epoch begins.

@@ -114,7 +114,7 @@ impl Net {
         carrier.read_due = now + if held_up { QUERY_TIMEOUT } else { READ_PATIENCE };
         let (secret, own, other) = (seek.secret.clone(), seek.side, seek.side.other());
         let fast = now < seek.fast_until;
-        let mut is_put_off = dht == Dht::Public && !fast;
+        let mut is_put_off = dht == Dht::Public && !fast && !within.is_zero();
         for epoch in epochs(wall_clock()) {
             if dht == Dht::Public {
                 is_put_off &= !self.ask(id, other, epoch);

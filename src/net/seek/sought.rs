@@ -178,8 +178,6 @@ impl Seek {
 
     /// A look is over.
     pub fn has_read(&mut self, dht: Dht, now: Instant, (fast, slow): (Duration, Duration)) {
-        // All are sought from the same moment on, and would be looked for at the same time for ever.
-        let slow = slow.mul_f64(rand::random_range(0.5..1.5));
         let pause = if now < self.fast_until { fast } else { slow };
         self.carrier(dht).has_read(now, pause);
     }
@@ -220,28 +218,6 @@ impl Seek {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn those_who_are_sought_since_the_same_moment_are_looked_for_one_after_the_other() {
-        let now = Instant::now();
-        for count in [10, 100, 300] {
-            let slow = Duration::from_secs(600);
-            let due = (0..count).map(|_| {
-                let sought = Sought { secret: PairSecret::from_bytes([7; 32]), side: Side::First };
-                let mut seek = Seek::new(sought, 1, 0, now);
-                seek.fast_until = now;
-                seek.has_read(Dht::Public, now, (Duration::ZERO, slow));
-                seek.carrier(Dht::Public).read_due - now
-            });
-            let mut minutes = [0; 15];
-            for due in due {
-                minutes[usize::try_from(due.as_secs() / 60).unwrap()] += 1;
-            }
-            assert_eq!(minutes[..5].iter().sum::<usize>(), 0, "not sooner");
-            let most = *minutes.iter().max().unwrap();
-            assert!(most <= count / 10 * 2 + 8, "{most} of {count} in a minute");
-        }
-    }
 
     #[test]
     fn when_all_nodes_of_a_name_are_lost_others_are_looked_up() {

@@ -110,9 +110,37 @@ async fn look_ups_are_bounded() {
     assert_eq!(looked_up, MAX_LOOKUPS, "the others' turn comes later");
 }
 
+#[test]
+fn many_who_are_sought_since_the_same_moment_are_looked_for_one_after_the_other() {
+    let now = Instant::now();
+    for count in [10, 100, 300] {
+        let mut seeks = Seeks::default();
+        for sought in sought(0..count) {
+            let id = *blake3::hash(sought.secret.as_bytes()).as_bytes();
+            let mut seek = Seek::new(sought, 1, 0, now);
+            seek.fast_until = now;
+            seeks.all.insert(id, seek);
+        }
+        let mut tenths = [0; 15];
+        let (_, slow) = Pace::of(Dht::Public).pauses(0, count);
+        for _ in 0..count {
+            let (_, pause) = seeks.read_pauses(Dht::Public, now);
+            let tenth = usize::try_from(10 * pause.as_millis() / slow.as_millis()).unwrap();
+            tenths[tenth] += 1;
+        }
+        let most = *tenths.iter().max().unwrap();
+        if count <= AT_ONCE {
+            assert_eq!(tenths[10], count);
+        } else {
+            assert!(most <= count / 5 + 8, "{most} of {count} in a tenth of the time");
+            assert_eq!(tenths[..5].iter().sum::<u32>(), 0, "not sooner");
+        }
+    }
+}
+
 #[tokio::test]
 async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
-    for count in [10, 100, 300] {
+    for count in [30, 100, 300] {
         let mut net = net(true);
         let (peer, address) = node();
         net.dht_mut(Dht::Public).unwrap().add_node(&peer, address);
