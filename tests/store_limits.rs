@@ -129,7 +129,11 @@ fn no_room() {
             let mount = Mount::new(&format!("size={kib}k")).unwrap();
             let locked = store::lock(&mount.profile()).unwrap();
             match store::create(locked, "Ann", None) {
-                Ok(_) => assert!(kib > 16),
+                Ok(store) => {
+                    assert!(kib > 16);
+                    // The lock is given back when its thread has ended.
+                    let _ = store.close().await;
+                }
                 Err(error) => assert_eq!(error.kind(), FailureKind::DiskFull, "{kib}: {error}"),
             }
             mount.remount("size=8m");
