@@ -232,7 +232,8 @@ fn network(model: &Model) -> Vec<(String, String)> {
     let mut fact = |label: &str, value: String| facts.push((label.to_owned(), value));
     fact("state", network_words(model.network.as_ref()));
     if let Some(network) = &model.network {
-        fact("traffic", format!("{} bytes in, {} bytes out", network.bytes_in, network.bytes_out));
+        let [came, went] = [network.bytes_in, network.bytes_out].map(transfers::size);
+        fact("traffic", format!("{came} in, {went} out"));
         if network.scope == Scope::Everywhere {
             fact(
                 "DHT",
