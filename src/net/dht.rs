@@ -4,9 +4,9 @@
 
 mod crowds;
 mod namers;
+mod records;
 
 use std::{
-    borrow::Cow,
     collections::{HashMap, HashSet, VecDeque},
     io,
     net::IpAddr,
@@ -14,7 +14,7 @@ use std::{
     ops::{Deref, DerefMut},
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use libp2p::{
@@ -23,8 +23,8 @@ use libp2p::{
     identify,
     identity::PublicKey,
     kad::{
-        self, BucketInserts, Caching, Mode, PeerInfo, QueryResult, Record, RecordKey, StoreInserts,
-        store::{MemoryStore, MemoryStoreConfig, RecordStore},
+        self, BucketInserts, Caching, Mode, PeerInfo, QueryResult, RecordKey, StoreInserts,
+        store::{MemoryStore, MemoryStoreConfig},
     },
     ping,
     swarm::{
@@ -35,6 +35,7 @@ use libp2p::{
 
 use tokio::time::{Sleep, sleep_until};
 
+pub use self::records::MAX_RECORDS;
 use self::{crowds::Crowds, namers::Namers};
 use super::{address, rate::Rate, rendezvous::ipns};
 
@@ -85,13 +86,6 @@ const IDENTIFY: &str = "/entrenous/1";
 
 /// Between two pings of one client, the first of which comes at once.
 const PING: Duration = Duration::from_secs(3600);
-
-/// Records that a node stores: 4 MiB. When one more comes, one of the network goes that has
-/// stored the most, so that nobody can wash out what others have stored.
-pub const MAX_RECORDS: usize = 4096;
-
-/// A record is stored for so long, whatever it says itself: its owner, if there, has written anew.
-const STORED_FOR: Duration = Duration::from_secs(2 * 3600);
 
 /// How long a query may take. On a network of many nodes that come and go, most that answer at
 /// all answer well within this.
@@ -254,63 +248,6 @@ impl Behaviour {
     /// Whether any node is known.
     pub fn knows_nodes(&mut self) -> bool {
         self.kad.kbuckets().any(|bucket| !bucket.is_empty())
-    }
-
-    /// Stores what somebody in this network wants stored, if it proves itself and is newer than
-    /// what is there. Returns whether it was stored.
-    pub fn store(&mut self, mut record: Record, network: IpAddr) -> bool {
-        let Ok(new) = ipns::read(record.key.as_ref(), &record.value) else { return false };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        if u128::from(new.valid_until) < now.as_millis() {
-            return false;
-        }
-        let store = self.kad.store_mut();
-        let known = store.get(&record.key).map(Cow::into_owned);
-        if let Some(known) = &known
-            && let Ok(known) = ipns::read(known.key.as_ref(), &known.value)
-            && known.sequence >= new.sequence
-        {
-            return false;
-        }
-        if known.is_none() && self.sources.len() >= MAX_RECORDS {
-            self.make_room();
-        }
-        record.publisher = None;
-        record.expires = Some(Instant::now() + STORED_FOR);
-        let key = record.key.clone();
-        let stored = self.kad.store_mut().put(record).is_ok();
-        if stored {
-            self.sources.insert(key, network);
-        }
-        stored
-    }
-
-    /// Drops what is out of date; if nothing is, the oldest of the network that has the most.
-    fn make_room(&mut self) {
-        let now = Instant::now();
-        let store = self.kad.store_mut();
-        let expired = store.records().filter(|record| record.is_expired(now));
-        for key in expired.map(|record| record.key.clone()).collect::<Vec<_>>() {
-            store.remove(&key);
-        }
-        // When it is asked for one that is out of date, kad drops it by itself.
-        self.sources.retain(|key, _| store.get(key).is_some());
-        if self.sources.len() < MAX_RECORDS {
-            return;
-        }
-        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        for network in self.sources.values() {
-            *counts.entry(*network).or_default() += 1;
-        }
-        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(network, _)| network);
-        let of_most = store
-            .records()
-            .filter(|record| self.sources.get(&record.key).copied() == most)
-            .min_by_key(|record| record.expires);
-        if let Some(key) = of_most.map(|record| record.key.clone()) {
-            store.remove(&key);
-            self.sources.remove(&key);
-        }
     }
 
     /// Whether this address, heard from others, may be dialed: anybody can say anything.

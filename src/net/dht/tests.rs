@@ -1,9 +1,9 @@
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::SystemTime};
 
 use libp2p::{
     core::transport::TransportError,
     identity::Keypair,
-    kad::{ConnectionType, KadPeer},
+    kad::{ConnectionType, KadPeer, Record, store::RecordStore},
 };
 
 use super::*;
