@@ -119,7 +119,7 @@ pub const MAX_PACKET: usize = 64 * 1024;
 const MAX_ADDRESSES: usize = 4;
 
 /// Nodes whose addresses are remembered though they stand in no bucket: those of the names of some
-/// fifty people. The oldest goes.
+/// fifty people; and those that connected last. The oldest goes.
 const MAX_REMEMBERED: usize = 1024;
 
 /// What libp2p's handler tells its behaviour.
@@ -136,7 +136,12 @@ pub struct Behaviour {
     pub(super) namers: Namers,
     /// Nodes that were dialed, and are connected.
     connected: HashSet<PeerId>,
-    crowds: Crowds,
+    /// Where those were who connected last.
+    met: VecDeque<(PeerId, IpAddr)>,
+    /// Of the public DHT: our own nodes are few, and stay connected.
+    crowds: Option<Crowds>,
+    /// The dial that kad wants now; others want others.
+    wanted: Option<ConnectionId>,
     dials: Rate,
     /// Who is being dialed, and until when, the first first.
     dialed: VecDeque<(Instant, PeerId)>,
@@ -188,7 +193,9 @@ impl Behaviour {
             remembered: VecDeque::new(),
             namers: Namers::default(),
             connected: HashSet::new(),
-            crowds: Crowds::default(),
+            met: VecDeque::new(),
+            crowds: (dht == Dht::Public).then(Crowds::default),
+            wanted: None,
             dials: Rate::new(DIALS_A_SECOND, DIALS_AT_ONCE, Instant::now()),
             dialed: VecDeque::new(),
             alarm: None,
@@ -212,6 +219,11 @@ impl Behaviour {
         }
         let surplus = self.remembered.len().saturating_sub(MAX_REMEMBERED);
         self.remembered.drain(..surplus);
+    }
+
+    /// Where somebody was who connected lately: others may say anything of it.
+    pub fn ip_of(&self, peer: &PeerId) -> Option<IpAddr> {
+        self.met.iter().rev().find(|(met, _)| met == peer).map(|(_, ip)| *ip)
     }
 
     /// The network is another one: what is known of who is there counts no more.
@@ -242,6 +254,21 @@ impl Behaviour {
         for named in closer_peers {
             let is_there = self.connected.contains(&named.node_id);
             self.namers.names(now, namer, &named.node_id, is_there);
+        }
+    }
+
+    /// Somebody connects.
+    pub(super) fn meets(&mut self, peer: PeerId, address: &Multiaddr) {
+        self.met.retain(|(met, _)| *met != peer);
+        self.met.extend(address::ip(address).map(|ip| (peer, ip)));
+        let surplus = self.met.len().saturating_sub(MAX_REMEMBERED);
+        self.met.drain(..surplus);
+    }
+
+    /// A connection is over, or came to nothing.
+    fn is_over(&mut self, id: ConnectionId) {
+        if let Some(crowds) = &mut self.crowds {
+            crowds.over(Instant::now(), id);
         }
     }
 
@@ -307,7 +334,11 @@ impl NetworkBehaviour for Behaviour {
         let mut seen = HashSet::new();
         known.retain(|known| seen.insert((address::ip(known), address::is_quic(known))));
         known.truncate(MAX_ADDRESSES);
-        self.crowds.dials(id, &mut known);
+        if let Some(peer) = peer.filter(|_| self.wanted == Some(id))
+            && let Some(crowds) = &mut self.crowds
+        {
+            crowds.dials(Instant::now(), id, peer, &mut known);
+        }
         Ok(known)
     }
 
@@ -319,7 +350,7 @@ impl NetworkBehaviour for Behaviour {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if !self.crowds.admits(id, address) {
+        if self.crowds.as_mut().is_some_and(|crowds| !crowds.admits(id, address)) {
             return Err(ConnectionDenied::new(io::Error::other("too many nodes of one network")));
         }
         self.kad.handle_established_outbound_connection(id, peer, address, role, port_use)
@@ -332,17 +363,18 @@ impl NetworkBehaviour for Behaviour {
                     self.namers.shows(Instant::now(), &new.peer_id, true);
                     self.connected.insert(new.peer_id);
                 }
+                self.meets(new.peer_id, new.endpoint.get_remote_address());
                 Some(new.peer_id)
             }
             FromSwarm::ConnectionClosed(closed) => {
-                self.crowds.over(closed.connection_id);
+                self.is_over(closed.connection_id);
                 if closed.remaining_established == 0 {
                     self.connected.remove(&closed.peer_id);
                 }
                 None
             }
             FromSwarm::DialFailure(failure) => {
-                self.crowds.over(failure.connection_id);
+                self.is_over(failure.connection_id);
                 let is_lost = matches!(
                     failure.error,
                     DialError::Transport(_) | DialError::WrongPeerId { .. }
@@ -385,6 +417,7 @@ impl NetworkBehaviour for Behaviour {
                     self.kad.on_swarm_event(FromSwarm::DialFailure(failure));
                     continue;
                 }
+                self.wanted = Some(connection_id);
                 if let Some(peer) = &peer_id {
                     self.namers.dials(peer);
                 }

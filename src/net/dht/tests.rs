@@ -120,23 +120,40 @@ fn remembered_nodes_are_bounded_and_where_they_were_last_said_to_be() {
 
 #[test]
 fn many_nodes_of_one_network_are_not_all_connected_with() {
-    let mut node = node();
-    let connects = |node: &mut Behaviour, n: usize, is_named: bool| {
+    let connects = |node: &mut Behaviour, n: usize, is_wanted: bool| {
         let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(n));
-        let real = format!("/ip4/203.0.113.{n}/udp/4001/quic-v1").parse().unwrap();
+        let real: Multiaddr = format!("/ip4/203.0.113.{n}/udp/4001/quic-v1").parse().unwrap();
         let said = format!("/ip4/198.51.{n}.1/udp/4001/quic-v1").parse().unwrap();
-        if is_named {
-            node.remember(vec![PeerInfo { peer_id: peer, addrs: vec![said, real] }]);
-        }
-        let dialed = node.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer);
-        assert_eq!(dialed.unwrap().is_empty(), !is_named);
-        let real = format!("/ip4/203.0.113.{n}/udp/4001/quic-v1").parse().unwrap();
-        let (role, port) = (Endpoint::Dialer, PortUse::New);
-        node.handle_established_outbound_connection(id, peer, &real, role, port).is_ok()
+        node.remember(vec![PeerInfo { peer_id: peer, addrs: vec![said, real.clone()] }]);
+        node.wanted = is_wanted.then_some(id);
+        let role = Endpoint::Dialer;
+        let dialed = node.handle_pending_outbound_connection(id, Some(peer), &[], role);
+        assert!(!dialed.unwrap().is_empty());
+        let port = PortUse::New;
+        let is_admitted =
+            node.handle_established_outbound_connection(id, peer, &real, role, port).is_ok();
+        node.is_over(id);
+        is_admitted
     };
-    let count = (1..100).filter(|n| connects(&mut node, *n, true)).count();
-    assert!((2..10).contains(&count), "{count}");
-    assert!(connects(&mut node, 100, false), "whom the user names, or a friend");
+    for (dht, most) in [(Dht::Own, 99), (Dht::Public, 4)] {
+        let mut node = Behaviour::new(dht, PeerId::random(), false);
+        assert_eq!((1..100).filter(|n| connects(&mut node, *n, true)).count(), most);
+        assert!(connects(&mut node, 100, false), "whom the user wants, or a friend");
+    }
+}
+
+#[test]
+fn where_somebody_was_is_remembered_of_the_last() {
+    let (mut node, first) = (node(), PeerId::random());
+    let at = |ip: &str| format!("/ip4/{ip}/udp/4001/quic-v1").parse::<Multiaddr>().unwrap();
+    node.meets(first, &at("203.0.113.1"));
+    node.meets(first, &at("203.0.113.2"));
+    assert_eq!((node.ip_of(&first), node.met.len()), (Some(network(2)), 1));
+    for _ in 0..MAX_REMEMBERED {
+        assert_eq!(node.ip_of(&first), Some(network(2)));
+        node.meets(PeerId::random(), &at("203.0.113.3"));
+    }
+    assert_eq!((node.ip_of(&first), node.met.len()), (None, MAX_REMEMBERED));
 }
 
 #[test]

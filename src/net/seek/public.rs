@@ -107,13 +107,12 @@ impl Net {
         let now = Instant::now();
         let wanted = self.wanted().get();
         let complete = complete && found.len() >= wanted;
-        let found = spread(found);
+        let Some(kad) = self.dht_mut(Dht::Public) else { return };
+        let found = spread(found, |peer| kad.ip_of(peer), kad.is_local);
         let complete = complete && 2 * found.len() >= wanted;
         let nodes: Vec<PeerId> = found.iter().map(|node| node.peer_id).collect();
         tracing::debug!(count = nodes.len(), complete, "nodes of a name");
-        if let Some(kad) = self.dht_mut(Dht::Public) {
-            kad.remember(found);
-        }
+        kad.remember(found);
         if !complete {
             self.first_nodes.led_to_few(now);
         }
@@ -191,14 +190,19 @@ impl Net {
     }
 }
 
-/// Those of them that are of different networks, the closest first.
-fn spread(nodes: Vec<PeerInfo>) -> Vec<PeerInfo> {
+/// Those of them that are of different networks, the closest first: by where they were when they
+/// answered, as anybody can say of them what they like.
+fn spread(
+    nodes: Vec<PeerInfo>,
+    ip_of: impl Fn(&PeerId) -> Option<IpAddr>,
+    local_are_the_users: bool,
+) -> Vec<PeerInfo> {
     let mut at: HashMap<IpAddr, usize> = HashMap::new();
     let mut few = |node: &PeerInfo| {
-        let Some(ip) = node.addrs.iter().find_map(address::ip) else { return true };
+        let Some(ip) = ip_of(&node.peer_id) else { return false };
         let count = at.entry(address::neighbourhood(ip)).or_default();
         *count += 1;
-        *count <= MAX_OF_A_NETWORK || address::is_local(ip)
+        *count <= MAX_OF_A_NETWORK || local_are_the_users && address::is_local(ip)
     };
     nodes.into_iter().filter(|node| few(node)).collect()
 }
@@ -207,21 +211,28 @@ fn spread(nodes: Vec<PeerInfo>) -> Vec<PeerInfo> {
 mod tests {
     use super::*;
 
-    fn info(address: &str) -> PeerInfo {
-        let addrs = vec![format!("{address}/udp/4001/quic-v1").parse().unwrap()];
-        PeerInfo { peer_id: PeerId::random(), addrs }
+    /// Of nodes that are at these addresses, all of which are said to be elsewhere, which count.
+    fn counted(ips: &[&str], local_are_the_users: bool) -> Vec<usize> {
+        let (mut nodes, mut at) = (Vec::new(), HashMap::new());
+        for (n, ip) in ips.iter().enumerate() {
+            let said = format!("/ip4/198.51.{n}.1/udp/4001/quic-v1").parse().unwrap();
+            nodes.push(PeerInfo { peer_id: PeerId::random(), addrs: vec![said] });
+            at.extend(ip.parse::<IpAddr>().ok().map(|ip| (nodes[n].peer_id, ip)));
+        }
+        let all: Vec<_> = nodes.iter().map(|node| node.peer_id).collect();
+        let found = spread(nodes, |peer| at.get(peer).copied(), local_are_the_users);
+        found.iter().filter_map(|node| all.iter().position(|peer| *peer == node.peer_id)).collect()
     }
 
     #[test]
     fn many_nodes_of_one_network_are_two() {
-        let peers = |nodes: &[PeerInfo]| nodes.iter().map(|n| n.peer_id).collect::<Vec<_>>();
-        for of in ["/ip4/203.0.{}.7", "/ip6/2001:db8:{}::7"] {
-            let nodes = [1, 1, 1, 2, 1, 3].map(|n| info(&of.replace("{}", &n.to_string())));
-            let all = peers(&nodes);
-            assert_eq!(peers(&spread(nodes.into())), [all[0], all[1], all[3], all[5]]);
+        for of in ["203.0.{}.7", "2001:db8:{}::7"] {
+            let ips = ["1", "1", "1", "2", "1", "3"].map(|n| of.replace("{}", n));
+            assert_eq!(counted(&ips.each_ref().map(String::as_str), false), [0, 1, 3, 5]);
         }
-        let local =
-            vec![info("/ip4/192.168.0.7"), info("/ip4/192.168.0.8"), info("/ip4/192.168.0.9")];
-        assert_eq!(spread(local).len(), 3, "they are the user's");
+        let local = ["192.168.0.7", "192.168.0.8", "192.168.0.9"];
+        assert_eq!(counted(&local, true).len(), 3, "they are the user's");
+        assert_eq!(counted(&local, false).len(), 2);
+        assert_eq!(counted(&["nowhere", "203.0.113.1"], false), [1], "nobody knows where it is");
     }
 }

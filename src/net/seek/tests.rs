@@ -201,11 +201,17 @@ async fn a_look_up_that_led_to_one_network_is_not_the_last_of_the_hour() {
     net.seek(sought(0..1));
     let (id, name) = (*net.seeks.all.keys().next().unwrap(), (Side::Second, 5));
     for (networks, kept) in [(1, 2), (20, 20)] {
-        let found = (0..20).map(|n| {
-            let address = format!("/ip4/198.18.{}.{n}/udp/4001/quic-v1", n % networks);
-            PeerInfo { peer_id: PeerId::random(), addrs: vec![address.parse().unwrap()] }
-        });
-        net.handle_nodes(id, name, found.collect(), true);
+        let mut found = Vec::new();
+        for n in 0..20 {
+            let at = |network: usize| -> Multiaddr {
+                format!("/ip4/198.18.{network}.{n}/udp/4001/quic-v1").parse().unwrap()
+            };
+            let peer_id = PeerId::random();
+            net.dht_mut(Dht::Public).unwrap().meets(peer_id, &at(n % networks));
+            // Each is said to be in a network of its own.
+            found.push(PeerInfo { peer_id, addrs: vec![at(n)] });
+        }
+        net.handle_nodes(id, name, found, true);
         let name = &net.seeks.all[&id].names[&name];
         assert_eq!(name.nodes.len(), kept);
         assert!(name.is_usable(Instant::now()));
