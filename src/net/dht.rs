@@ -23,7 +23,8 @@ use libp2p::{
     identify,
     identity::PublicKey,
     kad::{
-        self, BucketInserts, Caching, Mode, PeerInfo, QueryResult, RecordKey, StoreInserts,
+        self, BucketInserts, Caching, Mode, PeerInfo, QueryId, QueryResult, RecordKey,
+        StoreInserts,
         store::{MemoryStore, MemoryStoreConfig},
     },
     ping,
@@ -142,6 +143,8 @@ pub struct Behaviour {
     crowds: Option<Crowds>,
     /// The dial that kad wants now; others want others.
     wanted: Option<ConnectionId>,
+    /// Queries under way to which somebody answered who is not believed.
+    cut: HashSet<QueryId>,
     dials: Rate,
     /// Who is being dialed, and until when, the first first.
     dialed: VecDeque<(Instant, PeerId)>,
@@ -196,6 +199,7 @@ impl Behaviour {
             met: VecDeque::new(),
             crowds: (dht == Dht::Public).then(Crowds::default),
             wanted: None,
+            cut: HashSet::new(),
             dials: Rate::new(DIALS_A_SECOND, DIALS_AT_ONCE, Instant::now()),
             dialed: VecDeque::new(),
             alarm: None,
@@ -243,18 +247,27 @@ impl Behaviour {
 
     /// Leaves of the nodes that one names in an answer those that are believed in.
     fn believe(&mut self, namer: &PeerId, event: &mut HandlerEvent) {
-        let (HandlerEvent::FindNodeRes { closer_peers, .. }
-        | HandlerEvent::GetRecordRes { closer_peers, .. }) = event
+        let (HandlerEvent::FindNodeRes { closer_peers, query_id }
+        | HandlerEvent::GetRecordRes { closer_peers, query_id, .. }) = event
         else {
             return;
         };
         let now = Instant::now();
-        let is_believed = self.namers.is_believed(now, namer);
-        closer_peers.truncate(if is_believed { MAX_NAMED } else { 0 });
+        if !self.namers.is_believed(now, namer) {
+            closer_peers.clear();
+            // Of a query that has ended nobody would hear.
+            self.cut.extend(self.kad.query(query_id).map(|query| query.id()));
+        }
+        closer_peers.truncate(MAX_NAMED);
         for named in closer_peers {
             let is_there = self.connected.contains(&named.node_id);
             self.namers.names(now, namer, &named.node_id, is_there);
         }
+    }
+
+    /// A query is over. Returns whether an answer to it was passed over: it may have led elsewhere.
+    pub fn was_cut(&mut self, query: &QueryId) -> bool {
+        self.cut.remove(query)
     }
 
     /// Somebody connects.

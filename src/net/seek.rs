@@ -136,6 +136,7 @@ impl Seeks {
             seek.again_pause = AGAIN;
             seek.hurry(now);
             seek.write_anew(now);
+            seek.names.values_mut().for_each(|name| name.ends(now));
         }
         self.touch(now);
     }

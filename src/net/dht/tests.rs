@@ -198,6 +198,8 @@ fn of_the_nodes_that_one_names_few_are_believed_in() {
                 panic!("another event")
             };
             assert_eq!(closer_peers.len(), believed);
+            assert_eq!(node.was_cut(&query_id), believed == 0);
+            assert!(!node.was_cut(&query_id));
             named_last = closer_peers.last().map(|peer| peer.node_id).or(named_last);
         }
         // None of them is there.
@@ -216,6 +218,9 @@ fn of_the_nodes_that_one_names_few_are_believed_in() {
         }
     }
     assert!(!node.namers.has_proved_itself(Instant::now(), &liar));
+    node.query_mut(&query_id).unwrap().finish();
+    node.believe(&liar, &mut HandlerEvent::FindNodeRes { closer_peers: named(), query_id });
+    assert_eq!(node.cut.len(), 0, "the query is over");
     node.network_changed();
     let named = PeerId::random();
     let mut event = HandlerEvent::FindNodeRes {

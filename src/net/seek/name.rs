@@ -28,6 +28,11 @@ impl Name {
         !self.nodes.is_empty() && self.until.is_none_or(|until| now < until)
     }
 
+    /// Others may be found now, if these were good enough for a time only.
+    pub fn ends(&mut self, now: Instant) {
+        self.until = self.until.map(|until| until.min(now));
+    }
+
     /// Who is to be asked now.
     pub fn turn(&mut self, count: usize) -> Vec<PeerId> {
         let count = count.min(self.nodes.len());

@@ -53,6 +53,20 @@ const MAX_OF_A_NETWORK: usize = 2;
 const UNFINISHED_FAST: Duration = Duration::from_secs(3);
 const UNFINISHED: Duration = Duration::from_secs(120);
 
+/// The same where one answered who is not believed: by then it is believed again, or is so no more.
+/// It may have been right, and be the only one who knew those that are closest.
+const DOUBTFUL: Duration = Duration::from_secs(600);
+
+/// How a look-up went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Complete,
+    /// As far as those are right who are believed.
+    Doubtful,
+    /// It was not finished, or led to too few.
+    Incomplete,
+}
+
 impl Net {
     /// The nodes that keep what is written under a name; none: they are being looked up.
     pub(super) fn keepers(&mut self, id: SeekId, side: Side, epoch: u64) -> Vec<PeerId> {
@@ -102,18 +116,20 @@ impl Net {
         id: SeekId,
         name: (Side, u64),
         found: Vec<PeerInfo>,
-        complete: bool,
+        mut end: End,
     ) {
         let now = Instant::now();
         let wanted = self.wanted().get();
-        let complete = complete && found.len() >= wanted;
+        let all = found.len();
         let Some(kad) = self.dht_mut(Dht::Public) else { return };
         let found = spread(found, |peer| kad.ip_of(peer), kad.is_local);
-        let complete = complete && 2 * found.len() >= wanted;
+        if all < wanted || 2 * found.len() < wanted {
+            end = End::Incomplete;
+        }
         let nodes: Vec<PeerId> = found.iter().map(|node| node.peer_id).collect();
-        tracing::debug!(count = nodes.len(), complete, "nodes of a name");
+        tracing::debug!(count = nodes.len(), ?end, "nodes of a name");
         kad.remember(found);
-        if !complete {
+        if end == End::Incomplete {
             self.first_nodes.led_to_few(now);
         }
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
@@ -121,8 +137,12 @@ impl Net {
             seek.names.remove(&name);
             seek.carrier(Dht::Public).is_due(now + LOOK_UP_AGAIN);
         } else {
-            let pause = if now < seek.fast_until { UNFINISHED_FAST } else { UNFINISHED };
-            let until = (!complete).then_some(now + pause);
+            let until = match end {
+                End::Complete => None,
+                End::Doubtful => Some(now + DOUBTFUL),
+                End::Incomplete if now < seek.fast_until => Some(now + UNFINISHED_FAST),
+                End::Incomplete => Some(now + UNFINISHED),
+            };
             let before = seek.names.remove(&name).unwrap_or_default().nodes;
             let others = nodes.iter().any(|node| !before.contains(node));
             if name.0 == seek.side && !before.is_empty() && others {

@@ -13,7 +13,7 @@ use libp2p::{
     },
 };
 
-use super::{SeekId, epochs, wall_clock};
+use super::{SeekId, epochs, public::End, wall_clock};
 use crate::net::{
     Net,
     dht::{Dht, QUERY_TIMEOUT},
@@ -162,6 +162,7 @@ impl Net {
         if !last {
             return;
         }
+        let was_cut = self.dht_mut(dht).is_some_and(|kad| kad.was_cut(&id));
         match self.seeks.queries.remove(&(dht, id)) {
             None | Some(Query::WriteMore) => {}
             Some(Query::Read { seek, .. }) => {
@@ -171,8 +172,12 @@ impl Net {
                 }
             }
             Some(Query::Nodes { seek, side, epoch }) => {
-                let complete = matches!(result, QueryResult::GetClosestPeers(Ok(_)));
-                self.handle_nodes(seek, (side, epoch), closest(result), complete);
+                let end = match result {
+                    QueryResult::GetClosestPeers(Ok(_)) if was_cut => End::Doubtful,
+                    QueryResult::GetClosestPeers(Ok(_)) => End::Complete,
+                    _ => End::Incomplete,
+                };
+                self.handle_nodes(seek, (side, epoch), closest(result), end);
             }
             Some(Query::Closest { key, value, at_hand }) => {
                 let peers = closest(result).into_iter().map(|peer| peer.peer_id);

@@ -6,7 +6,7 @@ use libp2p::kad::PeerInfo;
 
 use super::{
     name::Name,
-    public::{ASKED_FAST, MAX_ASKS, MAX_LOOKUPS},
+    public::{ASKED_FAST, End, MAX_ASKS, MAX_LOOKUPS},
     *,
 };
 use crate::{
@@ -211,12 +211,43 @@ async fn a_look_up_that_led_to_one_network_is_not_the_last_of_the_hour() {
             // Each is said to be in a network of its own.
             found.push(PeerInfo { peer_id, addrs: vec![at(n)] });
         }
-        net.handle_nodes(id, name, found, true);
+        net.handle_nodes(id, name, found, End::Complete);
         let name = &net.seeks.all[&id].names[&name];
         assert_eq!(name.nodes.len(), kept);
         assert!(name.is_usable(Instant::now()));
         let in_an_hour = Instant::now() + Duration::from_secs(3600);
         assert_eq!(name.is_usable(in_an_hour), networks > 1);
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_in_which_one_was_not_believed_is_not_the_last_of_the_hour() {
+    let mut net = net(true);
+    net.seek(sought(0..1));
+    let (id, name) = (*net.seeks.all.keys().next().unwrap(), (Side::Second, 5));
+    let seek = net.seeks.all.get_mut(&id).unwrap();
+    seek.fast_until = Instant::now();
+    let mut found = Vec::new();
+    for n in 0..20 {
+        let address: Multiaddr = format!("/ip4/198.18.{n}.1/udp/4001/quic-v1").parse().unwrap();
+        let peer_id = PeerId::random();
+        net.dht_mut(Dht::Public).unwrap().meets(peer_id, &address);
+        found.push(PeerInfo { peer_id, addrs: vec![address] });
+    }
+    let in_time = |net: &Net, seconds| {
+        net.seeks.all[&id].names[&name].is_usable(Instant::now() + Duration::from_secs(seconds))
+    };
+    for (end, usable) in [
+        (End::Incomplete, [false, false]),
+        (End::Doubtful, [true, false]),
+        (End::Complete, [true, true]),
+    ] {
+        net.handle_nodes(id, name, found.clone(), end);
+        assert!(in_time(&net, 60));
+        assert_eq!([in_time(&net, 500), in_time(&net, 700)], usable, "{end:?}");
+        // On another network others are believed.
+        net.seeks.reset(Instant::now());
+        assert_eq!(in_time(&net, 0), end == End::Complete);
     }
 }
 
