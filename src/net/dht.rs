@@ -147,7 +147,7 @@ pub struct Behaviour {
     cut: HashSet<QueryId>,
     dials: Rate,
     /// Who is being dialed, and until when, the first first.
-    dialed: VecDeque<(Instant, PeerId)>,
+    dialed: VecDeque<(Instant, PeerId, ConnectionId)>,
     /// When the first of them is to be passed over.
     alarm: Option<Pin<Box<Sleep>>>,
     /// Whether the user has named nodes within the local network; only then are such addresses
@@ -278,11 +278,28 @@ impl Behaviour {
         self.met.drain(..surplus);
     }
 
+    /// A dial begins that kad wants.
+    fn begins(&mut self, id: ConnectionId, peer: PeerId, addresses: &mut Vec<Multiaddr>) {
+        let now = Instant::now();
+        if let Some(crowds) = &mut self.crowds {
+            crowds.dials(now, id, peer, addresses);
+        }
+        if addresses.is_empty() {
+            return;
+        }
+        self.namers.dials(id, &peer);
+        if self.quic_works {
+            self.dialed.push_back((now + DIAL_PATIENCE, peer, id));
+        }
+    }
+
     /// A connection is over, or came to nothing.
     fn is_over(&mut self, id: ConnectionId) {
         if let Some(crowds) = &mut self.crowds {
             crowds.over(Instant::now(), id);
         }
+        self.namers.forgets(id);
+        self.dialed.retain(|(.., dial)| *dial != id);
     }
 
     /// Whether any node is known.
@@ -347,10 +364,8 @@ impl NetworkBehaviour for Behaviour {
         let mut seen = HashSet::new();
         known.retain(|known| seen.insert((address::ip(known), address::is_quic(known))));
         known.truncate(MAX_ADDRESSES);
-        if let Some(peer) = peer.filter(|_| self.wanted == Some(id))
-            && let Some(crowds) = &mut self.crowds
-        {
-            crowds.dials(Instant::now(), id, peer, &mut known);
+        if let Some(peer) = peer.filter(|_| self.wanted == Some(id)) {
+            self.begins(id, peer, &mut known);
         }
         Ok(known)
     }
@@ -370,37 +385,28 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
-        let over = match event {
+        match event {
             FromSwarm::ConnectionEstablished(new) => {
                 if new.endpoint.is_dialer() {
-                    self.namers.shows(Instant::now(), &new.peer_id, true);
+                    self.namers.shows(Instant::now(), new.connection_id, true);
                     self.connected.insert(new.peer_id);
                 }
                 self.meets(new.peer_id, new.endpoint.get_remote_address());
-                Some(new.peer_id)
+                self.dialed.retain(|(_, peer, _)| *peer != new.peer_id);
             }
             FromSwarm::ConnectionClosed(closed) => {
                 self.is_over(closed.connection_id);
                 if closed.remaining_established == 0 {
                     self.connected.remove(&closed.peer_id);
                 }
-                None
             }
-            FromSwarm::DialFailure(failure) => {
-                self.is_over(failure.connection_id);
-                let is_lost = matches!(
-                    failure.error,
-                    DialError::Transport(_) | DialError::WrongPeerId { .. }
-                );
-                if let Some(lost) = failure.peer_id.filter(|_| is_lost) {
-                    self.namers.shows(Instant::now(), &lost, false);
+            FromSwarm::DialFailure(DialFailure { error, connection_id, .. }) => {
+                if matches!(error, DialError::Transport(_) | DialError::WrongPeerId { .. }) {
+                    self.namers.shows(Instant::now(), connection_id, false);
                 }
-                failure.peer_id
+                self.is_over(connection_id);
             }
-            _ => None,
-        };
-        if let Some(over) = over {
-            self.dialed.retain(|(_, peer)| *peer != over);
+            _ => {}
         }
         self.kad.on_swarm_event(event);
     }
@@ -431,12 +437,6 @@ impl NetworkBehaviour for Behaviour {
                     continue;
                 }
                 self.wanted = Some(connection_id);
-                if let Some(peer) = &peer_id {
-                    self.namers.dials(peer);
-                }
-                let due =
-                    peer_id.filter(|_| self.quic_works).map(|peer| (now + DIAL_PATIENCE, peer));
-                self.dialed.extend(due);
             }
             if let ToSwarm::GenerateEvent(kad::Event::OutboundQueryProgressed {
                 id,
@@ -452,13 +452,13 @@ impl NetworkBehaviour for Behaviour {
             }
             return Poll::Ready(event);
         }
-        while let Some((until, peer_id)) = self.dialed.front().copied() {
+        while let Some((until, peer_id, dial)) = self.dialed.front().copied() {
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
             std::task::ready!(alarm.as_mut().poll(context));
             self.alarm = None;
             if until <= Instant::now() {
                 self.dialed.pop_front();
-                self.namers.shows(Instant::now(), &peer_id, false);
+                self.namers.shows(Instant::now(), dial, false);
                 // With those who are in it there is no connection.
                 let connection = CloseConnection::All;
                 return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });

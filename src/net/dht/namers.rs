@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libp2p::PeerId;
+use libp2p::{PeerId, swarm::ConnectionId};
 
 /// Namings remembered until it shows whether who was named is there; the oldest goes.
 const MAX_NAMINGS: usize = 4096;
@@ -38,9 +38,9 @@ pub struct Namers {
     hasher: RandomState,
     /// Who was named, by whom, the last last.
     namings: VecDeque<(Name, Name)>,
-    /// Who is dialed, at the addresses that this one said. Others may have said others: they are not
-    /// to blame.
-    dialed: VecDeque<(Name, Name)>,
+    /// The dials that are under way: of whom, at the addresses that this one said. Others may have
+    /// said others: they are not to blame.
+    dialed: VecDeque<(ConnectionId, Name, Name)>,
     counts: HashMap<Name, Count>,
 }
 
@@ -72,31 +72,36 @@ impl Namers {
         }
         if is_there {
             self.count(now, namer, true);
-        } else if !self.namings.contains(&(other, namer)) {
+        } else {
+            // Of one named again, it is this one's addresses that are dialed.
+            self.namings.retain(|known| *known != (other, namer));
             self.namings.push_back((other, namer));
             let surplus = self.namings.len().saturating_sub(MAX_NAMINGS);
             self.namings.drain(..surplus);
         }
     }
 
-    /// A node that was named is dialed.
-    pub fn dials(&mut self, named: &PeerId) {
+    /// A node that may have been named is dialed.
+    pub fn dials(&mut self, dial: ConnectionId, named: &PeerId) {
         let named = self.hasher.hash_one(named);
-        self.dialed.retain(|(other, _)| *other != named);
         let naming = self.namings.iter().rev().find(|(other, _)| *other == named);
-        self.dialed.extend(naming);
+        self.dialed.extend(naming.map(|(named, namer)| (dial, *named, *namer)));
         let surplus = self.dialed.len().saturating_sub(MAX_DIALED);
         self.dialed.drain(..surplus);
     }
 
     /// It shows whether one that is dialed is there.
-    pub fn shows(&mut self, now: Instant, named: &PeerId, is_there: bool) {
-        let named = self.hasher.hash_one(named);
-        let at = self.dialed.iter().position(|(other, _)| *other == named);
-        if let Some((_, namer)) = at.and_then(|at| self.dialed.remove(at)) {
+    pub fn shows(&mut self, now: Instant, dial: ConnectionId, is_there: bool) {
+        let at = self.dialed.iter().position(|(known, ..)| *known == dial);
+        if let Some((_, named, namer)) = at.and_then(|at| self.dialed.remove(at)) {
             self.namings.retain(|(other, _)| *other != named);
             self.count(now, namer, is_there);
         }
+    }
+
+    /// A dial is over, and says nothing of who was dialed.
+    pub fn forgets(&mut self, dial: ConnectionId) {
+        self.dialed.retain(|(known, ..)| *known != dial);
     }
 
     fn count(&mut self, now: Instant, namer: Name, is_there: bool) {
@@ -158,12 +163,16 @@ mod tests {
         (0..count).map(|_| PeerId::random()).collect()
     }
 
+    fn id(n: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(n)
+    }
+
     /// One names these, and it shows whether they are there.
     fn name(namers: &mut Namers, now: Instant, namer: &PeerId, count: u32, are_there: bool) {
         for named in peers(usize::try_from(count).unwrap()) {
             namers.names(now, namer, &named, false);
-            namers.dials(&named);
-            namers.shows(now, &named, are_there);
+            namers.dials(id(1), &named);
+            namers.shows(now, id(1), are_there);
         }
     }
 
@@ -213,12 +222,20 @@ mod tests {
         let (mut namers, now) = (Namers::default(), Instant::now());
         let [honest, liar, late] = [PeerId::random(), PeerId::random(), PeerId::random()];
         for named in peers(20) {
+            namers.names(now, &liar, &named, false);
             namers.names(now, &honest, &named, false);
             namers.names(now, &liar, &named, false);
-            namers.shows(now, &named, false);
-            namers.dials(&named);
+            namers.shows(now, id(1), false);
+            namers.dials(id(1), &named);
             namers.names(now, &late, &named, false);
-            namers.shows(now, &named, false);
+            namers.shows(now, id(2), false);
+            namers.shows(now, id(1), false);
+        }
+        for named in peers(20) {
+            namers.names(now, &late, &named, false);
+            namers.dials(id(1), &named);
+            namers.forgets(id(1));
+            namers.shows(now, id(1), false);
         }
         let lost = |namer: &PeerId| {
             namers.counts.get(&namers.hasher.hash_one(namer)).map(|count| count.lost)
@@ -240,10 +257,10 @@ mod tests {
         }
         assert_eq!(namers.counts.len(), MAX_NAMERS);
         assert!(namers.is_believed(now, &first), "the oldest went");
-        for named in peers(MAX_NAMINGS + 9) {
-            namers.names(now, &first, &named, false);
-            namers.names(now, &first, &named, false);
-            namers.dials(&named);
+        for (n, named) in peers(MAX_NAMINGS + 9).iter().enumerate() {
+            namers.names(now, &first, named, false);
+            namers.names(now, &first, named, false);
+            namers.dials(id(n), named);
         }
         assert_eq!((namers.namings.len(), namers.dialed.len()), (MAX_NAMINGS, MAX_DIALED));
     }

@@ -4,6 +4,7 @@ use libp2p::{
     core::transport::TransportError,
     identity::Keypair,
     kad::{ConnectionType, KadPeer, Record, store::RecordStore},
+    swarm::dial_opts::PeerCondition,
 };
 
 use super::*;
@@ -206,8 +207,9 @@ fn of_the_nodes_that_one_names_few_are_believed_in() {
         let lost: Vec<_> = (0..20).map(|_| PeerId::random()).collect();
         for lost in &lost {
             node.namers.names(Instant::now(), &liar, lost, false);
-            node.namers.dials(lost);
-            fails(&mut node, lost);
+            let id = ConnectionId::new_unchecked(1);
+            node.namers.dials(id, lost);
+            fails(&mut node, lost, id, &unreachable());
         }
         if let Some(known) = named_last {
             let now = Instant::now();
@@ -237,15 +239,50 @@ fn of_the_nodes_that_one_names_few_are_believed_in() {
     );
 }
 
-/// A node can't be dialed.
-fn fails(node: &mut Behaviour, peer: &PeerId) {
+/// Nobody is there.
+fn unreachable() -> DialError {
     let address = "/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap();
     let error = TransportError::Other(io::Error::other("nobody is there"));
-    let error = DialError::Transport(vec![(address, error)]);
-    let failure = DialFailure {
-        peer_id: Some(*peer),
-        error: &error,
-        connection_id: ConnectionId::new_unchecked(1),
-    };
+    DialError::Transport(vec![(address, error)])
+}
+
+/// A node can't be dialed.
+fn fails(node: &mut Behaviour, peer: &PeerId, connection_id: ConnectionId, error: &DialError) {
+    let failure = DialFailure { peer_id: Some(*peer), error, connection_id };
     node.on_swarm_event(FromSwarm::DialFailure(failure));
+}
+
+#[test]
+fn a_dial_that_is_under_way_is_one_though_two_look_ups_want_it() {
+    let mut node = node();
+    node.quic_works = true;
+    let [liar, honest, named] = [PeerId::random(), PeerId::random(), PeerId::random()];
+    let [first, second] = [1, 2].map(ConnectionId::new_unchecked);
+    let begins = |node: &mut Behaviour, id| {
+        let mut addresses = vec!["/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap()];
+        node.begins(id, named, &mut addresses);
+    };
+    for _ in 0..20 {
+        node.namers.names(Instant::now(), &liar, &named, false);
+        begins(&mut node, first);
+        node.namers.names(Instant::now(), &honest, &named, false);
+        let condition = PeerCondition::DisconnectedAndNotDialing;
+        fails(&mut node, &named, second, &DialError::DialPeerConditionFalse(condition));
+        assert_eq!(node.dialed.len(), 1, "it is still to be passed over in time");
+        fails(&mut node, &named, first, &unreachable());
+        assert_eq!(node.dialed.len(), 0);
+    }
+    let now = Instant::now();
+    assert!(!node.namers.is_believed(now, &liar) && node.namers.is_believed(now, &honest));
+    // Of a dial that did not come to be nobody is to blame.
+    for error in [DialError::Aborted, DialError::NoAddresses] {
+        node.namers.names(now, &honest, &named, false);
+        begins(&mut node, first);
+        fails(&mut node, &named, first, &error);
+        assert_eq!(node.dialed.len(), 0);
+        for _ in 0..20 {
+            fails(&mut node, &named, first, &unreachable());
+        }
+        assert!(node.namers.is_believed(now, &honest));
+    }
 }
