@@ -126,6 +126,9 @@ const MAX_REMEMBERED: usize = 1024;
 /// What libp2p's handler tells its behaviour.
 type HandlerEvent = <<kad::Behaviour<MemoryStore> as NetworkBehaviour>::ConnectionHandler as ConnectionHandler>::ToBehaviour;
 
+/// What its behaviour tells that.
+type HandlerIn = THandlerInEvent<kad::Behaviour<MemoryStore>>;
+
 /// One DHT: libp2p's behaviour, with what it stores chosen, and whom it dials.
 pub struct Behaviour {
     kad: kad::Behaviour<MemoryStore>,
@@ -253,6 +256,9 @@ impl Behaviour {
             return;
         };
         let now = Instant::now();
+        if let Some(ip) = self.ip_of(namer) {
+            self.namers.answers(now, namer, ip);
+        }
         if !self.namers.is_believed(now, namer) {
             closer_peers.clear();
             // Of a query that has ended nobody would hear.
@@ -287,7 +293,7 @@ impl Behaviour {
         if addresses.is_empty() {
             return;
         }
-        self.namers.dials(id, &peer);
+        self.namers.dials(id, &peer, addresses);
         if self.quic_works {
             self.dialed.push_back((now + DIAL_PATIENCE, peer, id));
         }
@@ -385,13 +391,20 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
+        let now = Instant::now();
         match event {
             FromSwarm::ConnectionEstablished(new) => {
+                let address = new.endpoint.get_remote_address();
                 if new.endpoint.is_dialer() {
-                    self.namers.shows(Instant::now(), new.connection_id, true);
+                    self.namers.shows(now, new.connection_id, true);
                     self.connected.insert(new.peer_id);
+                    // A friend within the local network says nothing of the way out.
+                    let ip = address::ip(address);
+                    if let Some(ip) = ip.filter(|ip| self.is_local || !address::is_local(*ip)) {
+                        self.namers.hears(now, ip);
+                    }
                 }
-                self.meets(new.peer_id, new.endpoint.get_remote_address());
+                self.meets(new.peer_id, address);
                 self.dialed.retain(|(_, peer, _)| *peer != new.peer_id);
             }
             FromSwarm::ConnectionClosed(closed) => {
@@ -402,7 +415,7 @@ impl NetworkBehaviour for Behaviour {
             }
             FromSwarm::DialFailure(DialFailure { error, connection_id, .. }) => {
                 if matches!(error, DialError::Transport(_) | DialError::WrongPeerId { .. }) {
-                    self.namers.shows(Instant::now(), connection_id, false);
+                    self.namers.shows(now, connection_id, false);
                 }
                 self.is_over(connection_id);
             }
@@ -437,6 +450,14 @@ impl NetworkBehaviour for Behaviour {
                     continue;
                 }
                 self.wanted = Some(connection_id);
+            }
+            if let ToSwarm::NotifyHandler {
+                peer_id,
+                event: HandlerIn::FindNodeReq { .. } | HandlerIn::GetRecord { .. },
+                ..
+            } = &event
+            {
+                self.namers.asks(Instant::now(), peer_id);
             }
             if let ToSwarm::GenerateEvent(kad::Event::OutboundQueryProgressed {
                 id,

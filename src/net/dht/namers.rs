@@ -4,15 +4,19 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::RandomState},
     hash::BuildHasher as _,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
-use libp2p::{PeerId, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+
+use super::DIAL_PATIENCE;
+use crate::net::address;
 
 /// Namings remembered until it shows whether who was named is there; the oldest goes.
 const MAX_NAMINGS: usize = 4096;
 
-/// Of these, dials that are under way.
+/// Of these, dials that are under way, and of as many that were in vain who is to blame.
 const MAX_DIALED: usize = 512;
 
 /// Namers remembered; who named nobody for the longest time goes.
@@ -29,6 +33,13 @@ const MANY: u32 = 64;
 /// Who named nobody for so long is believed again: it may be another network by now.
 const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 
+/// If nobody answered for so long, it may have been our own network: then nobody is to blame for those
+/// who could not be reached meanwhile.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Over IPv4, and over IPv6.
+type Families<T> = [T; 2];
+
 /// A PeerId, by its hash under a key of this run: a tenth of the memory.
 type Name = u64;
 
@@ -40,8 +51,22 @@ pub struct Namers {
     namings: VecDeque<(Name, Name)>,
     /// The dials that are under way: of whom, at the addresses that this one said. Others may have
     /// said others: they are not to blame.
-    dialed: VecDeque<(ConnectionId, Name, Name)>,
+    dialed: VecDeque<Dial>,
+    /// Who is to blame for each dial that was in vain, and where it led: if somebody answers there
+    /// soon, it is not our own network.
+    lost: VecDeque<(Name, Families<bool>)>,
+    /// When somebody answered last.
+    heard: Families<Option<Instant>>,
+    /// One who is connected and was asked, and when.
+    asked: Option<(Name, Instant)>,
     counts: HashMap<Name, Count>,
+}
+
+struct Dial {
+    id: ConnectionId,
+    named: Name,
+    namer: Name,
+    by: Families<bool>,
 }
 
 /// Of those that one named.
@@ -81,27 +106,75 @@ impl Namers {
         }
     }
 
-    /// A node that may have been named is dialed.
-    pub fn dials(&mut self, dial: ConnectionId, named: &PeerId) {
+    /// A node that may have been named is dialed there.
+    pub fn dials(&mut self, id: ConnectionId, named: &PeerId, addresses: &[Multiaddr]) {
         let named = self.hasher.hash_one(named);
         let naming = self.namings.iter().rev().find(|(other, _)| *other == named);
-        self.dialed.extend(naming.map(|(named, namer)| (dial, *named, *namer)));
+        let mut ips = addresses.iter().map(address::ip);
+        let by =
+            [IpAddr::is_ipv4, IpAddr::is_ipv6].map(|is| ips.clone().flatten().any(|ip| is(&ip)));
+        // A name may lead anywhere.
+        let by = if ips.any(|ip| ip.is_none()) { [true; 2] } else { by };
+        self.dialed.extend(naming.map(|(named, namer)| Dial {
+            id,
+            named: *named,
+            namer: *namer,
+            by,
+        }));
         let surplus = self.dialed.len().saturating_sub(MAX_DIALED);
         self.dialed.drain(..surplus);
     }
 
     /// It shows whether one that is dialed is there.
     pub fn shows(&mut self, now: Instant, dial: ConnectionId, is_there: bool) {
-        let at = self.dialed.iter().position(|(known, ..)| *known == dial);
-        if let Some((_, named, namer)) = at.and_then(|at| self.dialed.remove(at)) {
-            self.namings.retain(|(other, _)| *other != named);
-            self.count(now, namer, is_there);
+        let at = self.dialed.iter().position(|known| known.id == dial);
+        let Some(Dial { named, namer, by, .. }) = at.and_then(|at| self.dialed.remove(at)) else {
+            return;
+        };
+        self.namings.retain(|(other, _)| *other != named);
+        if is_there {
+            self.count(now, namer, true);
+        } else {
+            self.lost.push_back((namer, by));
+            let surplus = self.lost.len().saturating_sub(MAX_DIALED);
+            self.lost.drain(..surplus);
         }
     }
 
     /// A dial is over, and says nothing of who was dialed.
     pub fn forgets(&mut self, dial: ConnectionId) {
-        self.dialed.retain(|(known, ..)| *known != dial);
+        self.dialed.retain(|known| known.id != dial);
+    }
+
+    /// Somebody there has answered in good time: our own network works.
+    pub fn hears(&mut self, now: Instant, from: IpAddr) {
+        let family = usize::from(from.is_ipv6());
+        let before = self.heard[family].replace(now);
+        let was_silent =
+            before.is_none_or(|before| now.saturating_duration_since(before) > SILENCE);
+        let there = self.lost.iter().filter(|(_, by)| by[family]);
+        let blamed: Vec<_> = there.map(|(namer, _)| *namer).collect();
+        self.lost.retain(|(_, by)| !by[family]);
+        for namer in blamed.into_iter().filter(|_| !was_silent) {
+            self.count(now, namer, false);
+        }
+    }
+
+    /// One who is connected is asked. Of these one at a time is looked at.
+    pub fn asks(&mut self, now: Instant, peer: &PeerId) {
+        if self.asked.is_none_or(|(_, at)| now.saturating_duration_since(at) > DIAL_PATIENCE) {
+            self.asked = Some((self.hasher.hash_one(peer), now));
+        }
+    }
+
+    /// One who is connected answers. Where that takes longer than a dial may, those fail as well.
+    pub fn answers(&mut self, now: Instant, peer: &PeerId, ip: IpAddr) {
+        let peer = self.hasher.hash_one(peer);
+        if let Some((_, at)) = self.asked.take_if(|(asked, _)| *asked == peer)
+            && now.saturating_duration_since(at) <= DIAL_PATIENCE
+        {
+            self.hears(now, ip);
+        }
     }
 
     fn count(&mut self, now: Instant, namer: Name, is_there: bool) {
@@ -151,6 +224,8 @@ impl Namers {
     pub fn clear(&mut self) {
         self.namings.clear();
         self.dialed.clear();
+        self.lost.clear();
+        self.heard = [None; 2];
         self.counts.clear();
     }
 }
@@ -167,13 +242,28 @@ mod tests {
         ConnectionId::new_unchecked(n)
     }
 
+    fn at(ip: &str) -> [Multiaddr; 1] {
+        [format!("/{ip}/udp/4001/quic-v1").parse().unwrap()]
+    }
+
+    fn v4() -> [Multiaddr; 1] {
+        at("ip4/203.0.113.1")
+    }
+
+    /// Somebody answers over IPv4.
+    fn hear(namers: &mut Namers, now: Instant) {
+        namers.hears(now, [203, 0, 113, 2].into());
+    }
+
     /// One names these, and it shows whether they are there.
     fn name(namers: &mut Namers, now: Instant, namer: &PeerId, count: u32, are_there: bool) {
+        hear(namers, now);
         for named in peers(usize::try_from(count).unwrap()) {
             namers.names(now, namer, &named, false);
-            namers.dials(id(1), &named);
+            namers.dials(id(1), &named, &v4());
             namers.shows(now, id(1), are_there);
         }
+        hear(namers, now);
     }
 
     #[test]
@@ -221,28 +311,84 @@ mod tests {
     fn who_says_where_it_was_dialed_is_to_blame_alone() {
         let (mut namers, now) = (Namers::default(), Instant::now());
         let [honest, liar, late] = [PeerId::random(), PeerId::random(), PeerId::random()];
+        hear(&mut namers, now);
         for named in peers(20) {
             namers.names(now, &liar, &named, false);
             namers.names(now, &honest, &named, false);
             namers.names(now, &liar, &named, false);
             namers.shows(now, id(1), false);
-            namers.dials(id(1), &named);
+            namers.dials(id(1), &named, &v4());
             namers.names(now, &late, &named, false);
             namers.shows(now, id(2), false);
             namers.shows(now, id(1), false);
         }
         for named in peers(20) {
             namers.names(now, &late, &named, false);
-            namers.dials(id(1), &named);
+            namers.dials(id(1), &named, &v4());
             namers.forgets(id(1));
             namers.shows(now, id(1), false);
         }
+        hear(&mut namers, now);
         let lost = |namer: &PeerId| {
             namers.counts.get(&namers.hasher.hash_one(namer)).map(|count| count.lost)
         };
         assert_eq!([&honest, &liar, &late].map(lost), [None, Some(20), None]);
         assert!(!namers.is_believed(now, &liar));
         assert!(namers.is_believed(now, &honest) && namers.is_believed(now, &late));
+    }
+
+    /// One names many that can't be reached at this address.
+    fn lose(namers: &mut Namers, now: Instant, namer: &PeerId, address: &[Multiaddr]) {
+        for named in peers(20) {
+            namers.names(now, namer, &named, false);
+            namers.dials(id(1), &named, address);
+            namers.shows(now, id(1), false);
+        }
+    }
+
+    #[test]
+    fn nobody_is_to_blame_for_what_our_own_network_does() {
+        let (mut namers, mut now) = (Namers::default(), Instant::now());
+        let [honest, asked] = [PeerId::random(), PeerId::random()];
+        let ip = [203, 0, 113, 2].into();
+        // Nobody has ever answered; then there is no way out for a minute.
+        lose(&mut namers, now, &honest, &v4());
+        hear(&mut namers, now);
+        lose(&mut namers, now, &honest, &v4());
+        now += Duration::from_secs(60);
+        hear(&mut namers, now);
+        hear(&mut namers, now);
+        assert!(namers.is_believed(now, &honest));
+        // Answers come too late, as a file is sent.
+        for _ in 0..20 {
+            namers.asks(now, &asked);
+            lose(&mut namers, now, &honest, &v4());
+            now += DIAL_PATIENCE + Duration::from_millis(1);
+            namers.answers(now, &asked, ip);
+        }
+        hear(&mut namers, now);
+        // There is no IPv6 here.
+        lose(&mut namers, now, &honest, &at("ip6/2001:db8::1"));
+        hear(&mut namers, now);
+        assert!(namers.is_believed(now, &honest));
+        // Others answer in time.
+        lose(&mut namers, now, &honest, &v4());
+        assert!(namers.is_believed(now, &honest), "nobody has answered since");
+        namers.asks(now, &asked);
+        namers.asks(now, &honest);
+        namers.answers(now, &honest, ip);
+        assert!(namers.is_believed(now, &honest), "another one was asked before");
+        now += DIAL_PATIENCE;
+        namers.answers(now, &asked, ip);
+        assert!(!namers.is_believed(now, &honest));
+        // Over IPv6 as well.
+        namers.clear();
+        for _ in 0..2 {
+            lose(&mut namers, now, &honest, &at("ip6/2001:db8::1"));
+            assert!(namers.is_believed(now, &honest));
+            namers.hears(now, "2001:db8::2".parse().unwrap());
+        }
+        assert!(!namers.is_believed(now, &honest));
     }
 
     #[test]
@@ -260,8 +406,15 @@ mod tests {
         for (n, named) in peers(MAX_NAMINGS + 9).iter().enumerate() {
             namers.names(now, &first, named, false);
             namers.names(now, &first, named, false);
-            namers.dials(id(n), named);
+            namers.dials(id(n), named, &v4());
         }
         assert_eq!((namers.namings.len(), namers.dialed.len()), (MAX_NAMINGS, MAX_DIALED));
+        for n in 0..2 * MAX_DIALED {
+            let named = PeerId::random();
+            namers.names(now, &first, &named, false);
+            namers.dials(id(n), &named, &v4());
+            namers.shows(now, id(n), false);
+        }
+        assert_eq!(namers.lost.len(), MAX_DIALED);
     }
 }

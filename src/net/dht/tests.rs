@@ -204,13 +204,15 @@ fn of_the_nodes_that_one_names_few_are_believed_in() {
             named_last = closer_peers.last().map(|peer| peer.node_id).or(named_last);
         }
         // None of them is there.
+        node.namers.hears(Instant::now(), network(2));
         let lost: Vec<_> = (0..20).map(|_| PeerId::random()).collect();
         for lost in &lost {
             node.namers.names(Instant::now(), &liar, lost, false);
             let id = ConnectionId::new_unchecked(1);
-            node.namers.dials(id, lost);
+            node.namers.dials(id, lost, &["/ip4/203.0.113.1/tcp/4001".parse().unwrap()]);
             fails(&mut node, lost, id, &unreachable());
         }
+        node.namers.hears(Instant::now(), network(2));
         if let Some(known) = named_last {
             let now = Instant::now();
             assert!(!node.is_believed_in(now, &known), "it is not dialed");
@@ -262,6 +264,7 @@ fn a_dial_that_is_under_way_is_one_though_two_look_ups_want_it() {
         let mut addresses = vec!["/ip4/203.0.113.1/udp/4001/quic-v1".parse().unwrap()];
         node.begins(id, named, &mut addresses);
     };
+    node.namers.hears(Instant::now(), network(2));
     for _ in 0..20 {
         node.namers.names(Instant::now(), &liar, &named, false);
         begins(&mut node, first);
@@ -273,6 +276,7 @@ fn a_dial_that_is_under_way_is_one_though_two_look_ups_want_it() {
         assert_eq!(node.dialed.len(), 0);
     }
     let now = Instant::now();
+    node.namers.hears(now, network(2));
     assert!(!node.namers.is_believed(now, &liar) && node.namers.is_believed(now, &honest));
     // Of a dial that did not come to be nobody is to blame.
     for error in [DialError::Aborted, DialError::NoAddresses] {
@@ -283,6 +287,7 @@ fn a_dial_that_is_under_way_is_one_though_two_look_ups_want_it() {
         for _ in 0..20 {
             fails(&mut node, &named, first, &unreachable());
         }
+        node.namers.hears(now, network(2));
         assert!(node.namers.is_believed(now, &honest));
     }
 }
