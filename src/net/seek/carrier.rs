@@ -6,9 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::wall_clock;
+use super::{epochs, wall_clock};
 use crate::{
-    net::{dht::Dht, rendezvous::Record},
+    net::{
+        dht::Dht,
+        rendezvous::{EPOCH_SECONDS, Record},
+    },
     node::api::UnixMillis,
 };
 
@@ -84,6 +87,11 @@ impl Pace {
         (fast, slow)
     }
 
+    /// The longest that one who is put off waits for the next look.
+    pub fn put_off(&self, within: Duration) -> Duration {
+        within.min(self.slowest)
+    }
+
     /// Within which time so many have their turn when an epoch begins.
     pub fn turns(&self, all: u32) -> Duration {
         if all <= AT_ONCE { Duration::ZERO } else { self.turn_each.saturating_mul(all) }
@@ -99,6 +107,8 @@ pub struct Carrier {
     pace: &'static Pace,
     /// What was written in each epoch, and when.
     written: HashMap<u64, (Record, Instant)>,
+    /// The newest epoch when all began: in it all are written to at once.
+    pub first: Option<u64>,
     /// When the record is to be written in an epoch that has just begun.
     turn: Option<(u64, Instant)>,
     write_after: Instant,
@@ -117,6 +127,7 @@ impl Carrier {
         Self {
             pace: Pace::of(dht),
             written: HashMap::new(),
+            first: epochs(wall_clock()).into_iter().max(),
             turn: None,
             write_after: now,
             read_due: now,
@@ -138,17 +149,21 @@ impl Carrier {
     }
 
     /// Of many the records are not written all at once when an epoch begins: it is this one's turn
-    /// within such a time.
-    pub fn draw_turn(&mut self, epochs: &[u64], within: Duration, now: Instant) {
-        let Some(newest) = epochs.iter().max() else { return };
-        let is_new = !self.written.contains_key(newest);
-        if is_new && self.turn.is_none_or(|(epoch, _)| epoch != *newest) {
-            self.turn = Some((*newest, now + within.mul_f64(rand::random())));
+    /// within such a time, or what is left of the epoch if there is time for all in one.
+    pub fn draw_turn(&mut self, time: UnixMillis, within: Duration, now: Instant) {
+        let Some(newest) = epochs(time).into_iter().max() else { return };
+        let is_new = self.first != Some(newest) && !self.written.contains_key(&newest);
+        if is_new && self.turn.is_none_or(|(epoch, _)| epoch != newest) {
+            let left =
+                Duration::from_millis(((newest + 1) * 1000 * EPOCH_SECONDS).saturating_sub(time));
+            let all = Duration::from_secs(EPOCH_SECONDS);
+            let within = if within <= all { within.min(left) } else { within };
+            self.turn = Some((newest, now + within.mul_f64(rand::random())));
         }
     }
 
-    /// In which of these epochs the record is to be written now; in one whose turn has not come only
-    /// to somebody who may be waiting.
+    /// In which of these epochs the record is to be written now. One whose turn has not come, or did
+    /// not come while it was the newest, is left out but for somebody who may be waiting.
     pub fn epoch_to_write(
         &self,
         epochs: &[u64],
@@ -159,9 +174,11 @@ impl Carrier {
         if self.write_after > now {
             return None;
         }
+        let newest = epochs.iter().max();
         let waits = |epoch| {
             let turn = self.turn.filter(|(of, at)| *of == epoch && now < *at);
-            !fast && turn.is_some()
+            let was_left_out = Some(&epoch) != newest && !self.written.contains_key(&epoch);
+            !fast && (turn.is_some() || was_left_out)
         };
         epochs.iter().copied().filter(|epoch| !waits(*epoch)).find(|epoch| {
             self.written.get(epoch).is_none_or(|(known, at)| {
@@ -270,6 +287,9 @@ mod tests {
         );
     }
 
+    /// A minute before epoch 6, whose names are in use already.
+    const BEFORE_6: UnixMillis = 6 * 1000 * EPOCH_SECONDS - 60_000;
+
     #[test]
     fn a_new_hours_records_are_written_one_after_the_other() {
         let now = Instant::now();
@@ -282,7 +302,7 @@ mod tests {
                 carrier.read_due = now + within * 2;
                 carrier.write_after = now;
                 for _ in 0..2 {
-                    carrier.draw_turn(&[5, 6], within, now);
+                    carrier.draw_turn(BEFORE_6, within, now);
                 }
                 carrier
             });
@@ -310,9 +330,40 @@ mod tests {
         assert_eq!(carrier.epoch_to_write(&[5], &record(), false, now), Some(5), "the first");
         carrier.wrote(&[5], (5, record()), false, now);
         carrier.write_after = now;
-        carrier.draw_turn(&[6], Duration::from_secs(1 << 40), now);
+        carrier.draw_turn(BEFORE_6, Duration::from_secs(1 << 40), now);
         assert_eq!(carrier.epoch_to_write(&[6], &record(), false, now), None);
         assert_eq!(carrier.epoch_to_write(&[6], &record(), true, now), Some(6), "one may wait");
+    }
+
+    #[test]
+    fn whose_turn_did_not_come_in_an_hour_is_left_out_of_it() {
+        let now = Instant::now();
+        let mut carrier = Carrier::new(Dht::Public, now);
+        carrier.draw_turn(BEFORE_6, Duration::from_secs(1 << 40), now);
+        assert_eq!(carrier.epoch_to_write(&[5, 6], &record(), false, now), None);
+        assert_eq!(carrier.epoch_to_write(&[5, 6], &record(), true, now), Some(5), "one may wait");
+        carrier.wrote(&[5, 6], (5, record()), false, now);
+        carrier.write_after = now;
+        let changed = Record { seen: 9, ..record() };
+        assert_eq!(carrier.epoch_to_write(&[5, 6], &changed, false, now), Some(5), "it is in it");
+    }
+
+    #[test]
+    fn nobodys_turn_is_past_the_hour_nor_in_that_in_which_all_began() {
+        let (now, within) = (Instant::now(), PUBLIC.turns(300));
+        for _ in 0..100 {
+            let mut carrier = Carrier::new(Dht::Public, now);
+            carrier.first = Some(5);
+            carrier.draw_turn(BEFORE_6 - 1000 * EPOCH_SECONDS + 600_000, within, now);
+            assert_eq!(carrier.turn, None, "it began in this one");
+            // The computer slept meanwhile.
+            let minute = 60_000;
+            carrier.draw_turn(BEFORE_6 + 51 * minute, within, now);
+            let (epoch, at) = carrier.turn.unwrap();
+            assert!(epoch == 6 && at <= now + Duration::from_secs(600), "{:?}", at - now);
+        }
+        assert_eq!(PUBLIC.put_off(PUBLIC.turns(100)), Duration::from_secs(1000));
+        assert_eq!(PUBLIC.put_off(PUBLIC.turns(1024)), PUBLIC.slowest);
     }
 
     #[test]

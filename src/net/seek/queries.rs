@@ -13,7 +13,7 @@ use libp2p::{
     },
 };
 
-use super::{SeekId, epochs, public::End, wall_clock};
+use super::{SeekId, carrier::Pace, epochs, public::End, wall_clock};
 use crate::net::{
     Net,
     dht::{Dht, QUERY_TIMEOUT},
@@ -65,7 +65,7 @@ impl Net {
         let (time, fast) = (wall_clock(), now < seek.fast_until);
         let carrier = seek.carrier(dht);
         if !fast {
-            carrier.draw_turn(&epochs(time), within, now);
+            carrier.draw_turn(time, within, now);
         }
         let Some(epoch) = carrier.epoch_to_write(&epochs(time), own, fast, now) else { return };
         let record = own.clone();
@@ -129,7 +129,8 @@ impl Net {
         }
         if is_put_off && let Some(seek) = self.seeks.all.get_mut(&id) {
             // So many are being looked up that those who are next would take all that there is.
-            seek.carrier(dht).read_due = now + within.mul_f64(rand::random());
+            let pause = Pace::of(dht).put_off(within);
+            seek.carrier(dht).read_due = now + pause.mul_f64(rand::random());
         }
     }
 

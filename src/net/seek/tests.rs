@@ -148,6 +148,7 @@ async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
         let now = Instant::now();
         for seek in net.seeks.all.values_mut() {
             seek.fast_until = now;
+            seek.carrier(Dht::Public).first = None;
         }
         net.seek_due();
         let within = net.seeks.turns(Dht::Public);
