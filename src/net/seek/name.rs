@@ -1,6 +1,6 @@
 //! A name in the public DHT, as far as it is known who stands close to it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
 
@@ -15,12 +15,14 @@ pub struct Name {
     is_asked_again: bool,
     /// Until when they are good enough; none: for as long as the name is in use.
     until: Option<Instant>,
+    /// For how long those were good enough that the last unfinished look-up led to.
+    pub pause: Duration,
 }
 
 impl Name {
-    /// These nodes, and until when they are good enough.
-    pub fn of(nodes: Vec<PeerId>, until: Option<Instant>) -> Self {
-        Self { nodes, until, ..Self::default() }
+    /// These nodes, until when they are good enough, and [`Self::pause`].
+    pub fn of(nodes: Vec<PeerId>, until: Option<Instant>, pause: Duration) -> Self {
+        Self { nodes, until, pause, ..Self::default() }
     }
 
     /// Whether there are any, good enough for now.
@@ -57,7 +59,7 @@ mod tests {
     #[test]
     fn all_nodes_of_a_name_have_their_turn() {
         let nodes: Vec<_> = (0..7).map(|_| PeerId::random()).collect();
-        let mut name = Name::of(nodes.clone(), None);
+        let mut name = Name::of(nodes.clone(), None, Duration::ZERO);
         let asked: Vec<_> = (0..7).flat_map(|_| name.turn(3)).collect();
         assert_eq!(asked.len(), 7 * 3);
         for node in &nodes {
@@ -65,9 +67,9 @@ mod tests {
         }
         assert_eq!(Name::default().turn(3), []);
         let now = Instant::now();
-        let unfinished = Name::of(nodes.clone(), Some(now));
+        let unfinished = Name::of(nodes.clone(), Some(now), Duration::ZERO);
         assert!(name.is_usable(now) && !unfinished.is_usable(now));
-        let mut two = Name::of(nodes[..2].to_vec(), None);
+        let mut two = Name::of(nodes[..2].to_vec(), None, Duration::ZERO);
         assert_eq!(two.turn(3), nodes[..2]);
     }
 }

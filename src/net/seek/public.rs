@@ -22,7 +22,7 @@ use super::{
 use crate::net::{
     Net, address, ask,
     dht::Dht,
-    rendezvous::{Place, Side},
+    rendezvous::{EPOCH_SECONDS, Place, Side},
 };
 
 /// Look-ups at a time.
@@ -50,8 +50,12 @@ const MAX_OF_A_NETWORK: usize = 2;
 /// Nodes that a look-up has led to which was not finished, or led to too few, are used for so long
 /// before it is begun again: for somebody who may be waiting, and for anybody else. It may have been
 /// begun before others were known, or with nodes that made up others.
+///
+/// For anybody else it is twice as long after each of them, up to the time that a name is in use:
+/// where one of the closest never answers, none is ever finished.
 const UNFINISHED_FAST: Duration = Duration::from_secs(3);
 const UNFINISHED: Duration = Duration::from_secs(120);
+const UNFINISHED_AT_LAST: Duration = Duration::from_secs(EPOCH_SECONDS);
 
 /// The same where one answered who is not believed: by then it is believed again, or is so no more.
 /// It may have been right, and be the only one who knew those that are closest.
@@ -137,19 +141,23 @@ impl Net {
             seek.names.remove(&name);
             seek.carrier(Dht::Public).is_due(now + LOOK_UP_AGAIN);
         } else {
+            let Name { nodes: before, mut pause, .. } =
+                seek.names.remove(&name).unwrap_or_default();
             let until = match end {
                 End::Complete => None,
                 End::Doubtful => Some(now + DOUBTFUL),
                 End::Incomplete if now < seek.fast_until => Some(now + UNFINISHED_FAST),
-                End::Incomplete => Some(now + UNFINISHED),
+                End::Incomplete => {
+                    pause = (2 * pause).clamp(UNFINISHED, UNFINISHED_AT_LAST);
+                    Some(now + pause)
+                }
             };
-            let before = seek.names.remove(&name).unwrap_or_default().nodes;
             let others = nodes.iter().any(|node| !before.contains(node));
             if name.0 == seek.side && !before.is_empty() && others {
                 // They have not been given it.
                 seek.carrier(Dht::Public).write_anew(now);
             }
-            seek.names.insert(name, Name::of(nodes, until));
+            seek.names.insert(name, Name::of(nodes, until, pause));
             seek.carrier(Dht::Public).is_due(now);
         }
     }

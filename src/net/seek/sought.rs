@@ -224,7 +224,7 @@ mod tests {
         let nodes: Vec<_> = (0..5).map(|_| PeerId::random()).collect();
         let sought = Sought { secret: PairSecret::from_bytes([7; 32]), side: Side::First };
         let mut seek = Seek::new(sought, 1, 0, Instant::now());
-        seek.names.insert((Side::Second, 5), Name::of(nodes.clone(), None));
+        seek.names.insert((Side::Second, 5), Name::of(nodes.clone(), None, Duration::ZERO));
         let mut lost = |n: usize| seek.lost_node(5, nodes[n]);
         assert_eq!([0, 1, 2, 3, 4].map(&mut lost), [true, false, true, false, false]);
         assert!(seek.names.is_empty(), "others are looked up");

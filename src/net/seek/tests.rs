@@ -184,7 +184,7 @@ async fn who_keeps_what_was_written_is_looked_up_again_if_too_few_were_found() {
         let seek = net.seeks.all.values_mut().next().unwrap();
         for epoch in &epochs {
             for (side, until) in [(Side::First, until), (Side::Second, None)] {
-                seek.names.insert((side, *epoch), Name::of(vec![peer], until));
+                seek.names.insert((side, *epoch), Name::of(vec![peer], until, Duration::ZERO));
             }
             seek.wrote(Dht::Public, &epochs, (*epoch, own.clone()), now);
         }
@@ -253,6 +253,33 @@ async fn a_look_up_in_which_one_was_not_believed_is_not_the_last_of_the_hour() {
 }
 
 #[tokio::test]
+async fn of_a_name_whose_look_ups_never_end_few_are_begun_in_an_hour() {
+    let mut net = net(true);
+    net.seek(sought(0..1));
+    let (id, name) = (*net.seeks.all.keys().next().unwrap(), (Side::Second, 5));
+    let (peer_id, address) = node();
+    net.dht_mut(Dht::Public).unwrap().meets(peer_id, &address);
+    let found = [PeerInfo { peer_id, addrs: vec![address] }];
+    let usable_for = |net: &mut Net, is_fast: bool| {
+        let now = Instant::now();
+        let until = if is_fast { now + Duration::from_secs(9) } else { now };
+        net.seeks.all.get_mut(&id).unwrap().fast_until = until;
+        net.handle_nodes(id, name, found.to_vec(), End::Incomplete);
+        let name = &net.seeks.all[&id].names[&name];
+        let seconds = (0..4000).take_while(|n| name.is_usable(now + Duration::from_secs(*n)));
+        seconds.count()
+    };
+    // Rounded up, so that it does not matter how long this takes.
+    let fast = |net: &mut Net| (3..9).contains(&usable_for(net, true));
+    assert!((0..20).all(|_| fast(&mut net)));
+    for least in [120, 240, 480, 960, 1920, 3600, 3600] {
+        let pause = usable_for(&mut net, false);
+        assert!((least..least + 9).contains(&pause), "{pause} instead of {least}");
+    }
+    assert!(fast(&mut net), "somebody may be waiting again");
+}
+
+#[tokio::test]
 async fn questions_are_bounded() {
     let mut net = net(true);
     net.seek(sought(0..3));
@@ -260,7 +287,7 @@ async fn questions_are_bounded() {
     let epoch = epoch(wall_clock());
     for seek in net.seeks.all.values_mut() {
         let nodes = (0..20).map(|_| PeerId::random()).collect();
-        seek.names.insert((Side::Second, epoch), Name::of(nodes, None));
+        seek.names.insert((Side::Second, epoch), Name::of(nodes, None, Duration::ZERO));
     }
     net.ask(ids[0], Side::Second, epoch);
     assert_eq!(net.seeks.asks.len(), ASKED_FAST);
