@@ -265,10 +265,8 @@ impl Behaviour {
             self.cut.extend(self.kad.query(query_id).map(|query| query.id()));
         }
         closer_peers.truncate(MAX_NAMED);
-        for named in closer_peers {
-            let is_there = self.connected.contains(&named.node_id);
-            self.namers.names(now, namer, &named.node_id, is_there);
-        }
+        let others: Vec<_> = closer_peers.iter().map(|other| other.node_id).collect();
+        self.namers.names(now, namer, &others, |other| self.connected.contains(other));
     }
 
     /// A query is over. Returns whether an answer to it was passed over: it may have led elsewhere.
@@ -293,7 +291,7 @@ impl Behaviour {
         if addresses.is_empty() {
             return;
         }
-        self.namers.dials(id, &peer, addresses);
+        self.namers.dials(now, id, &peer, addresses);
         if self.quic_works {
             self.dialed.push_back((now + DIAL_PATIENCE, peer, id));
         }

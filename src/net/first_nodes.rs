@@ -186,7 +186,11 @@ mod tests {
             let address = format!("/ip4/203.0.113.1/udp/{port}/quic-v1").parse().unwrap();
             net.first_nodes.note(Dht::Public, peer, &address);
             if good.len() < MAX_TOLD {
-                net.dht_mut(Dht::Public).unwrap().namers.names(now, &peer, &other, true);
+                let namers = &mut net.dht_mut(Dht::Public).unwrap().namers;
+                let dial = ConnectionId::new_unchecked(1);
+                namers.names(now, &peer, &[other], |_| false);
+                namers.dials(now, dial, &other, &[]);
+                namers.shows(now, dial, true);
                 good.push(format!("{address}/p2p/{peer}"));
             }
         }

@@ -67,6 +67,7 @@ struct Dial {
     named: Name,
     namer: Name,
     by: Families<bool>,
+    begun: Instant,
 }
 
 /// Of those that one named.
@@ -74,6 +75,8 @@ struct Dial {
 struct Count {
     there: u32,
     lost: u32,
+    /// Whether any of them was dialed and there.
+    proved: bool,
     /// When it was counted last.
     at: Instant,
 }
@@ -89,25 +92,41 @@ impl Count {
 }
 
 impl Namers {
-    /// One names another one, who is connected already or not.
-    pub fn names(&mut self, now: Instant, namer: &PeerId, other: &PeerId, is_there: bool) {
-        let [namer, other] = [namer, other].map(|peer| self.hasher.hash_one(peer));
-        if namer == other {
-            return;
-        }
-        if is_there {
-            self.count(now, namer, true);
-        } else {
+    /// One names others in an answer: that some are there who are connected counts once, as it may
+    /// know no more than these.
+    pub fn names(
+        &mut self,
+        now: Instant,
+        namer: &PeerId,
+        others: &[PeerId],
+        is_connected: impl Fn(&PeerId) -> bool,
+    ) {
+        let mut any_is_there = false;
+        for other in others.iter().filter(|other| *other != namer) {
+            if is_connected(other) {
+                any_is_there = true;
+                continue;
+            }
+            let naming = (self.hasher.hash_one(other), self.hasher.hash_one(namer));
             // Of one named again, it is this one's addresses that are dialed.
-            self.namings.retain(|known| *known != (other, namer));
-            self.namings.push_back((other, namer));
-            let surplus = self.namings.len().saturating_sub(MAX_NAMINGS);
-            self.namings.drain(..surplus);
+            self.namings.retain(|known| *known != naming);
+            self.namings.push_back(naming);
+        }
+        let surplus = self.namings.len().saturating_sub(MAX_NAMINGS);
+        self.namings.drain(..surplus);
+        if any_is_there {
+            self.count(now, self.hasher.hash_one(namer), true);
         }
     }
 
     /// A node that may have been named is dialed there.
-    pub fn dials(&mut self, id: ConnectionId, named: &PeerId, addresses: &[Multiaddr]) {
+    pub fn dials(
+        &mut self,
+        begun: Instant,
+        id: ConnectionId,
+        named: &PeerId,
+        addresses: &[Multiaddr],
+    ) {
         let named = self.hasher.hash_one(named);
         let naming = self.namings.iter().rev().find(|(other, _)| *other == named);
         let mut ips = addresses.iter().map(address::ip);
@@ -120,6 +139,7 @@ impl Namers {
             named: *named,
             namer: *namer,
             by,
+            begun,
         }));
         let surplus = self.dialed.len().saturating_sub(MAX_DIALED);
         self.dialed.drain(..surplus);
@@ -128,12 +148,18 @@ impl Namers {
     /// It shows whether one that is dialed is there.
     pub fn shows(&mut self, now: Instant, dial: ConnectionId, is_there: bool) {
         let at = self.dialed.iter().position(|known| known.id == dial);
-        let Some(Dial { named, namer, by, .. }) = at.and_then(|at| self.dialed.remove(at)) else {
+        let Some(Dial { named, namer, by, begun, .. }) = at.and_then(|at| self.dialed.remove(at))
+        else {
             return;
         };
         self.namings.retain(|(other, _)| *other != named);
         if is_there {
             self.count(now, namer, true);
+            if let Some(count) = self.counts.get_mut(&namer) {
+                count.proved = true;
+            }
+        } else if self.heard.iter().zip(by).any(|(heard, by)| by && *heard > Some(begun)) {
+            self.count(now, namer, false);
         } else {
             self.lost.push_back((namer, by));
             let surplus = self.lost.len().saturating_sub(MAX_DIALED);
@@ -184,7 +210,7 @@ impl Namers {
                 self.counts.remove(&oldest);
             }
         }
-        let new = Count { there: 0, lost: 0, at: now };
+        let new = Count { there: 0, lost: 0, proved: false, at: now };
         let count = self.counts.entry(namer).or_insert(new);
         if count.is_old(now) {
             *count = new;
@@ -207,10 +233,10 @@ impl Namers {
         self.counts.get(&namer).is_none_or(|count| count.is_good(now))
     }
 
-    /// Whether somebody was there whom it named, and not too few.
+    /// Whether somebody was there whom it named and we did not know of, and not too few.
     pub fn has_proved_itself(&self, now: Instant, namer: &PeerId) -> bool {
         let count = self.counts.get(&self.hasher.hash_one(namer));
-        count.is_some_and(|count| count.there > 0 && count.is_good(now))
+        count.is_some_and(|count| count.proved && count.is_good(now))
     }
 
     /// Whether it was those alone who named it that are not believed.
@@ -255,12 +281,17 @@ mod tests {
         namers.hears(now, [203, 0, 113, 2].into());
     }
 
+    /// One names another one, who is not connected.
+    fn says(namers: &mut Namers, now: Instant, namer: &PeerId, other: &PeerId) {
+        namers.names(now, namer, &[*other], |_| false);
+    }
+
     /// One names these, and it shows whether they are there.
     fn name(namers: &mut Namers, now: Instant, namer: &PeerId, count: u32, are_there: bool) {
         hear(namers, now);
         for named in peers(usize::try_from(count).unwrap()) {
-            namers.names(now, namer, &named, false);
-            namers.dials(id(1), &named, &v4());
+            says(namers, now, namer, &named);
+            namers.dials(now, id(1), &named, &v4());
             namers.shows(now, id(1), are_there);
         }
         hear(namers, now);
@@ -273,9 +304,9 @@ mod tests {
         name(&mut namers, now, &liar, LOST_AT_FIRST, false);
         assert!(namers.is_believed(now, &liar), "it may be chance");
         let named = peers(2);
-        namers.names(now, &liar, &named[0], false);
-        namers.names(now, &liar, &named[1], false);
-        namers.names(now, &honest, &named[1], false);
+        says(&mut namers, now, &liar, &named[0]);
+        says(&mut namers, now, &liar, &named[1]);
+        says(&mut namers, now, &honest, &named[1]);
         assert!(!namers.is_made_up(now, &named[0]));
         name(&mut namers, now, &liar, 1, false);
         assert!(!namers.is_believed(now, &liar));
@@ -295,16 +326,31 @@ mod tests {
         let honest = PeerId::random();
         assert!(!namers.has_proved_itself(now, &honest));
         for _ in 0..1000 {
-            namers.names(now, &honest, &PeerId::random(), true);
+            name(&mut namers, now, &honest, 1, true);
             name(&mut namers, now, &honest, LOST_FOR_EACH, false);
             assert!(namers.is_believed(now, &honest));
         }
         assert!(namers.has_proved_itself(now, &honest));
         name(&mut namers, now, &honest, MANY, false);
         assert!(!namers.is_believed(now, &honest), "what was long ago counts little");
-        let selfish = PeerId::random();
-        namers.names(now, &selfish, &selfish, true);
-        assert!(!namers.has_proved_itself(now, &selfish), "it is no witness of itself");
+    }
+
+    #[test]
+    fn who_names_a_few_that_are_connected_again_and_again_proves_nothing() {
+        let (mut namers, now) = (Namers::default(), Instant::now());
+        let [liar, selfish, honest] = [PeerId::random(), PeerId::random(), PeerId::random()];
+        let accomplices = peers(5);
+        for _ in 0..10 {
+            namers.names(now, &liar, &accomplices, |_| true);
+            name(&mut namers, now, &liar, 15, false);
+            namers.names(now, &honest, &accomplices, |_| true);
+            name(&mut namers, now, &honest, LOST_FOR_EACH, false);
+        }
+        assert!(!namers.is_believed(now, &liar));
+        assert!(namers.is_believed(now, &honest));
+        assert!(!namers.has_proved_itself(now, &honest), "we knew of those that are there");
+        namers.names(now, &selfish, &[selfish], |_| true);
+        assert!(namers.counts.len() == 2, "it is no witness of itself");
     }
 
     #[test]
@@ -313,18 +359,18 @@ mod tests {
         let [honest, liar, late] = [PeerId::random(), PeerId::random(), PeerId::random()];
         hear(&mut namers, now);
         for named in peers(20) {
-            namers.names(now, &liar, &named, false);
-            namers.names(now, &honest, &named, false);
-            namers.names(now, &liar, &named, false);
+            says(&mut namers, now, &liar, &named);
+            says(&mut namers, now, &honest, &named);
+            says(&mut namers, now, &liar, &named);
             namers.shows(now, id(1), false);
-            namers.dials(id(1), &named, &v4());
-            namers.names(now, &late, &named, false);
+            namers.dials(now, id(1), &named, &v4());
+            says(&mut namers, now, &late, &named);
             namers.shows(now, id(2), false);
             namers.shows(now, id(1), false);
         }
         for named in peers(20) {
-            namers.names(now, &late, &named, false);
-            namers.dials(id(1), &named, &v4());
+            says(&mut namers, now, &late, &named);
+            namers.dials(now, id(1), &named, &v4());
             namers.forgets(id(1));
             namers.shows(now, id(1), false);
         }
@@ -340,8 +386,8 @@ mod tests {
     /// One names many that can't be reached at this address.
     fn lose(namers: &mut Namers, now: Instant, namer: &PeerId, address: &[Multiaddr]) {
         for named in peers(20) {
-            namers.names(now, namer, &named, false);
-            namers.dials(id(1), &named, address);
+            says(namers, now, namer, &named);
+            namers.dials(now, id(1), &named, address);
             namers.shows(now, id(1), false);
         }
     }
@@ -381,6 +427,15 @@ mod tests {
         now += DIAL_PATIENCE;
         namers.answers(now, &asked, ip);
         assert!(!namers.is_believed(now, &honest));
+        // Or did so while it was dialed.
+        namers.clear();
+        for (n, named) in peers(20).iter().enumerate() {
+            says(&mut namers, now, &honest, named);
+            namers.dials(now, id(n), named, &v4());
+        }
+        hear(&mut namers, now + Duration::from_millis(1));
+        (0..20).for_each(|n| namers.shows(now + DIAL_PATIENCE, id(n), false));
+        assert!(!namers.is_believed(now, &honest));
         // Over IPv6 as well.
         namers.clear();
         for _ in 0..2 {
@@ -404,15 +459,16 @@ mod tests {
         assert_eq!(namers.counts.len(), MAX_NAMERS);
         assert!(namers.is_believed(now, &first), "the oldest went");
         for (n, named) in peers(MAX_NAMINGS + 9).iter().enumerate() {
-            namers.names(now, &first, named, false);
-            namers.names(now, &first, named, false);
-            namers.dials(id(n), named, &v4());
+            says(&mut namers, now, &first, named);
+            says(&mut namers, now, &first, named);
+            namers.dials(now, id(n), named, &v4());
         }
         assert_eq!((namers.namings.len(), namers.dialed.len()), (MAX_NAMINGS, MAX_DIALED));
+        namers.heard = [None; 2];
         for n in 0..2 * MAX_DIALED {
             let named = PeerId::random();
-            namers.names(now, &first, &named, false);
-            namers.dials(id(n), &named, &v4());
+            says(&mut namers, now, &first, &named);
+            namers.dials(now, id(n), &named, &v4());
             namers.shows(now, id(n), false);
         }
         assert_eq!(namers.lost.len(), MAX_DIALED);

@@ -207,9 +207,14 @@ fn of_the_nodes_that_one_names_few_are_believed_in() {
         node.namers.hears(Instant::now(), network(2));
         let lost: Vec<_> = (0..20).map(|_| PeerId::random()).collect();
         for lost in &lost {
-            node.namers.names(Instant::now(), &liar, lost, false);
+            node.namers.names(Instant::now(), &liar, &[*lost], |_| false);
             let id = ConnectionId::new_unchecked(1);
-            node.namers.dials(id, lost, &["/ip4/203.0.113.1/tcp/4001".parse().unwrap()]);
+            node.namers.dials(
+                Instant::now(),
+                id,
+                lost,
+                &["/ip4/203.0.113.1/tcp/4001".parse().unwrap()],
+            );
             fails(&mut node, lost, id, &unreachable());
         }
         node.namers.hears(Instant::now(), network(2));
@@ -266,9 +271,9 @@ fn a_dial_that_is_under_way_is_one_though_two_look_ups_want_it() {
     };
     node.namers.hears(Instant::now(), network(2));
     for _ in 0..20 {
-        node.namers.names(Instant::now(), &liar, &named, false);
+        node.namers.names(Instant::now(), &liar, &[named], |_| false);
         begins(&mut node, first);
-        node.namers.names(Instant::now(), &honest, &named, false);
+        node.namers.names(Instant::now(), &honest, &[named], |_| false);
         let condition = PeerCondition::DisconnectedAndNotDialing;
         fails(&mut node, &named, second, &DialError::DialPeerConditionFalse(condition));
         assert_eq!(node.dialed.len(), 1, "it is still to be passed over in time");
@@ -280,7 +285,7 @@ fn a_dial_that_is_under_way_is_one_though_two_look_ups_want_it() {
     assert!(!node.namers.is_believed(now, &liar) && node.namers.is_believed(now, &honest));
     // Of a dial that did not come to be nobody is to blame.
     for error in [DialError::Aborted, DialError::NoAddresses] {
-        node.namers.names(now, &honest, &named, false);
+        node.namers.names(now, &honest, &[named], |_| false);
         begins(&mut node, first);
         fails(&mut node, &named, first, &error);
         assert_eq!(node.dialed.len(), 0);
