@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::SocketAddr, time::Instant};
 
-use libp2p::{PeerId, identify, kad, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, identify, kad, swarm::ConnectionId};
 
 use super::{
     Net, address,
@@ -18,6 +18,10 @@ use super::{
 
 /// Nodes of each DHT whose connection is kept, and by that the NAT's mapping.
 const MAX_NODES: [usize; 2] = [8, 4];
+
+/// Of those who come by themselves and say that they are nodes, so many are believed of one network
+/// ([`address::neighbourhood`]): nobody has asked them, and they would be told to everybody.
+const MAX_CAME: usize = 2;
 
 impl Net {
     /// The addresses at which nodes of the DHT see this program.
@@ -162,7 +166,7 @@ impl Net {
         // A client takes nobody for a node who comes by himself, or was dialed for other reasons:
         // he may want to be the only one.
         let sought = self.standing.get(&id).is_some_and(|standing| standing.may_be_node);
-        let dialable = sought || (self.serves_dht && !dialed && address::is_quic(&address));
+        let comes = self.serves_dht && !dialed && address::is_quic(&address);
         let (plain, _) = address::split_peer(address);
         // Ours must stay connected to be asked; those of the public DHT are known to it from now on.
         let of_ours = [links::PROTOCOL, Dht::Own.protocol()];
@@ -179,6 +183,7 @@ impl Net {
         }
         for dht in Dht::ALL {
             let speaks = info.protocols.contains(&dht.protocol());
+            let dialable = sought || (comes && self.has_place(dht, &peer, &plain));
             if let Some(kad) = self.dht_mut(dht).filter(|_| speaks && dialable) {
                 kad.add_node(&peer, plain.clone());
                 if dialed {
@@ -191,6 +196,23 @@ impl Net {
                 self.seeks.touch(Instant::now());
             }
         }
+    }
+
+    /// Whether one who came by itself from there can be one of the nodes.
+    fn has_place(&self, dht: Dht, peer: &PeerId, from: &Multiaddr) -> bool {
+        let network = |address| {
+            let outside = address::ip(address).filter(|ip| !address::is_local(*ip));
+            outside.map(address::neighbourhood)
+        };
+        let links = &self.swarm.behaviour().links;
+        let came_from_there = |id| {
+            let came = links.address(id).filter(|(_, dialed)| !dialed);
+            came.is_some_and(|(other, _)| network(other) == network(from))
+        };
+        let nodes = self.nodes.iter().filter(|((_, of), other)| *of == dht && *other != peer);
+        let others: HashSet<_> =
+            nodes.filter(|((id, _), _)| came_from_there(*id)).map(|(_, other)| other).collect();
+        network(from).is_none() || others.len() < MAX_CAME
     }
 
     pub(super) fn handle_kad(&mut self, dht: Dht, event: kad::Event) {
@@ -209,5 +231,46 @@ impl Net {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::{identity::Keypair, swarm::NetworkBehaviour as _};
+
+    use super::*;
+    use crate::{net::Config, node::api::Scope};
+
+    #[tokio::test]
+    async fn of_those_who_come_by_themselves_few_of_one_network_are_nodes() {
+        let listen: Vec<Multiaddr> = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+        let scope = Scope::Everywhere;
+        let config = Config { scope, listen, serve_dht: true, ..Config::default() };
+        let mut net = Net::start(&config).unwrap();
+        let mut comes = |n: usize, ip: &str| {
+            let (id, key) = (ConnectionId::new_unchecked(n), Keypair::generate_ed25519());
+            let peer = key.public().to_peer_id();
+            let from: Multiaddr = format!("/{ip}/udp/4001/quic-v1").parse().unwrap();
+            let links = &mut net.swarm.behaviour_mut().links;
+            let _ = links.handle_established_inbound_connection(id, peer, &from, &from).unwrap();
+            let info = identify::Info {
+                public_key: key.public(),
+                protocol_version: String::new(),
+                agent_version: String::new(),
+                listen_addrs: Vec::new(),
+                protocols: vec![Dht::Own.protocol()],
+                observed_addr: from,
+                signed_peer_record: None,
+            };
+            // Whoever says it again has its place.
+            (0..2).for_each(|_| net.handle_identify(id, peer, &info));
+            net.connected(Dht::Own).contains(&peer)
+        };
+        for (first, of) in [(0, "ip4/203.0.113."), (100, "ip6/2001:db8::")] {
+            let are_nodes = (1..5).filter(|n| comes(first + n, &format!("{of}{n}"))).count();
+            assert_eq!(are_nodes, MAX_CAME);
+        }
+        assert!(comes(200, "ip4/203.0.112.1"), "another network");
+        assert!((300..305).all(|n| comes(n, "ip4/192.168.1.1")), "the user's own");
     }
 }
