@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Victim,
+    attacker::Talk,
     contact::Mallory,
     files::{Offer, offer, serve, talks},
     support::{
@@ -56,24 +57,30 @@ async fn friend_has(victim: &mut Victim, size: u64) -> (Value, File, Vec<u8>) {
     (entry, file, right)
 }
 
+/// Answers every request with this, in which one bit of the first group asked for is false. Returns
+/// how many there were.
+fn lies(talk: &mut Talk, right: &[u8]) -> Arc<AtomicU64> {
+    let lie = Offer::new("shared.bin", right.to_vec());
+    let requests = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&requests);
+    serve(&mut talk.wire, move |request| {
+        asked.fetch_add(1, Relaxed);
+        let mut answer = lie.answer(request);
+        answer[2000] ^= 1;
+        answer
+    });
+    requests
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_liar_among_holders_is_dropped_at_the_first_false_slice_and_for_good() {
     let mut victim = Victim::new();
     let (_, file, right) = friend_has(&mut victim, 24 * MIB).await;
     let mut mallory = Mallory::befriends(&victim).await;
     let mut talk = talks(&mallory).await;
-    let lie = Offer::new("shared.bin", right.clone());
     let files = [&file, &File { name: "again.bin".to_owned(), ..file.clone() }];
     let entries = offer(&victim, &mut mallory, &mut talk, &files).await;
-    let requests = Arc::new(AtomicU64::new(0));
-    let asked = Arc::clone(&requests);
-    serve(&mut talk.wire, move |request| {
-        asked.fetch_add(1, Relaxed);
-        let mut answer = lie.answer(request);
-        // In the first group of what was asked for.
-        answer[2000] ^= 1;
-        answer
-    });
+    let requests = lies(&mut talk, &right);
     for (entry, what) in entries.iter().zip(["shared.bin", "again.bin"]) {
         victim.get(&mallory, entry);
         let path = victim.is_done(entry);
@@ -116,16 +123,8 @@ async fn of_four_holders_the_one_who_lies_is_dropped_and_the_three_send_the_file
     let others = [has_too(&victim, &entry), has_too(&victim, &entry)];
     let mut mallory = Mallory::befriends(&victim).await;
     let mut talk = talks(&mallory).await;
-    let lie = Offer::new("shared.bin", right.clone());
     let false_entry = offer(&victim, &mut mallory, &mut talk, &[&file]).await.remove(0);
-    let requests = Arc::new(AtomicU64::new(0));
-    let asked = Arc::clone(&requests);
-    serve(&mut talk.wire, move |request| {
-        asked.fetch_add(1, Relaxed);
-        let mut answer = lie.answer(request);
-        answer[2000] ^= 1;
-        answer
-    });
+    let requests = lies(&mut talk, &right);
     victim.get(&mallory, &false_entry);
     let path = victim.is_done(&false_entry);
     assert!(fs::read(path).unwrap() == right);

@@ -25,7 +25,7 @@ impl Name {
         Self { nodes, until, pause, ..Self::default() }
     }
 
-    /// Whether there are any, good enough for now.
+    /// Whether there are any that still count.
     pub fn is_usable(&self, now: Instant) -> bool {
         !self.nodes.is_empty() && self.until.is_none_or(|until| now < until)
     }
