@@ -143,7 +143,7 @@ pub struct Net {
     serves_dht: bool,
     first_nodes: FirstNodes,
     sockets: quic::Sockets,
-    /// What arrives on the listening sockets and is not QUIC.
+    /// The probes that arrive on the listening sockets.
     datagrams: mpsc::Receiver<quic::Datagram>,
     /// Connections with nodes of the DHTs.
     nodes: HashMap<(ConnectionId, Dht), PeerId>,

@@ -178,6 +178,14 @@ impl Body {
         }
     }
 
+    /// What the content of a file is known by ([`File::content`]).
+    pub fn content(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::File(file) => Some(file.content()),
+            _ => None,
+        }
+    }
+
     /// The bytes: the CBOR map `{1: text}`, or the empty map for kinds without a text; of a file
     /// see [`File`].
     pub fn encode(&self) -> Vec<u8> {

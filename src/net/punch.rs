@@ -38,7 +38,7 @@ use self::{
 use super::rendezvous::{Mapping, Record, Side};
 use crate::identity::PairSecret;
 
-pub use self::probe::PROBE_LEN;
+pub use self::probe::{PROBE_LEN, Tag};
 
 /// Sockets of the side whose port can't be foreseen, with the listening one. With as many, 400
 /// probes a second meet one in 0.6 s on average.
@@ -231,9 +231,9 @@ impl Punch {
         }
     }
 
-    /// Whether these bytes may be a probe for this punch: a cheap look before any other.
-    pub fn is_for(&self, bytes: &[u8]) -> bool {
-        self.keys.as_ref().is_some_and(|keys| keys.is_theirs(bytes))
+    /// What all probes for this punch begin with; none before there can be any.
+    pub fn tag(&self) -> Option<Tag> {
+        self.keys.as_ref().map(Keys::their_tag)
     }
 
     /// Something arrived on a socket. Returns whether it was a genuine probe.

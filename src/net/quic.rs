@@ -5,20 +5,23 @@
 //!
 //! ```text
 //! Transport ── Listener ── quinn::Endpoint ── SharedSocket ── UDP socket
-//!     │            └─ interfaces                    └─▶ Datagram: what is not QUIC
+//!     │            └─ interfaces                    └─▶ Datagram: probes waited for
 //!     └─ dials: from a listener, else from an adopted socket, else from one of its own
 //! ```
 
+#[cfg(target_os = "linux")]
+mod filter;
 mod muxer;
+mod shared;
 mod socket;
 mod tls;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -44,14 +47,12 @@ use tokio::{sync::mpsc, time::timeout};
 
 pub use self::{
     muxer::{Muxer, Stream},
-    socket::{Datagram, MAX_DATAGRAM, MAX_DATAGRAMS},
+    shared::Sockets,
+    socket::{Datagram, MAX_DATAGRAMS},
 };
 
 use self::socket::SharedSocket;
-use super::{
-    address::is_private,
-    filtering::{Addressees, Filtering},
-};
+use super::address::is_private;
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -116,9 +117,6 @@ const INCOMING_BUFFERS: u64 = 512 * 1024;
 /// The name in the dialer's first packet. Nobody looks at it, but TLS wants one.
 const SERVER_NAME: &str = "l";
 
-/// Sockets adopted and not dialed from yet: one a punch that came through.
-const MAX_ADOPTED: usize = 64;
-
 /// Why a connection did not come about.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -147,68 +145,6 @@ impl From<Error> for TransportError<Error> {
 
 /// A handshake under way.
 pub type Connecting = BoxFuture<'static, Result<(PeerId, Muxer), Error>>;
-
-/// What the owner of the transport shares with it, once the swarm has it.
-#[derive(Clone, Default)]
-pub struct Sockets(Arc<Mutex<Shared>>);
-
-#[derive(Default)]
-struct Shared {
-    listening: HashMap<ListenerId, Arc<UdpSocket>>,
-    trusted: HashSet<PeerId>,
-    adopted: HashMap<SocketAddr, UdpSocket>,
-    addressees: Addressees,
-}
-
-impl Sockets {
-    fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The sockets that are listened on, the one with the lowest address first, as QUIC dials from
-    /// the first that reaches: what is sent from there leaves through the mapping that it uses.
-    pub fn listening(&self) -> Vec<Arc<UdpSocket>> {
-        let mut all: Vec<_> = self.with(|shared| shared.listening.values().cloned().collect());
-        all.sort_by_key(|socket| socket.local_addr().ok());
-        all
-    }
-
-    /// Something is sent there from a socket that is listened on.
-    pub fn sent(&self, to: SocketAddr) {
-        self.with(|shared| shared.addressees.sent(to));
-    }
-
-    /// What it shows of the NAT that somebody comes from there.
-    pub fn show(&self, from: SocketAddr) -> Filtering {
-        self.with(|shared| shared.addressees.show(from))
-    }
-
-    /// This peer may send more before it is read, from when the next stream is opened on.
-    pub fn trust(&self, peer: PeerId) {
-        self.with(|shared| shared.trusted.insert(peer));
-    }
-
-    /// There is no connection with this peer any more.
-    pub fn forget(&self, peer: &PeerId) {
-        self.with(|shared| shared.trusted.remove(peer));
-    }
-
-    fn is_trusted(&self, peer: &PeerId) -> bool {
-        self.with(|shared| shared.trusted.contains(peer))
-    }
-
-    /// The next dial to this address leaves from this socket. Of too many, any one is closed.
-    pub fn adopt(&self, socket: UdpSocket, remote: SocketAddr) {
-        self.with(|shared| {
-            if shared.adopted.len() >= MAX_ADOPTED
-                && let Some(any) = shared.adopted.keys().next().copied()
-            {
-                shared.adopted.remove(&any);
-            }
-            shared.adopted.insert(remote, socket);
-        });
-    }
-}
 
 /// How to dial, and how to answer.
 struct Configs {
@@ -266,8 +202,8 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// A transport under this key. What arrives on its listening sockets and is not QUIC goes to
-    /// `others`.
+    /// A transport under this key. Probes that arrive on its listening sockets, and are expected
+    /// ([`Sockets::expect`]), go to `others`.
     ///
     /// # Errors
     ///
@@ -430,7 +366,7 @@ impl Listener {
         let local = socket.local_addr()?;
         let shared = Arc::new(socket.try_clone()?);
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
-        let socket = SharedSocket::new(inner, Arc::clone(&shared), transport.others.clone());
+        let socket = SharedSocket::new(inner, transport.sockets.clone(), transport.others.clone());
         let endpoint = quinn::Endpoint::new_with_abstract_socket(
             transport.endpoint.clone(),
             Some(ServerConfig::clone(&transport.far.server)),
@@ -438,7 +374,7 @@ impl Listener {
             runtime(),
         )?;
         let any = local.ip().is_unspecified();
-        transport.sockets.with(|sockets| sockets.listening.insert(id, shared));
+        transport.sockets.listens(id, shared);
         Ok(Self {
             id,
             accept: accept(endpoint.clone()),
@@ -551,7 +487,7 @@ impl futures::Stream for Listener {
             }
         }
         self.ended = true;
-        self.sockets.with(|sockets| sockets.listening.remove(&listener_id));
+        self.sockets.listens_no_more(listener_id);
         Poll::Ready(Some(TransportEvent::ListenerClosed { listener_id, reason: Ok(()) }))
     }
 }

@@ -307,6 +307,7 @@ impl Net {
             // Whatever stays due is looked at again soon, and not in a busy loop.
             self.seeks.due = due.map(|due| due.max(now + TICK));
         }
+        self.expect_probes();
     }
 
     /// What there is to be said to anybody; whom one has seen is to be added.
@@ -373,6 +374,7 @@ impl Net {
                 self.dialer.add(now, Target::Peer(peer), Origin::Found, multiaddress(local));
             }
         }
+        self.expect_probes();
         self.carry_out(id, now);
         true
     }
@@ -401,12 +403,17 @@ impl Net {
         }
     }
 
-    /// A datagram on a listening socket that is not QUIC.
+    /// Has the probes of those who are sought handed out, and no others.
+    fn expect_probes(&self) {
+        self.sockets.expect(self.seeks.all.values().filter_map(|seek| seek.punch.tag()).collect());
+    }
+
+    /// A datagram on a listening socket that looks like a probe.
     pub(super) fn handle_datagram(&mut self, datagram: &Datagram) {
-        let Datagram { from, bytes, .. } = datagram;
-        let all = &self.seeks.all;
-        let id = all.iter().find(|(_, seek)| seek.punch.is_for(bytes)).map(|(id, _)| *id);
-        if let Some(id) = id {
+        let Datagram { from, bytes } = datagram;
+        let mut all = self.seeks.all.iter();
+        let id = all.find(|(_, seek)| seek.punch.tag().is_some_and(|tag| bytes.starts_with(&tag)));
+        if let Some(id) = id.map(|(id, _)| *id) {
             self.handle_probe(id, 0, *from, bytes);
         }
     }

@@ -78,8 +78,8 @@ pub(super) fn name_contents(connection: &Connection) -> Result<()> {
     let mut set = connection.prepare("UPDATE entry SET content = ?2 WHERE row = ?1")?;
     while let Some(row) = rows.next()? {
         let body: Vec<u8> = row.get(1)?;
-        if let Ok(Body::File(file)) = Body::decode(Kind::File, None, &body) {
-            set.execute((row.get::<_, i64>(0)?, file.content()))?;
+        if let Ok(body) = Body::decode(Kind::File, None, &body) {
+            set.execute((row.get::<_, i64>(0)?, body.content()))?;
         }
     }
     Ok(())

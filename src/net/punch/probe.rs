@@ -15,6 +15,10 @@ use crate::{identity::PairSecret, labels, net::rendezvous::Side};
 
 /// The size of a probe.
 pub const PROBE_LEN: usize = 25;
+
+/// What a probe begins with.
+pub type Tag = [u8; TAG_LEN];
+
 const TAG_LEN: usize = 4;
 const KIND_AT: usize = 8;
 const MAC_AT: usize = 9;
@@ -37,8 +41,8 @@ pub(super) enum Kind {
 pub(super) struct Keys {
     own: [u8; 32],
     their: [u8; 32],
-    own_tag: [u8; TAG_LEN],
-    their_tag: [u8; TAG_LEN],
+    own_tag: Tag,
+    their_tag: Tag,
 }
 
 impl Keys {
@@ -69,14 +73,14 @@ impl Keys {
         probe
     }
 
-    /// A look at the tag alone.
-    pub(super) fn is_theirs(&self, bytes: &[u8]) -> bool {
-        bytes.len() == PROBE_LEN && bytes.starts_with(&self.their_tag)
+    /// The tag of the other's probes.
+    pub(super) fn their_tag(&self) -> Tag {
+        self.their_tag
     }
 
     /// What the other's probe says; none if it is not the other's.
     pub(super) fn open(&self, bytes: &[u8]) -> Option<Kind> {
-        if !self.is_theirs(bytes) {
+        if bytes.len() != PROBE_LEN || !bytes.starts_with(&self.their_tag) {
             return None;
         }
         let (said, proof) = bytes.split_at(MAC_AT);
@@ -96,7 +100,7 @@ fn mac(key: &[u8; 32], bytes: &[u8]) -> [u8; PROBE_LEN - MAC_AT] {
 }
 
 /// No probe's first 9 bytes are as few as these.
-fn tag(key: &[u8; 32]) -> [u8; TAG_LEN] {
+fn tag(key: &[u8; 32]) -> Tag {
     let mut tag = [0; TAG_LEN];
     tag.copy_from_slice(&mac(key, b"tag")[..TAG_LEN]);
     tag[0] &= 0x3f;

@@ -1,10 +1,10 @@
-//! One UDP socket for everything: what arrives on a listening socket and is not QUIC is handed
-//! out, so that a NAT mapping opened by somebody else's packets is the mapping that QUIC uses.
+//! One UDP socket for everything: probes that are waited for are handed out of what arrives on a
+//! listening socket, so that a NAT mapping opened by them is the mapping that QUIC uses.
 
 use std::{
     fmt,
     io::{self, IoSliceMut},
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,44 +16,40 @@ use quinn::{
 };
 use tokio::sync::mpsc;
 
-use super::LONGEST_NEAR;
+use super::{LONGEST_NEAR, Sockets};
+use crate::net::punch::PROBE_LEN;
 
-/// Longer datagrams that are not QUIC are nobody's.
-pub const MAX_DATAGRAM: usize = 64;
-
-/// Datagrams that may wait to be looked at. A flood fills it and is then dropped, before any
-/// byte of it is copied.
+/// Datagrams that may wait to be looked at. Beyond it they are dropped, before any byte of them is
+/// copied.
 pub const MAX_DATAGRAMS: usize = 256;
 
 /// The most that the system hands over at once (GRO, `udp(7)`).
 const GRO_BYTES: usize = 65_536;
 
-/// Something that arrived on a listening socket and is not QUIC.
+/// Something that arrived on a listening socket and looks like a probe that is waited for.
 pub struct Datagram {
-    /// Where it arrived; answers leave from there.
-    pub socket: Arc<UdpSocket>,
     /// Who sent it, as it seems.
     pub from: SocketAddr,
-    /// At most [`MAX_DATAGRAM`] bytes.
-    pub bytes: Vec<u8>,
+    /// What.
+    pub bytes: [u8; PROBE_LEN],
 }
 
 /// A socket that QUIC shares. With `grease_quic_bit` off, every datagram of QUIC has one of the
 /// two top bits of its first byte set (RFC 9443, section 3).
 pub struct SharedSocket {
     inner: Arc<dyn AsyncUdpSocket>,
-    socket: Arc<UdpSocket>,
+    sockets: Sockets,
     others: mpsc::Sender<Datagram>,
 }
 
 impl SharedSocket {
-    /// `inner` reads from `socket`; what is not QUIC goes to `others`.
+    /// Of what `inner` reads, that which has a tag told to [`Sockets::expect`] goes to `others`.
     pub fn new(
         inner: Arc<dyn AsyncUdpSocket>,
-        socket: Arc<UdpSocket>,
+        sockets: Sockets,
         others: mpsc::Sender<Datagram>,
     ) -> Self {
-        Self { inner, socket, others }
+        Self { inner, sockets, others }
     }
 
     /// Takes what is not QUIC out of a buffer, which may hold several datagrams of `stride` bytes
@@ -77,11 +73,13 @@ impl SharedSocket {
         meta.len = written;
     }
 
+    /// Where the system has no filter a flood ends here, and wakes no other task.
     fn hand_out(&self, bytes: &[u8], from: SocketAddr) {
-        if bytes.len() <= MAX_DATAGRAM
+        if let Ok(bytes) = <[u8; PROBE_LEN]>::try_from(bytes)
+            && bytes.first_chunk().is_some_and(|tag| self.sockets.expects(tag))
             && let Ok(place) = self.others.try_reserve()
         {
-            place.send(Datagram { socket: Arc::clone(&self.socket), from, bytes: bytes.to_vec() });
+            place.send(Datagram { from, bytes });
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 use futures::{AsyncReadExt, AsyncWriteExt, future::poll_fn};
 use libp2p::core::{
@@ -7,7 +7,8 @@ use libp2p::core::{
     transport::{Boxed, PortUse},
 };
 
-use super::*;
+use super::{shared::MAX_ADOPTED, *};
+use crate::net::punch::{PROBE_LEN, Tag};
 
 type Any = Boxed<(PeerId, StreamMuxerBox)>;
 
@@ -112,52 +113,71 @@ async fn it_speaks_with_itself_and_with_libp2p_quic_both_ways() {
     }
 }
 
+/// A probe that begins with this.
+fn probe(tag: Tag) -> [u8; PROBE_LEN] {
+    let mut probe = [0; PROBE_LEN];
+    probe[..tag.len()].copy_from_slice(&tag);
+    probe
+}
+
 #[tokio::test]
-async fn what_is_not_quic_is_handed_out_and_disturbs_nothing() {
+async fn probes_that_are_expected_are_handed_out_and_disturb_nothing() {
+    const EXPECTED: Tag = [0x3f, 1, 2, 3];
     let (mut a, mut b) = (ours(), ours());
+    a.sockets.expect([EXPECTED].into());
     let address = listen(&mut a.transport, "/ip4/127.0.0.1/udp/0/quic-v1").await;
     let to = socket_address(&address).unwrap();
     let ((_, mut dialed), (_, mut accepted), _) =
         connect(&mut b.transport, &mut a.transport, address).await;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let from = socket.local_addr().unwrap();
-    socket.send_to(&[0x3f, 1, 2], to).unwrap();
+    socket.send_to(&probe(EXPECTED), to).unwrap();
     let first = a.others.recv().await.unwrap();
-    assert_eq!((first.bytes.as_slice(), first.from), (&[0x3f, 1, 2][..], from));
+    assert_eq!((first.bytes, first.from), (probe(EXPECTED), from));
     // An answer leaves from the port that QUIC listens on.
-    first.socket.send_to(b"back", from).unwrap();
+    a.sockets.listening()[0].send_to(b"back", from).unwrap();
     let mut answer = [0; 8];
     let (length, answerer) = socket.recv_from(&mut answer).unwrap();
     assert_eq!((&answer[..length], answerer), (&b"back"[..], to));
     assert_eq!(a.sockets.listening().len(), 1);
 
-    // Too long for anything of ours, and far more than may wait.
-    socket.send_to(&[0; MAX_DATAGRAM + 1], to).unwrap();
+    // What is none, and far more of the others than may wait.
+    socket.send_to(&probe(EXPECTED)[1..], to).unwrap();
+    socket.send_to(&[&probe(EXPECTED)[..], &[0]].concat(), to).unwrap();
     for _ in 0..20 * MAX_DATAGRAMS {
-        socket.send_to(&[1], to).unwrap();
+        socket.send_to(&probe([0x3f, 1, 2, 4]), to).unwrap();
+        socket.send_to(&probe(EXPECTED), to).unwrap();
     }
     echo(&mut dialed, &mut accepted).await;
     let mut waiting = 0;
     while let Ok(datagram) = a.others.try_recv() {
-        assert_eq!(datagram.bytes, [1]);
+        assert_eq!(datagram.bytes, probe(EXPECTED));
         waiting += 1;
     }
     assert!((1..=MAX_DATAGRAMS).contains(&waiting), "{waiting}");
+    a.sockets.expect(HashSet::new());
+    socket.send_to(&probe(EXPECTED), to).unwrap();
+    echo(&mut dialed, &mut accepted).await;
+    assert!(a.others.try_recv().is_err(), "it is expected no more");
 }
 
 #[tokio::test]
 async fn datagrams_that_came_in_one_buffer_are_told_apart() {
     let (sender, mut others) = mpsc::channel(MAX_DATAGRAMS);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let shared = Arc::new(socket.try_clone().unwrap());
     let inner = TokioRuntime.wrap_udp_socket(socket).unwrap();
-    let socket = SharedSocket::new(inner, shared, sender);
-    let mut buffer = *b"\x40aa\x01bb\xc0cc\x02d";
-    let mut meta = quinn::udp::RecvMeta { len: 11, stride: 3, ..Default::default() };
+    let sockets = Sockets::default();
+    sockets.expect([*b"\x01bbb", *b"\x02ddd"].into());
+    let socket = SharedSocket::new(inner, sockets, sender);
+    let [one, two] = [b"\x01bbb", b"\x02ddd"].map(|tag| probe(*tag));
+    let [quic, more] = [[0x40; PROBE_LEN], [0xc0; PROBE_LEN]];
+    let mut buffer = [&quic[..], &one, &more[..], &two, &quic[..7]].concat();
+    let (len, stride) = (buffer.len(), PROBE_LEN);
+    let mut meta = quinn::udp::RecvMeta { len, stride, ..Default::default() };
     socket.sort(&mut buffer, &mut meta);
-    assert_eq!(&buffer[..meta.len], b"\x40aa\xc0cc");
-    assert_eq!(others.try_recv().unwrap().bytes, b"\x01bb");
-    assert_eq!(others.try_recv().unwrap().bytes, b"\x02d");
+    assert_eq!(buffer[..meta.len], [&quic[..], &more[..], &quic[..7]].concat());
+    assert_eq!(others.try_recv().unwrap().bytes, one);
+    assert_eq!(others.try_recv().unwrap().bytes, two);
     let mut buffer = *b"\x00";
     let mut meta = quinn::udp::RecvMeta { len: 1, stride: 0, ..Default::default() };
     socket.sort(&mut buffer, &mut meta);

@@ -249,10 +249,7 @@ impl Log for SqlLog<'_> {
         };
         let shown = placed.kind.is_shown();
         let text = if shown { entry.body.as_ref().and_then(|body| body.text()) } else { None };
-        let content = match &entry.body {
-            Some(Body::File(file)) => Some(file.content()),
-            _ => None,
-        };
+        let content = entry.body.as_ref().and_then(Body::content);
         self.prepare(
             "INSERT INTO entry (conversation, prefix, id, branch, seq, time, kind, mine, lacks,
                                 shown, edits, header, body, text, content)
@@ -317,10 +314,7 @@ impl Log for SqlLog<'_> {
 
     fn restore(&mut self, _: &ConversationId, id: &EntryId, body: &[u8]) -> Result<()> {
         if let Some(row) = self.row(id)? {
-            let content = match Body::decode(Kind::File, None, body) {
-                Ok(Body::File(file)) => Some(file.content()),
-                _ => None,
-            };
+            let content = Body::decode(Kind::File, None, body).ok().and_then(|body| body.content());
             self.prepare(
                 "UPDATE entry SET body = ?2, lacks = 0, content = iif(kind = ?4, ?3, NULL)
                  WHERE row = ?1",
