@@ -108,7 +108,7 @@ mod tests {
         };
         for (count, strange) in [(MAX_TAGS.into(), false), (u16::from(MAX_TAGS) + 1, true)] {
             let tags: Vec<_> = (1..=count).map(tag).collect();
-            let all: Vec<_> = tags.iter().map(|tag| tag.as_slice()).collect();
+            let all: Vec<_> = tags.iter().map(Tag::as_slice).collect();
             let set = tags.iter().copied().collect();
             assert_eq!(arriving("127.0.0.1:0", &set, &all), all);
             assert_eq!(!arriving("127.0.0.1:0", &set, &[&tag(0)]).is_empty(), strange);

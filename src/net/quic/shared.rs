@@ -65,8 +65,8 @@ impl Sockets {
         self.with(|shared| shared.listening.remove(&id));
     }
 
-    pub(super) fn expects(&self, tag: &Tag) -> bool {
-        self.with(|shared| shared.expected.contains(tag))
+    pub(super) fn expects(&self, tag: Tag) -> bool {
+        self.with(|shared| shared.expected.contains(&tag))
     }
 
     /// Something is sent there from a socket that is listened on.

@@ -76,7 +76,7 @@ impl SharedSocket {
     /// Where the system has no filter a flood ends here, and wakes no other task.
     fn hand_out(&self, bytes: &[u8], from: SocketAddr) {
         if let Ok(bytes) = <[u8; PROBE_LEN]>::try_from(bytes)
-            && bytes.first_chunk().is_some_and(|tag| self.sockets.expects(tag))
+            && bytes.first_chunk().is_some_and(|tag| self.sockets.expects(*tag))
             && let Ok(place) = self.others.try_reserve()
         {
             place.send(Datagram { from, bytes });

@@ -3,10 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::{Stage, Waiting};
-use crate::{net::LinkId, node::run::Node, sync::Message};
+use crate::{
+    net::{LinkId, address::is_quic},
+    node::run::Node,
+    sync::Message,
+};
 
-/// A ping goes out when nothing was heard for so long. It also finds dead TCP connections, which
-/// have no keep-alive of their own.
+/// Over TCP, which has no keep-alive of its own, a ping goes out when nothing was heard for so long:
+/// it keeps the NAT's mapping, and finds dead connections.
 const QUIET: Duration = Duration::from_secs(20);
 
 /// A ping goes out when what was sent is not acknowledged for so long …
@@ -112,7 +116,7 @@ impl Node {
                     link.waiting = Waiting::Pong(at);
                     self.send(id, Message::Ping);
                 }
-                Waiting::Nothing if at - link.heard >= QUIET => {
+                Waiting::Nothing if at - link.heard >= QUIET && !is_quic(&link.address) => {
                     link.waiting = Waiting::Pong(at);
                     self.send(id, Message::Ping);
                 }
