@@ -139,6 +139,11 @@ impl Command {
             Argument::Required(what) => format!("/{} {what}", self.name),
         }
     }
+
+    /// `/open [NAME]: go to a conversation.`
+    pub fn sentence(&self) -> String {
+        format!("{}: {}.", self.usage(), self.doc)
+    }
 }
 
 /// What the composer's text is.
@@ -183,6 +188,21 @@ pub fn parse(typed: &str) -> Input {
             command.usage()
         )),
         _ => Input::Command(command.verb, argument.to_owned()),
+    }
+}
+
+/// What may become of a command while it is typed: the names that begin so, or what the one is for.
+pub fn hint(line: &str) -> Option<String> {
+    let rest = line.strip_prefix('/')?;
+    if let Some((name, _)) = rest.split_once(' ') {
+        return Command::find(name).map(Command::sentence);
+    }
+    let typed = rest.to_lowercase();
+    let fitting: Vec<_> = COMMANDS.iter().filter(|row| row.name.starts_with(&typed)).collect();
+    match fitting.as_slice() {
+        [] => Command::find(rest).map(Command::sentence),
+        [one] => Some(one.sentence()),
+        several => Some(several.iter().map(|row| row.name).collect::<Vec<_>>().join("  ")),
     }
 }
 
@@ -348,6 +368,19 @@ mod tests {
         assert_eq!(path_argument("/get "), Some(("/get ", "")));
         for line in ["/send", "send a", "/open a", "/zzz a", "//send a", ""] {
             assert_eq!(path_argument(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_hinted_at_while_it_is_typed() {
+        assert!(hint("/").is_some_and(|words| words.starts_with("invite  ")));
+        assert_eq!(hint("/inv").as_deref(), Some("invite  invites"));
+        let open = Some("/open [NAME]: go to a conversation.".to_owned());
+        for line in ["/op", "/OPEN", "/go", "/open Be", "/go Be"] {
+            assert_eq!(hint(line), open, "{line}");
+        }
+        for line in ["", "open", "//open", "/xyzzy", "/xyzzy a"] {
+            assert_eq!(hint(line), None, "{line}");
         }
     }
 

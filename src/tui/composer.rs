@@ -67,6 +67,15 @@ impl Composer {
         self.area.lines().join("\n")
     }
 
+    /// The only line, if it begins as a command does; what is edited is a text however it begins.
+    pub fn command(&self) -> Option<&str> {
+        match (self.area.lines(), &self.purpose) {
+            (_, Purpose::Edit(_)) => None,
+            ([line], _) if line.starts_with('/') => Some(line),
+            _ => None,
+        }
+    }
+
     /// The length of what was written, in bytes.
     pub fn bytes(&self) -> usize {
         let lines = self.area.lines();

@@ -9,7 +9,7 @@ use crossterm::event::KeyEvent;
 use jiff::tz::TimeZone;
 
 use super::{
-    Options,
+    Options, commands,
     composer::{Composer, History, Purpose},
     config::ConfigError,
     disk::{Look, Seen},
@@ -483,6 +483,16 @@ impl Model {
         };
         if *about != self.composer().text() {
             self.notice = None;
+        }
+    }
+
+    /// Says what may become of the command that is typed, unless there is something else to say.
+    pub(super) fn hint_at_command(&mut self) {
+        if self.notice.is_none()
+            && self.mode() == Mode::Compose
+            && let Some(hint) = self.composer().command().and_then(commands::hint)
+        {
+            self.notify_of_line(Tone::Info, hint);
         }
     }
 

@@ -62,6 +62,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     }
     model.watch_recording();
     model.forget_notice_of_line();
+    model.hint_at_command();
     model.name_title();
     std::mem::take(&mut model.effects)
 }

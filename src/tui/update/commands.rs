@@ -116,7 +116,7 @@ impl Model {
         if name.is_empty() {
             self.window = Some(Window::Help { row: 0 });
         } else if let Some(row) = Row::find(name) {
-            self.notify(Tone::Info, format!("{}: {}.", row.usage(), row.doc));
+            self.notify(Tone::Info, row.sentence());
         } else {
             self.notify(Tone::Bad, format!("There is no command /{name}: /help lists them all."));
         }
