@@ -235,7 +235,7 @@ impl Model {
             .map(|entry| format!("{}{}", entry.name, if entry.is_directory { "/" } else { "" }))
             .collect();
         let Some(first) = fitting.first() else {
-            self.notify(Tone::Info, "No name begins so.");
+            self.notify_of_line(Tone::Info, "No name begins so.");
             return;
         };
         let agreed = fitting.iter().skip(1).fold(first.chars().count(), |agreed, name| {
@@ -250,7 +250,7 @@ impl Model {
             if fitting.len() > SHOWN_NAMES || listing.is_cut {
                 names.push("…".to_owned());
             }
-            self.notify(Tone::Info, names.join("  "));
+            self.notify_of_line(Tone::Info, names.join("  "));
         }
     }
 

@@ -339,6 +339,24 @@ fn tab_completes_and_lists() {
 }
 
 #[test]
+fn a_command_is_hinted_at_while_it_is_typed_and_what_else_is_said_goes_first() {
+    let mut stage = Stage::open(vec![]);
+    stage.type_in("/");
+    assert!(stage.notice().contains("invites  add"), "{}", stage.notice());
+    stage.type_in("verify");
+    assert!(stage.notice().starts_with("/verify [NAME]: "), "{}", stage.notice());
+    stage.type_in(" Ev");
+    assert!(stage.notice().starts_with("/verify [NAME]: "), "{}", stage.notice());
+    stage.key("ctrl-u");
+    assert_eq!(stage.notice(), "");
+    stage.enter("/xyzzy");
+    assert!(stage.notice().contains("no command"));
+    stage.key("ctrl-u");
+    stage.type_in("//");
+    assert_eq!(stage.notice(), "", "a text");
+}
+
+#[test]
 fn a_sentence_about_the_line_goes_with_it() {
     let mut stage = Stage::open(vec![]);
     stage.enter("/xyzzy");

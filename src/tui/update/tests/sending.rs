@@ -120,6 +120,7 @@ fn tab_completes_paths() {
     assert_eq!(stage.composed(), "/send ~/Pictures/holiday ");
     assert_eq!(stage.notice(), "holiday a.png  holiday b.png");
     stage.type_in("z");
+    assert!(stage.notice().starts_with("/send [PATH]"), "what is typed is another line");
     stage.key("tab");
     stage.see(Ok(Seen::Directory(listing(&[]))));
     assert_eq!(stage.notice(), "No name begins so.");
