@@ -32,6 +32,9 @@ pub struct Pace {
     write_slow: Duration,
     /// An unchanged record is written anew after this: nodes that keep it come and go.
     write_again: Duration,
+    /// The same for one who may be waiting, for the first time; then after twice as long each time.
+    /// Those who were known at first may all have been liars, who keep nothing.
+    write_again_fast: Duration,
     /// Between two writings when an epoch begins, of all together, but for those who may be waiting.
     turn_each: Duration,
 }
@@ -46,6 +49,7 @@ const OWN: Pace = Pace {
     write_fast: Duration::from_millis(150),
     write_slow: Duration::from_secs(2),
     write_again: Duration::from_secs(1200),
+    write_again_fast: Duration::from_secs(2),
     turn_each: Duration::ZERO,
 };
 
@@ -65,6 +69,8 @@ const PUBLIC: Pace = Pace {
     write_fast: Duration::from_secs(1),
     write_slow: Duration::from_secs(300),
     write_again: Duration::from_secs(3600),
+    // Who keeps a record there is looked up anew by itself.
+    write_again_fast: Duration::from_secs(3600),
     // A name is looked up for each, which costs some 175 KB if others are at the same time, which ask
     // the same nodes in part, and alone up to 400 KB. Of more than 360 not all have their turn in each
     // epoch.
@@ -102,11 +108,20 @@ impl Pace {
 /// nodes that are connected already.
 pub const AT_ONCE: u32 = 16;
 
+/// A record that was written.
+struct Written {
+    record: Record,
+    /// When it was last.
+    at: Instant,
+    /// How often it was.
+    times: u32,
+}
+
 /// See the module's documentation.
 pub struct Carrier {
     pace: &'static Pace,
-    /// What was written in each epoch, and when.
-    written: HashMap<u64, (Record, Instant)>,
+    /// What was written in each epoch.
+    written: HashMap<u64, Written>,
     /// The newest epoch when all began: in it all are written to at once.
     pub first: Option<u64>,
     /// When the record is to be written in an epoch that has just begun.
@@ -141,7 +156,7 @@ impl Carrier {
     pub fn poll_timeout(&self) -> Instant {
         // That of an hour that is over is not written again.
         let newest = self.written.iter().max_by_key(|(epoch, _)| **epoch);
-        let again = newest.map(|(_, (_, at))| *at + self.pace.write_again);
+        let again = newest.map(|(_, written)| written.at + self.pace.write_again);
         let turn = self.turn.filter(|(epoch, _)| !self.written.contains_key(epoch));
         let again = again.into_iter().chain(turn.map(|(_, at)| at)).min();
         let write = again.map_or(self.write_after, |again| again.max(self.write_after));
@@ -181,11 +196,18 @@ impl Carrier {
             !fast && (turn.is_some() || was_left_out)
         };
         epochs.iter().copied().filter(|epoch| !waits(*epoch)).find(|epoch| {
-            self.written.get(epoch).is_none_or(|(known, at)| {
-                !known.says_the_same(record)
-                    || now.saturating_duration_since(*at) >= self.pace.write_again
+            self.written.get(epoch).is_none_or(|known| {
+                !known.record.says_the_same(record)
+                    || now.saturating_duration_since(known.at) >= self.again(known.times, fast)
             })
         })
+    }
+
+    /// After which time a record that was written so often is written anew.
+    fn again(&self, times: u32, fast: bool) -> Duration {
+        let doubled = 1_u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX);
+        let again = self.pace.write_again_fast.saturating_mul(doubled);
+        if fast { again.min(self.pace.write_again) } else { self.pace.write_again }
     }
 
     /// The record was written, to somebody who may be waiting or not.
@@ -197,7 +219,10 @@ impl Carrier {
         now: Instant,
     ) {
         self.written.retain(|known, _| epochs.contains(known));
-        self.written.insert(epoch, (record, now));
+        let before =
+            self.written.remove(&epoch).filter(|known| known.record.says_the_same(&record));
+        let times = before.map_or(1, |known| known.times.saturating_add(1));
+        self.written.insert(epoch, Written { record, at: now, times });
         self.write_after = now + if fast { self.pace.write_fast } else { self.pace.write_slow };
         self.last_write = wall_clock();
     }
@@ -249,6 +274,7 @@ mod tests {
         assert_eq!(carrier.epoch_to_write(&[5], &record(), true, now), Some(5));
         carrier.wrote(&[5], (5, record()), true, now);
         assert_eq!(carrier.epoch_to_write(&[5], &record(), true, now + pause), None);
+        assert_eq!(carrier.epoch_to_write(&[5], &record(), false, now + pause * 2), None);
         let changed = Record { seen: 9, ..record() };
         let ports = |port| Record {
             external: vec![([203, 0, 113, 1], port).into()],
@@ -268,6 +294,24 @@ mod tests {
         assert_eq!(carrier.epoch_to_write(&[5], &changed, true, now + pause), None, "nobody waits");
         carrier.hurry(now);
         assert_eq!(carrier.epoch_to_write(&[5], &changed, true, now + pause), Some(5));
+    }
+
+    #[test]
+    fn a_record_for_one_who_may_be_waiting_is_written_again_ever_more_seldom() {
+        let began = Instant::now();
+        for (dht, most) in [(Dht::Own, 6), (Dht::Public, 1)] {
+            let mut carrier = Carrier::new(dht, began);
+            let mut times = 0;
+            for second in 0..120 {
+                let now = began + Duration::from_secs(second);
+                if carrier.epoch_to_write(&[5], &record(), true, now).is_some() {
+                    carrier.wrote(&[5], (5, record()), true, now);
+                    times += 1;
+                }
+            }
+            assert_eq!(times, most);
+            assert_eq!(carrier.again(u32::MAX, true), carrier.pace.write_again);
+        }
     }
 
     #[test]
@@ -316,7 +360,8 @@ mod tests {
                     let epoch = carrier.epoch_to_write(&[6], &record(), false, later);
                     assert_eq!(due && !carrier.written.contains_key(&6), epoch.is_some());
                     if let Some(epoch) = epoch {
-                        carrier.written.insert(epoch, (record(), later));
+                        carrier.wrote(&[5, 6], (epoch, record()), false, later);
+                        carrier.write_after = now;
                         written += 1;
                     }
                 }
