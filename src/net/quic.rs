@@ -382,6 +382,7 @@ impl Listener {
             runtime(),
         )?;
         let any = local.ip().is_unspecified();
+        let interfaces = any.then(IfWatcher::new).transpose()?;
         transport.sockets.listens(id, shared);
         Ok(Self {
             id,
@@ -391,7 +392,7 @@ impl Listener {
             local,
             sockets: transport.sockets.clone(),
             near: Arc::clone(&transport.near.server),
-            interfaces: any.then(IfWatcher::new).transpose()?,
+            interfaces,
             fresh: !any,
             ended: false,
         })

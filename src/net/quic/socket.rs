@@ -19,8 +19,7 @@ use tokio::sync::mpsc;
 use super::{LONGEST_NEAR, Sockets};
 use crate::net::punch::PROBE_LEN;
 
-/// Datagrams that may wait to be looked at. Beyond it they are dropped, before any byte of them is
-/// copied.
+/// Datagrams that may wait to be looked at. Beyond it they are dropped.
 pub const MAX_DATAGRAMS: usize = 256;
 
 /// The most that the system hands over at once (GRO, `udp(7)`).
