@@ -13,6 +13,10 @@ use crate::{
 /// it keeps the NAT's mapping, and finds dead connections.
 const QUIET: Duration = Duration::from_secs(20);
 
+/// QUIC keeps itself alive. Whether the program behind it lives as well is asked when not even the
+/// other's `Have` has come, twice.
+const QUIET_OVER_QUIC: Duration = Duration::from_secs(150);
+
 /// A ping goes out when what was sent is not acknowledged for so long …
 const UNANSWERED: Duration = Duration::from_millis(1000);
 
@@ -103,6 +107,7 @@ impl Node {
             if at - standing.last_have >= HAVE_INTERVAL {
                 standing.have_due = true;
             }
+            let quiet = if is_quic(&link.address) { QUIET_OVER_QUIC } else { QUIET };
             match link.waiting {
                 Waiting::Pong(since) if at - since >= PING_TIMEOUT * patience => {
                     tracing::debug!(?id, "no answer: the link is given up");
@@ -116,7 +121,7 @@ impl Node {
                     link.waiting = Waiting::Pong(at);
                     self.send(id, Message::Ping);
                 }
-                Waiting::Nothing if at - link.heard >= QUIET && !is_quic(&link.address) => {
+                Waiting::Nothing if at - link.heard >= quiet => {
                     link.waiting = Waiting::Pong(at);
                     self.send(id, Message::Ping);
                 }
