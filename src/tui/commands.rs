@@ -191,16 +191,17 @@ pub fn parse(typed: &str) -> Input {
     }
 }
 
-/// What may become of a command while it is typed: the names that begin so, or what the one is for.
+/// What may become of a command while it is typed: what it is for, or else the names that begin so.
 pub fn hint(line: &str) -> Option<String> {
     let rest = line.strip_prefix('/')?;
-    if let Some((name, _)) = rest.split_once(' ') {
-        return Command::find(name).map(Command::sentence);
+    let name = rest.split_once(char::is_whitespace).map_or(rest, |(name, _)| name);
+    if let Some(command) = Command::find(name) {
+        return Some(command.sentence());
     }
     let typed = rest.to_lowercase();
     let fitting: Vec<_> = COMMANDS.iter().filter(|row| row.name.starts_with(&typed)).collect();
     match fitting.as_slice() {
-        [] => Command::find(rest).map(Command::sentence),
+        [] => None,
         [one] => Some(one.sentence()),
         several => Some(several.iter().map(|row| row.name).collect::<Vec<_>>().join("  ")),
     }
@@ -376,9 +377,12 @@ mod tests {
         assert!(hint("/").is_some_and(|words| words.starts_with("invite  ")));
         assert_eq!(hint("/inv").as_deref(), Some("invite  invites"));
         let open = Some("/open [NAME]: go to a conversation.".to_owned());
-        for line in ["/op", "/OPEN", "/go", "/open Be", "/go Be"] {
+        for line in ["/op", "/OPEN", "/go", "/open Be", "/go\tBe"] {
             assert_eq!(hint(line), open, "{line}");
         }
+        // What Enter does comes before what the name could still become.
+        assert!(hint("/who").is_some_and(|sentence| sentence.starts_with("/contact ")));
+        assert!(hint("/invite").is_some_and(|sentence| sentence.starts_with("/invite ")));
         for line in ["", "open", "//open", "/xyzzy", "/xyzzy a"] {
             assert_eq!(hint(line), None, "{line}");
         }

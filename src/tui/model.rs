@@ -493,6 +493,10 @@ impl Model {
             && let Some(hint) = self.composer().command().and_then(commands::hint)
         {
             self.notify_of_line(Tone::Info, hint);
+            if let Some(notice) = &mut self.notice {
+                // It goes with the line.
+                notice.until = UnixMillis::MAX;
+            }
         }
     }
 
