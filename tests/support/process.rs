@@ -243,7 +243,9 @@ impl Process {
     pub fn shutdown(mut self) {
         self.call("shutdown", json!({}));
         let status = self.wait_exit();
-        assert!(status.success(), "after shutdown: {status}");
+        if !status.success() {
+            self.fail(&format!("after shutdown: {status}"));
+        }
     }
 
     #[track_caller]
