@@ -17,6 +17,7 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{self, ExitCode},
+    time::Duration,
 };
 
 use clap::{CommandFactory, Parser};
@@ -27,6 +28,9 @@ use crate::{net, node, node::api::Passphrase, rpc, tui};
 
 /// The variable by which TLS libraries are told to write their keys to a file.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
+
+/// How long threads may take to end what they are at. One that waits for a disk that hangs is left.
+const LAST_THREADS: Duration = Duration::from_secs(2);
 
 /// Makes sure that no library logs session keys: if the environment asks for it, starts the
 /// program again without that. (Removing a variable from a running process is not safe in Rust;
@@ -116,7 +120,7 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
             Some(Action::Demo) => demo::run().await,
             Some(Action::Rpc) => {
                 let profile = Profile::prepare(&options)?;
-                let input = tokio::io::BufReader::new(tokio::io::stdin());
+                let input = rpc::standard_input()?;
                 let node = node::start(profile.node);
                 Ok(rpc::run(node, input, tokio::io::stdout()).await?)
             }
@@ -140,8 +144,9 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
             }
         }
     });
-    // A read of standard input may still be under way; there is nothing left to wait for.
-    runtime.shutdown_background();
+    // What AWS-LC takes its random numbers from is gone once the process begins to exit, and a
+    // thread that then asks for some aborts it.
+    runtime.shutdown_timeout(LAST_THREADS);
     result
 }
 

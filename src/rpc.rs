@@ -4,6 +4,7 @@
 //! room, and whatever the node says is written before more is done. So a program that stops
 //! reading slows down what it asks for, and nothing piles up.
 
+mod input;
 mod lines;
 mod methods;
 mod signals;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, BufWriter};
 
+pub use self::input::standard_input;
 use self::{
     lines::{Line, Lines},
     methods::{Call, Refusal},

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use libp2p::Multiaddr;
+
 use super::{Stage, Waiting};
 use crate::{
     net::{LinkId, address::is_quic},
@@ -37,6 +39,31 @@ const MAX_QUEUED: usize = 64;
 
 /// How often both sides say what they have, though nothing happened.
 const HAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is to be done about a link, to find out whether it lives.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Ping,
+    GiveUp,
+}
+
+/// Of a link to this address, from which nothing was heard for `silence`.
+fn due(
+    waiting: Waiting,
+    silence: Duration,
+    at: Instant,
+    address: &Multiaddr,
+    patience: u32,
+) -> Due {
+    let quiet = if is_quic(address) { QUIET_OVER_QUIC } else { QUIET };
+    match waiting {
+        Waiting::Pong(since) if at - since >= PING_TIMEOUT * patience => Due::GiveUp,
+        Waiting::Answer(since) if at - since >= UNANSWERED => Due::Ping,
+        Waiting::Nothing if silence >= quiet => Due::Ping,
+        _ => Due::Nothing,
+    }
+}
 
 impl Node {
     /// Something that was sent has come across; what was sent after it is waited for anew.
@@ -107,9 +134,8 @@ impl Node {
             if at - standing.last_have >= HAVE_INTERVAL {
                 standing.have_due = true;
             }
-            let quiet = if is_quic(&link.address) { QUIET_OVER_QUIC } else { QUIET };
-            match link.waiting {
-                Waiting::Pong(since) if at - since >= PING_TIMEOUT * patience => {
+            match due(link.waiting, at - link.heard, at, &link.address, patience) {
+                Due::GiveUp => {
                     tracing::debug!(?id, "no answer: the link is given up");
                     if let Some(person) = person {
                         person.patience = (patience * 2).min(MAX_PATIENCE);
@@ -117,17 +143,45 @@ impl Node {
                     self.close_link(id);
                     continue;
                 }
-                Waiting::Answer(since) if at - since >= UNANSWERED => {
+                Due::Ping => {
                     link.waiting = Waiting::Pong(at);
                     self.send(id, Message::Ping);
                 }
-                Waiting::Nothing if at - link.heard >= quiet => {
-                    link.waiting = Waiting::Pong(at);
-                    self.send(id, Message::Ping);
-                }
-                _ => {}
+                Due::Nothing => {}
             }
             self.pump(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_says_nothing_is_asked_and_then_given_up() {
+        let tcp: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().unwrap();
+        let quic: Multiaddr = "/ip4/192.0.2.1/udp/1/quic-v1".parse().unwrap();
+        let (at, second) = (Instant::now(), Duration::from_secs(1));
+        let have = HAVE_INTERVAL + second;
+        for (address, silence, expected) in [
+            (&tcp, second * 19, Due::Nothing),
+            (&tcp, second * 20, Due::Ping),
+            // One `Have` may be lost on the way to a program that lives.
+            (&quic, 2 * have, Due::Nothing),
+            (&quic, second * 150, Due::Ping),
+        ] {
+            assert_eq!(due(Waiting::Nothing, silence, at, address, 1), expected, "{address}");
+        }
+        for address in [&tcp, &quic] {
+            let asked = |ago| due(Waiting::Pong(at - ago), second * 151, at, address, 1);
+            assert_eq!(asked(second), Due::Nothing);
+            assert_eq!(asked(second * 2), Due::GiveUp);
+            let slow = due(Waiting::Pong(at - second * 2), second * 151, at, address, 2);
+            assert_eq!(slow, Due::Nothing, "one that was slow before is given more time");
+            let sent = |ago| due(Waiting::Answer(at - ago), second, at, address, 1);
+            assert_eq!(sent(second / 2), Due::Nothing);
+            assert_eq!(sent(second), Due::Ping);
         }
     }
 }
