@@ -32,7 +32,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use self::{
-    aim::{is_unforeseeable, way},
+    aim::{Sweep, is_unforeseeable, way},
     probe::{Keys, Kind},
 };
 use super::rendezvous::{Mapping, Record, Side};
@@ -124,8 +124,10 @@ pub struct Punch {
     due: Option<Instant>,
     /// Ports to try, the next last.
     ports: Vec<u16>,
-    /// Where both NATs count: how far ahead of the last known port to aim.
-    aims: Vec<i16>,
+    /// Where both NATs count: the last known port of theirs when the probes began, and how many
+    /// were sent; and what is guessed.
+    counted: Option<(SocketAddr, i16)>,
+    sweep: Sweep,
     /// Paths that a *select* was sent on: far away, its answer comes when it is given up already.
     /// One at a time, so some 75 at most.
     selected: HashSet<(usize, SocketAddr)>,
@@ -184,7 +186,8 @@ impl Punch {
             ticks: 0,
             due: None,
             ports: Vec::new(),
-            aims: Vec::new(),
+            counted: None,
+            sweep: Sweep::default(),
             selected: HashSet::new(),
             answered: HashMap::new(),
             transmits: VecDeque::new(),
@@ -333,7 +336,6 @@ impl Punch {
         self.stage = Stage::Waiting;
         self.due = None;
         self.ports.clear();
-        self.aims.clear();
         self.selected.clear();
         self.sockets = 1;
         let Some(their) = &self.their else { return };
@@ -368,7 +370,7 @@ impl Punch {
 
     fn start_probing(&mut self, now: Instant) {
         self.stage = Stage::Probing { since: now, chosen: None };
-        self.aims.clear();
+        (self.counted, self.sweep) = (None, Sweep::default());
         self.ticks = 0;
         self.due = Some(now);
     }

@@ -1,5 +1,7 @@
 //! What one line comes to: answers, refusals, notifications, the end of input.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::{process::Process, profile::Profile};
@@ -199,7 +201,10 @@ fn shutdown_is_answered_and_ends_it() {
     let last = process.request("shutdown", json!({}));
     assert_eq!(process.answer(name), Ok(json!({})));
     assert_eq!(process.answer(last), Ok(json!({})));
+    let answered = Instant::now();
     assert!(process.wait_exit().success());
+    // What threads that do not end are waited for: the one that reads the input is not among them.
+    assert!(answered.elapsed() < Duration::from_secs(2), "{:?}", answered.elapsed());
     assert_eq!(profile.start().call("whoami", json!({}))["name"], "Duncan");
 }
 

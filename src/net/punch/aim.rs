@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{RngExt, seq::SliceRandom};
+use rand::seq::SliceRandom;
 
 use super::{Event, OPENER_TTL, Punch, SOCKETS, probe::Kind};
-use crate::net::rendezvous::Mapping;
+use crate::net::rendezvous::{Mapping, Side};
 
 /// How often there is something to do while probes are sent.
 const TICK: Duration = Duration::from_millis(10);
@@ -22,12 +22,14 @@ const OPENERS_FIRST_TICKS: u64 = 150;
 /// Probes a tick over ports that are guessed: 400 a second, each of 25 bytes.
 const SPRAY_PER_TICK: usize = 4;
 
-/// Ticks between two probes where both NATs count: slow enough that two who begin half a second
-/// apart are not far apart.
+/// Ticks between two probes where both NATs count: each takes a port of the own NAT.
 const COUNTING_TICKS: u64 = 3;
 
-/// How far from the expected port those probes go: twice as many packets until two meet.
-const COUNTING_SPREAD: i16 = 24;
+/// Where a sweep begins: a record may tell of a port that its NAT had not come to yet.
+const SWEEP_FROM: i16 = -8;
+
+/// How far the first sweep goes; each further one goes half as far again.
+const SWEEP_TO: i16 = 40;
 
 /// Sockets opened a tick, so that a router's table is not filled at once.
 const OPEN_PER_TICK: usize = 8;
@@ -160,21 +162,54 @@ impl Punch {
         }
     }
 
-    /// Each packet to another port takes the next port of the own NAT. Which one the other's NAT
-    /// has come to is known but for what either side has sent elsewhere, or sent earlier, so the
-    /// aim is spread a little: after as many packets as the spread is wide two meet.
+    /// Each packet to another port takes the next port of the own NAT, so the n-th packets of both
+    /// sides would meet, if nothing else had taken ports since the records were written. How many
+    /// were taken on both sides together is guessed by the second side alone: the first aims at
+    /// the other's n-th port with its n-th packet, the second sweeps over the guesses, one a
+    /// packet. Whatever is right is met in one sweep, whoever began earlier, and however far apart
+    /// they are.
     fn tick_counting(&mut self, last: SocketAddr, step: i16) {
         if self.ticks % COUNTING_TICKS != 1 {
             return;
         }
-        // No port twice: a packet to the same takes no other port of the own NAT.
-        let sent = i16::try_from(self.ticks / COUNTING_TICKS).unwrap_or(i16::MAX);
-        self.aims.retain(|aim| *aim >= sent.saturating_sub(COUNTING_SPREAD));
-        let nearest = if sent == 0 { -COUNTING_SPREAD } else { COUNTING_SPREAD };
-        self.aims.extend((nearest..=COUNTING_SPREAD).map(|aim| aim.saturating_add(sent + 1)));
-        let ahead = self.aims.swap_remove(self.rng.random_range(..self.aims.len()));
+        let guess = match self.side {
+            Side::First => 0,
+            Side::Second => self.sweep.next(),
+        };
+        // A newer record would tell of ports that these packets took. They are numbered from here.
+        let (last, sent) = *self.counted.get_or_insert((last, 0));
+        self.counted = Some((last, sent.saturating_add(1)));
+        let ahead = sent.saturating_add(1).saturating_add(guess);
         let port = last.port().wrapping_add_signed(step.signum().saturating_mul(ahead));
         self.send(0, SocketAddr::new(last.ip(), port), None, Kind::Probe);
+    }
+}
+
+/// Guesses, in ascending order, again and again, further each time. With one guess a packet none
+/// is sent to a port twice, which would take no other port of the own NAT: within a sweep every
+/// second port is passed over, and the next sweep goes over the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sweep {
+    next: i16,
+    to: i16,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self { next: SWEEP_FROM, to: SWEEP_TO }
+    }
+}
+
+impl Sweep {
+    fn next(&mut self) -> i16 {
+        let guess = self.next;
+        self.next = self.next.saturating_add(1);
+        if self.next > self.to {
+            // The number of guesses stays odd: so the next sweep goes over the other ports.
+            self.to = self.to.saturating_add(self.to / 4 * 2);
+            self.next = SWEEP_FROM;
+        }
+        guess
     }
 }
 
