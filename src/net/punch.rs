@@ -32,7 +32,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use self::{
-    aim::{Sweep, is_unforeseeable, way},
+    aim::{Counted, is_unforeseeable, way},
     probe::{Keys, Kind},
 };
 use super::rendezvous::{Mapping, Record, Side};
@@ -59,7 +59,7 @@ const MAX_SELECTS: u32 = 10;
 
 /// Answers on one path, and paths that are answered: a flood of genuine probes costs no more. Each
 /// of [`MAX_SELECTS`] is answered twice.
-const MAX_PROBE_ANSWERS: u32 = 5;
+const MAX_PROBE_ANSWERS: u32 = 6;
 const MAX_ANSWERS: u32 = MAX_PROBE_ANSWERS + 2 * MAX_SELECTS;
 const MAX_PATHS: usize = 8;
 
@@ -124,10 +124,7 @@ pub struct Punch {
     due: Option<Instant>,
     /// Ports to try, the next last.
     ports: Vec<u16>,
-    /// Where both NATs count: the last known port of theirs when the probes began, and how many
-    /// were sent; and what is guessed.
-    counted: Option<(SocketAddr, i16)>,
-    sweep: Sweep,
+    counted: Option<Counted>,
     /// Paths that a *select* was sent on: far away, its answer comes when it is given up already.
     /// One at a time, so some 75 at most.
     selected: HashSet<(usize, SocketAddr)>,
@@ -187,7 +184,6 @@ impl Punch {
             due: None,
             ports: Vec::new(),
             counted: None,
-            sweep: Sweep::default(),
             selected: HashSet::new(),
             answered: HashMap::new(),
             transmits: VecDeque::new(),
@@ -262,9 +258,13 @@ impl Punch {
                     self.due = Some(now);
                 }
             }
-            (Kind::Probe, false) => self.answer(path, Kind::Probe),
+            // Both answers twice: a lost one would cost the other a whole pause, or the only path.
+            (Kind::Probe, false) => {
+                for _ in 0..2 {
+                    self.answer(path, Kind::Probe);
+                }
+            }
             (Kind::Select, false) => {
-                // Lost answers would cost the other a whole pause.
                 for _ in 0..2 {
                     self.answer(path, Kind::Done);
                 }
@@ -370,7 +370,7 @@ impl Punch {
 
     fn start_probing(&mut self, now: Instant) {
         self.stage = Stage::Probing { since: now, chosen: None };
-        (self.counted, self.sweep) = (None, Sweep::default());
+        self.counted = None;
         self.ticks = 0;
         self.due = Some(now);
     }

@@ -19,16 +19,21 @@ const DIRECT_TICKS: u64 = 5;
 /// So long the other may begin later to send to ports that can be guessed.
 const OPENERS_FIRST_TICKS: u64 = 150;
 
+/// While it is not known how one of the two NATs maps, so long only the known addresses are tried:
+/// a second observer is a little late, perhaps, and what many sockets or probes to many ports take
+/// of a NAT that counts can't be foreseen any more.
+const UNKNOWN_TICKS: u64 = 300;
+
 /// Probes a tick over ports that are guessed: 400 a second, each of 25 bytes.
 const SPRAY_PER_TICK: usize = 4;
 
-/// Ticks between two probes where both NATs count: each takes a port of the own NAT.
-const COUNTING_TICKS: u64 = 3;
+/// Where both NATs count, so many probes leave to each port, one a tick: one that is lost before it
+/// comes to the own NAT takes no port there.
+const PROBES_PER_PORT: u64 = 2;
 
-/// Where a sweep begins: a record may tell of a port that its NAT had not come to yet.
-const SWEEP_FROM: i16 = -8;
-
-/// How far the first sweep goes; each further one goes half as far again.
+/// Where the first sweep begins and ends: others may have taken ports since the records were
+/// written, and what is lost takes none. Each further one goes a quarter farther.
+const SWEEP_FROM: i16 = -16;
 const SWEEP_TO: i16 = 40;
 
 /// Sockets opened a tick, so that a router's table is not filled at once.
@@ -64,7 +69,12 @@ impl Punch {
             return;
         }
         let Some(their) = &self.their else { return };
-        let way = way(self.own.mapping, their.mapping);
+        let mappings = [self.own.mapping, their.mapping];
+        let way = if mappings.contains(&Mapping::Unknown) && self.ticks < UNKNOWN_TICKS {
+            Some(Way::Direct)
+        } else {
+            way(self.own.mapping, their.mapping)
+        };
         // What is known of ports is known of IPv4.
         let ipv4 = their.external.iter().rev().find(|address| address.is_ipv4());
         let Some(first) = ipv4.or(their.external.last()).copied() else { return };
@@ -169,45 +179,56 @@ impl Punch {
     /// packet. Whatever is right is met in one sweep, whoever began earlier, and however far apart
     /// they are.
     fn tick_counting(&mut self, last: SocketAddr, step: i16) {
-        if self.ticks % COUNTING_TICKS != 1 {
-            return;
-        }
-        let guess = match self.side {
-            Side::First => 0,
-            Side::Second => self.sweep.next(),
-        };
         // A newer record would tell of ports that these packets took. They are numbered from here.
-        let (last, sent) = *self.counted.get_or_insert((last, 0));
-        self.counted = Some((last, sent.saturating_add(1)));
-        let ahead = sent.saturating_add(1).saturating_add(guess);
-        let port = last.port().wrapping_add_signed(step.signum().saturating_mul(ahead));
-        self.send(0, SocketAddr::new(last.ip(), port), None, Kind::Probe);
+        let counted = self.counted.get_or_insert_with(|| Counted::from(last));
+        if self.ticks % PROBES_PER_PORT == 1 {
+            let guess = match self.side {
+                Side::First => 0,
+                Side::Second => counted.guess(),
+            };
+            let ahead = counted.sent.saturating_add(1).saturating_add(guess);
+            let port = counted.last.port();
+            let port = port.wrapping_add_signed(step.signum().saturating_mul(ahead));
+            counted.sent = counted.sent.saturating_add(1);
+            counted.to.set_port(port);
+        }
+        let to = counted.to;
+        self.send(0, to, None, Kind::Probe);
     }
 }
 
-/// Guesses, in ascending order, again and again, further each time. With one guess a packet none
-/// is sent to a port twice, which would take no other port of the own NAT: within a sweep every
-/// second port is passed over, and the next sweep goes over the others.
+/// Where both NATs count.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sweep {
-    next: i16,
-    to: i16,
+pub(super) struct Counted {
+    /// The last port of theirs that was known when the probes began.
+    last: SocketAddr,
+    /// To how many ports probes left, and to which the last.
+    sent: i16,
+    to: SocketAddr,
+    guess: i16,
+    sweep: (i16, i16),
 }
 
-impl Default for Sweep {
-    fn default() -> Self {
-        Self { next: SWEEP_FROM, to: SWEEP_TO }
+impl From<SocketAddr> for Counted {
+    fn from(last: SocketAddr) -> Self {
+        Self { last, sent: 0, to: last, guess: SWEEP_FROM, sweep: (SWEEP_FROM, SWEEP_TO) }
     }
 }
 
-impl Sweep {
-    fn next(&mut self) -> i16 {
-        let guess = self.next;
-        self.next = self.next.saturating_add(1);
-        if self.next > self.to {
-            // The number of guesses stays odd: so the next sweep goes over the other ports.
-            self.to = self.to.saturating_add(self.to / 4 * 2);
-            self.next = SWEEP_FROM;
+impl Counted {
+    /// Guesses, in ascending order, again and again, further each time. With one guess a port none
+    /// is sent to twice, which would take no other port of the own NAT: within a sweep every
+    /// second port is passed over, and the next sweep goes over the others.
+    fn guess(&mut self) -> i16 {
+        let guess = self.guess;
+        self.guess = guess.saturating_add(1);
+        let (from, to) = self.sweep;
+        if guess >= to {
+            // By even numbers: so the number of guesses stays odd, and the next sweep goes over
+            // the other ports.
+            let further = |end: i16| end.saturating_add(end / 8 * 2);
+            self.sweep = (further(from), further(to));
+            self.guess = self.sweep.0;
         }
         guess
     }

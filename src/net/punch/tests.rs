@@ -105,6 +105,7 @@ struct Host {
 /// What the two meet in.
 #[derive(Debug, Clone, Copy)]
 struct Weather {
+    /// What each of the routers loses, before it maps.
     loss: f64,
     latency: Duration,
     /// How long a record takes from one to the other.
@@ -189,6 +190,9 @@ impl World {
         while let Some(transmit) = self.hosts[index].punch.poll_transmit() {
             let host = &mut self.hosts[index];
             host.sent += 1;
+            if self.rng.random_bool(self.weather.loss) {
+                continue;
+            }
             let from = host.router.out(transmit.socket, transmit.to, &mut self.rng);
             let arrives = transmit.ttl.is_none_or(|ttl| ttl >= HOPS);
             if arrives && !self.rng.random_bool(self.weather.loss) {
@@ -309,10 +313,11 @@ fn one_unforeseeable_port_is_met_by_the_birthday_paradox() {
 #[test]
 fn two_that_count_meet() {
     let far = |loss, latency| Weather { loss, latency: Duration::from_millis(latency), ..FAIR };
-    for (weather, bound) in [(FAIR, 5), (far(0.0, 200), 6), (far(0.2, 100), 15)] {
-        for steps in [[1, 1], [-1, -1], [1, -1]] {
+    for (weather, bound) in [(FAIR, 5), (far(0.0, 200), 6), (far(0.2, 20), 12), (far(0.2, 100), 12)]
+    {
+        for steps in [[1, 1], [1, -1]] {
             let kinds = steps.map(|step| (Maps::Counting(step), Filters::AddressAndPort));
-            for seed in 0..50 {
+            for seed in 0..100 {
                 let mut world = World::new(kinds, weather, seed);
                 // Others behind the same NATs take ports, too.
                 for (host, step) in world.hosts.iter_mut().zip(steps) {
@@ -343,7 +348,7 @@ fn two_unforeseeable_ports_are_given_up_at_once() {
 
 #[test]
 fn loss_and_distance_are_borne() {
-    for (loss, latency) in [(0.2, 20), (0.36, 20), (0.0, 200), (0.2, 200), (0.0, 400), (0.2, 400)] {
+    for (loss, latency) in [(0.1, 20), (0.2, 20), (0.0, 200), (0.1, 200), (0.0, 400), (0.1, 400)] {
         let weather = Weather { loss, latency: Duration::from_millis(latency), ..FAIR };
         for two in
             [(Maps::Independent, Filters::AddressAndPort), (Maps::Random, Filters::AddressAndPort)]
