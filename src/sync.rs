@@ -22,8 +22,4 @@ pub use known::{Batch, Known, View, holding, locate, missing};
 pub use message::{Holding, Leaf, MAX_MESSAGE_BYTES, Message, RefusedReason};
 
 #[cfg(test)]
-mod message_tests;
-#[cfg(test)]
-mod page_tests;
-#[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! What is a message, and what a peer may try instead.
 
-use super::message::*;
 use crate::{
     conversation::{
         ConversationId, EntryId, FeedId, MAX_BODY_BYTES, MAX_HEADER_BYTES, WireEntry, cbor::Writer,
     },
     identity::Identity,
+    sync::message::*,
     text::MAX_NAME_BYTES,
 };
 

@@ -1,13 +1,5 @@
 //! The sections "Entries" and "Sync" of the protocol's page say what the code does.
 
-use super::{
-    FileRequest, Holding, Leaf, Message,
-    file_request::{MAX_FILE_REQUEST_BYTES, MAX_GROUPS, MAX_SPANS},
-    message::{
-        MAX_CONVERSATIONS, MAX_ENTRIES, MAX_LACKING, MAX_LEAVES, MAX_LOCATED, MAX_MESSAGE_BYTES,
-        MAX_VERSION_BYTES,
-    },
-};
 use crate::{
     blob::{self, Key, MAX_BYTES, Outboard},
     conversation::{
@@ -17,11 +9,19 @@ use crate::{
     },
     identity::Identity,
     picture::{MAX_PREVIEW_BYTES, Preview},
+    sync::{
+        FileRequest, Holding, Leaf, Message,
+        file_request::{MAX_FILE_REQUEST_BYTES, MAX_GROUPS, MAX_SPANS},
+        message::{
+            MAX_CONVERSATIONS, MAX_ENTRIES, MAX_LACKING, MAX_LEAVES, MAX_LOCATED,
+            MAX_MESSAGE_BYTES, MAX_VERSION_BYTES,
+        },
+    },
     text::{MAX_EMOJI_BYTES, MAX_FILE_NAME_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES},
     voice::{MAX_LEVELS, MAX_MILLIS, Voice},
 };
 
-const PAGE: &str = include_str!("../protocol.md");
+const PAGE: &str = include_str!("../../protocol.md");
 
 #[track_caller]
 fn on_page(line: &str) {
