@@ -29,8 +29,9 @@ use crate::{net, node, node::api::Passphrase, rpc, tui};
 /// The variable by which TLS libraries are told to write their keys to a file.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
 
-/// How long threads may take to end what they are at. One that waits for a disk that hangs is left.
-const LAST_THREADS: Duration = Duration::from_secs(2);
+/// How long the threads of the runtime may take to end what they are at. One that hashes a file, or
+/// waits for a disk, may take longer, and is left.
+const LAST_THREADS: Duration = Duration::from_millis(500);
 
 /// Makes sure that no library logs session keys: if the environment asks for it, starts the
 /// program again without that. (Removing a variable from a running process is not safe in Rust;

@@ -1,6 +1,6 @@
 //! The JSON-RPC 2.0 front end: one object a line in, one object a line out, for programs.
 //!
-//! A line is read only when there is a place for its request, a request is sent when the node has
+//! A line is taken only when there is a place for its request, a request is sent when the node has
 //! room, and whatever the node says is written before more is done. So a program that stops
 //! reading slows down what it asks for, and nothing piles up.
 
@@ -9,11 +9,15 @@ mod lines;
 mod methods;
 mod signals;
 
-use std::{collections::HashMap, io, pin::pin};
+use std::{collections::HashMap, future::Future, io, time::Duration};
 
+use futures::FutureExt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::{
+    io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, BufWriter},
+    time::{sleep, timeout},
+};
 
 pub use self::input::standard_input;
 use self::{
@@ -25,6 +29,13 @@ use crate::node::api::{Command, Event, Failure, FailureKind, Handle, Request};
 /// Requests accepted and not answered yet; more lines are read when answers have gone out.
 const MAX_PENDING: usize = 4096;
 
+/// What is under way may take so long to end when the program is asked to; whoever stopped reading
+/// is not waited for.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// So long the node may take to end when nobody can be told any more.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// Why the front end ended before its input did.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,6 +45,9 @@ pub enum Error {
     /// Standard input or output failed.
     #[error("standard input or output: {0}")]
     Io(#[from] io::Error),
+    /// A signal asked to end, and 10 s later what was under way had not.
+    #[error("asked to end, and what was under way did not: does nobody read the output?")]
+    Late,
 }
 
 /// Speaks JSON-RPC until the input ends, `shutdown` is called, or a signal asks to end; then everything that was
@@ -42,17 +56,38 @@ pub enum Error {
 /// # Errors
 ///
 /// [`Error::Stopped`] when the profile can't be opened (the reason also goes out as an event
-/// `stopped`), [`Error::Io`] when the other side of the pipes fails.
+/// `stopped`), [`Error::Io`] when the other side of the pipes fails, [`Error::Late`].
 pub async fn run(
-    node: Handle,
+    mut node: Handle,
     input: impl AsyncBufRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> Result<(), Error> {
-    let Handle { requests, mut events } = node;
+    let stop = signals::stop().shared();
+    let late = stop.clone().then(|()| sleep(GRACE));
+    let ended = tokio::select! {
+        ended = talk(&mut node, input, output, stop) => ended,
+        () = late => Err(Error::Late),
+    };
+    if ended.is_err() {
+        // Without requests the node ends; what it still says is for nobody.
+        let Handle { requests, mut events } = node;
+        drop(requests);
+        let end = async { while events.recv().await.is_some() {} };
+        let _ = timeout(CLOSING, end).await;
+    }
+    ended
+}
+
+async fn talk(
+    node: &mut Handle,
+    input: impl AsyncBufRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    mut stop: impl Future<Output = ()> + Unpin,
+) -> Result<(), Error> {
+    let Handle { requests, events } = node;
     let mut output = Output(BufWriter::new(output));
     let mut lines = Lines::new(input);
     let mut state = State::default();
-    let mut stop = pin!(signals::stop());
     loop {
         let wants_line = state.ready
             && !state.input_ended

@@ -34,6 +34,8 @@ pub struct Observed {
     tcp: VecDeque<Observation>,
     since: Option<Instant>,
     filtering: Filtering,
+    /// Ports that punches took of the NAT since the last UDP address was seen.
+    taken: i16,
 }
 
 /// What one observer saw.
@@ -64,6 +66,9 @@ impl Observed {
             return;
         }
         let since = before.filter(|o| o.seen == seen).map_or(now, |o| o.since);
+        if quic && before.is_none_or(|o| o.seen != seen) {
+            self.taken = 0;
+        }
         list.retain(|known| known.by != by && now - known.at < COUNTS_FOR);
         list.push_back(Observation { by, seen, since, at: now });
         if list.len() > MAX_OBSERVERS {
@@ -104,6 +109,24 @@ impl Observed {
             all.sort_by_key(SocketAddr::port);
         }
         all
+    }
+
+    /// The same, but that where the NAT counts the last is where it has come to, as far as that is
+    /// known: those who aim at its next ports have to know.
+    pub fn foreseen(&self) -> Vec<SocketAddr> {
+        let mut all = self.external();
+        if let Mapping::Dependent { step } = self.mapping()
+            && let Some(last) = all.iter_mut().rev().find(|address| address.is_ipv4())
+        {
+            let taken = self.taken.saturating_mul(step.signum());
+            last.set_port(last.port().wrapping_add_signed(taken));
+        }
+        all
+    }
+
+    /// A punch has taken so many ports of the NAT, if it counts.
+    pub fn took(&mut self, ports: i16) {
+        self.taken = self.taken.saturating_add(ports);
     }
 
     /// TCP addresses as others see them.
@@ -187,6 +210,26 @@ mod tests {
             observed.handle(Instant::now(), observer.parse().unwrap(), seen.parse().unwrap(), true);
         }
         observed
+    }
+
+    #[test]
+    fn where_a_nat_that_counts_has_come_to_is_foreseen() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (one, two) = ("198.51.100.1:4000", "198.51.100.1:4001");
+        let mut observed = observed(&[("203.0.113.1", one), ("203.0.113.2", two)]);
+        assert_eq!(observed.foreseen(), [address(one), address(two)]);
+        observed.took(700);
+        observed.took(40);
+        assert_eq!(observed.foreseen(), [address(one), address("198.51.100.1:4741")]);
+        assert_eq!(observed.external(), [address(one), address(two)]);
+        // What is seen now has all of that behind it.
+        let (now, third) = (Instant::now(), address("198.51.100.1:4750"));
+        observed.handle(now, "203.0.113.3".parse().unwrap(), third, true);
+        assert_eq!(observed.foreseen().last(), Some(&third));
+        observed.took(2);
+        // The same again tells nothing new.
+        observed.handle(now, "203.0.113.3".parse().unwrap(), third, true);
+        assert_eq!(observed.foreseen().last(), Some(&address("198.51.100.1:4752")));
     }
 
     #[test]

@@ -32,7 +32,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use self::{
-    aim::{Counted, is_unforeseeable, way},
+    aim::{Counted, Way, is_counting, is_unforeseeable, way},
     probe::{Keys, Kind},
 };
 use super::rendezvous::{Mapping, Record, Side};
@@ -59,12 +59,15 @@ const MAX_SELECTS: u32 = 10;
 
 /// Answers on one path, and paths that are answered: a flood of genuine probes costs no more. Each
 /// of [`MAX_SELECTS`] is answered twice.
-const MAX_PROBE_ANSWERS: u32 = 6;
+const MAX_PROBE_ANSWERS: u32 = 10;
 const MAX_ANSWERS: u32 = MAX_PROBE_ANSWERS + 2 * MAX_SELECTS;
 const MAX_PATHS: usize = 8;
 
 /// How long all of it may take. The slowest of 350 measured runs took 14 s.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// The same where both NATs count: 1,000 ports of each. A carrier's may give no more to one subscriber.
+const COUNTING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A packet to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,10 +124,13 @@ pub struct Punch {
     stage: Stage,
     sockets: usize,
     ticks: u64,
+    /// Of these, in which a mapping that is not known was waited for.
+    waited: u64,
     due: Option<Instant>,
     /// Ports to try, the next last.
     ports: Vec<u16>,
     counted: Option<Counted>,
+    may_count: bool,
     /// Paths that a *select* was sent on: far away, its answer comes when it is given up already.
     /// One at a time, so some 75 at most.
     selected: HashSet<(usize, SocketAddr)>,
@@ -181,9 +187,11 @@ impl Punch {
             stage: Stage::Waiting,
             sockets: 1,
             ticks: 0,
+            waited: 0,
             due: None,
             ports: Vec::new(),
             counted: None,
+            may_count: true,
             selected: HashSet::new(),
             answered: HashMap::new(),
             transmits: VecDeque::new(),
@@ -208,11 +216,30 @@ impl Punch {
         matches!(self.stage, Stage::Opening { .. } | Stage::Probing { .. })
     }
 
+    /// Whether the own NAT's ports may be counted along now. Two punches at a time would put each
+    /// other out.
+    pub fn may_count(&mut self, may: bool) {
+        self.may_count = may;
+    }
+
+    /// Whether ports are counted along.
+    pub fn is_counting(&self) -> bool {
+        self.counted.is_some() && matches!(self.stage, Stage::Probing { .. })
+    }
+
+    /// How many ports this took of an own NAT that counts.
+    pub fn ports_taken(&self) -> i16 {
+        self.counted.as_ref().map_or(0, |counted| counted.ports)
+    }
+
     /// The other's newest record.
     pub fn handle_record(&mut self, now: Instant, record: Record) {
         let other_run = self.their.as_ref().is_none_or(|their| their.run != record.run);
+        let counts = self.is_counting();
         let moved = self.their.as_ref().is_some_and(|their| {
-            has_moved((their.mapping, &their.external), (record.mapping, &record.external))
+            // What they hear of their mapping while ports are counted comes of the probes.
+            let mapping = if counts { their.mapping } else { record.mapping };
+            has_moved((their.mapping, &their.external), (mapping, &record.external))
         });
         if other_run {
             // Their program was started anew: nothing before counts.
@@ -304,7 +331,7 @@ impl Punch {
                     self.due = Some(now + OPENER_PAUSE);
                 }
             }
-            Stage::Probing { since, .. } if now - since >= PATIENCE => {
+            Stage::Probing { since, .. } if now - since >= self.patience() => {
                 self.fail(Failure::TimedOut);
             }
             Stage::Probing { .. } => self.tick(now),
@@ -319,6 +346,12 @@ impl Punch {
     /// What happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    fn patience(&self) -> Duration {
+        let their = self.their.as_ref().map(|their| their.mapping).unwrap_or_default();
+        let counts = self.counted.is_some() || way(self.own.mapping, their) == Some(Way::Counting);
+        if counts { COUNTING_PATIENCE } else { PATIENCE }
     }
 
     /// Whether this side is the one to dial.
@@ -371,7 +404,7 @@ impl Punch {
     fn start_probing(&mut self, now: Instant) {
         self.stage = Stage::Probing { since: now, chosen: None };
         self.counted = None;
-        self.ticks = 0;
+        (self.ticks, self.waited) = (0, 0);
         self.due = Some(now);
     }
 
@@ -431,7 +464,11 @@ impl Punch {
 /// another port, only the IP address is one.
 fn has_moved(before: (Mapping, &[SocketAddr]), after: (Mapping, &[SocketAddr])) -> bool {
     let ips = |external: &[SocketAddr]| external.iter().map(SocketAddr::ip).collect::<HashSet<_>>();
-    before.0 != after.0
+    let counts = |mapping| matches!(mapping, Mapping::Dependent { step } if is_counting(step));
+    let same = is_unforeseeable(before.0)
+        && is_unforeseeable(after.0)
+        && counts(before.0) == counts(after.0);
+    (before.0 != after.0 && !same)
         || ips(before.1) != ips(after.1)
         || (!is_unforeseeable(after.0) && before.1 != after.1)
 }

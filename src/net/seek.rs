@@ -278,15 +278,20 @@ impl Net {
         ids.sort_unstable();
         let run = self.seeks.run;
         let mut own = self.own_record();
+        let mut seeks = self.seeks.all.iter();
+        let mut counting = seeks.find(|(_, seek)| seek.punch.is_counting()).map(|(id, _)| *id);
         for (_, id) in ids {
             let Some(seek) = self.seeks.all.get_mut(&id) else { continue };
             seek.punch.set_own(now, &external, mapping);
+            // Else its turn comes with the next attempt.
+            seek.punch.may_count(counting.is_none_or(|other| other == id));
             if seek.poll_timeout(may_ask).is_some_and(|due| due <= now) {
                 if seek.again.take_if(|again| *again <= now).is_some() {
                     seek.begin_anew(run, now);
                     seek.punch.set_own(now, &external, mapping);
                 }
                 seek.punch.handle_timeout(now);
+                counting = counting.or(seek.punch.is_counting().then_some(id));
                 if self.open_tcp(id, now)
                     && let Some(seek) = self.seeks.all.get_mut(&id)
                 {
@@ -319,7 +324,7 @@ impl Net {
             run: self.seeks.run,
             seen: 0,
             peer: peer_key(&self.peer_id()),
-            external: self.observed.external(),
+            external: self.observed.foreseen(),
             local: local.take(MAX_ADDRESSES).collect(),
             tcp: self.observed.tcp(),
             mapping: self.mapping(),
@@ -478,6 +483,7 @@ impl Net {
     fn punch_failed(&mut self, id: SeekId, now: Instant, failure: Failure) {
         let own = self.own_record();
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+        self.observed.took(seek.punch.ports_taken());
         seek.sockets.clear();
         seek.failure = Some(failure);
         seek.last_punch = wall_clock();
@@ -535,6 +541,7 @@ impl Net {
             self.seeks.ways.opened(remote);
         }
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+        self.observed.took(seek.punch.ports_taken());
         seek.is_over(now);
         seek.failure = None;
         seek.last_punch = wall_clock();

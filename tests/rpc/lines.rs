@@ -1,10 +1,14 @@
 //! What one line comes to: answers, refusals, notifications, the end of input.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
-use crate::support::{process::Process, profile::Profile};
+use crate::support::{PATIENCE, process::Process, profile::Profile};
 
 fn program() -> (Profile, Process) {
     let profile = Profile::offline();
@@ -203,9 +207,41 @@ fn shutdown_is_answered_and_ends_it() {
     assert_eq!(process.answer(last), Ok(json!({})));
     let answered = Instant::now();
     assert!(process.wait_exit().success());
-    // What threads that do not end are waited for: the one that reads the input is not among them.
-    assert!(answered.elapsed() < Duration::from_secs(2), "{:?}", answered.elapsed());
+    // So long a thread is waited for that does not end: the one that reads the input is not one.
+    assert!(answered.elapsed() < Duration::from_millis(500), "{:?}", answered.elapsed());
     assert_eq!(profile.start().call("whoami", json!({}))["name"], "Duncan");
+}
+
+#[test]
+fn sigterm_ends_it_although_nobody_reads() {
+    let profile = Profile::offline();
+    let mut command = profile.command();
+    command.arg("rpc").args(profile.arguments());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Longer than a pipe and all that waits on both sides of it.
+    let asking = std::thread::spawn(move || {
+        let line = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"whoami\"}\n";
+        while stdin.write_all(line).is_ok() {}
+    });
+    let full = || {
+        let waiting = rustix::io::ioctl_fionread(child.stdout.as_ref().unwrap()).unwrap();
+        waiting >= 60 * 1024
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !full() {
+        assert!(Instant::now() < deadline, "it says nothing");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("does nobody read the output?"), "{said}");
+    asking.join().unwrap();
+    profile.start().shutdown();
 }
 
 #[test]

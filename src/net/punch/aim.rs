@@ -1,11 +1,13 @@
 //! Where probes go, tick by tick, by the mappings of the two NATs.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
+    ops::RangeInclusive,
     time::{Duration, Instant},
 };
 
-use rand::seq::SliceRandom;
+use rand::{RngExt, rngs::StdRng, seq::SliceRandom};
 
 use super::{Event, OPENER_TTL, Punch, SOCKETS, probe::Kind};
 use crate::net::rendezvous::{Mapping, Side};
@@ -19,10 +21,10 @@ const DIRECT_TICKS: u64 = 5;
 /// So long the other may begin later to send to ports that can be guessed.
 const OPENERS_FIRST_TICKS: u64 = 150;
 
-/// While it is not known how one of the two NATs maps, so long only the known addresses are tried:
-/// a second observer is a little late, perhaps, and what many sockets or probes to many ports take
-/// of a NAT that counts can't be foreseen any more.
-const UNKNOWN_TICKS: u64 = 300;
+/// One mapping is not known, and the other depends on the destination: for so long the unknown one
+/// is waited for, as a second observer may only be late. What many sockets, or probes to many
+/// ports, take of a NAT that counts could not be foreseen any more.
+const UNKNOWN_TICKS: u64 = 500;
 
 /// Probes a tick over ports that are guessed: 400 a second, each of 25 bytes.
 const SPRAY_PER_TICK: usize = 4;
@@ -31,10 +33,17 @@ const SPRAY_PER_TICK: usize = 4;
 /// comes to the own NAT takes no port there.
 const PROBES_PER_PORT: u64 = 2;
 
-/// Where the first sweep begins and ends: others may have taken ports since the records were
-/// written, and what is lost takes none. Each further one goes a quarter farther.
-const SWEEP_FROM: i16 = -16;
-const SWEEP_TO: i16 = 40;
+/// How many ports others have taken since the records were written, less what was lost before it
+/// came to a NAT, is guessed in turn from the least to the most. Losses go on: the least is one less
+/// for so many ports.
+const LEAST: i16 = -16;
+const MOST: i16 = 40;
+const LEAST_BY_PORTS: i16 = 10;
+
+/// Between two turns, so many guesses beyond the most, at random: others may go on taking ports. They
+/// reach one further for so many ports.
+const BEYOND: u16 = 57;
+const BEYOND_BY_PORTS: i16 = 2;
 
 /// Sockets opened a tick, so that a router's table is not filled at once.
 const OPEN_PER_TICK: usize = 8;
@@ -57,7 +66,7 @@ pub(super) enum Way {
     ManySockets,
     /// To many ports of the other.
     ManyPorts,
-    /// Both count: the same number of packets from each side.
+    /// Both count: to the other's ports, one after the other.
     Counting,
 }
 
@@ -69,11 +78,17 @@ impl Punch {
             return;
         }
         let Some(their) = &self.their else { return };
-        let mappings = [self.own.mapping, their.mapping];
-        let way = if mappings.contains(&Mapping::Unknown) && self.ticks < UNKNOWN_TICKS {
-            Some(Way::Direct)
-        } else {
-            way(self.own.mapping, their.mapping)
+        let way = match way(self.own.mapping, their.mapping) {
+            // What is heard of the mappings meanwhile comes of these very packets.
+            _ if self.counted.is_some() => Some(Way::Counting),
+            Some(Way::ManySockets | Way::ManyPorts)
+                if [self.own.mapping, their.mapping].contains(&Mapping::Unknown)
+                    && self.ticks < UNKNOWN_TICKS =>
+            {
+                self.waited = self.ticks;
+                None
+            }
+            way => way,
         };
         // What is known of ports is known of IPv4.
         let ipv4 = their.external.iter().rev().find(|address| address.is_ipv4());
@@ -134,7 +149,7 @@ impl Punch {
             // router may take the port, and from then on send everything from another one.
             let counts =
                 matches!(self.own.mapping, Mapping::Dependent { step } if is_counting(step));
-            let early = counts && self.ticks < OPENERS_FIRST_TICKS;
+            let early = counts && self.ticks - self.waited < OPENERS_FIRST_TICKS;
             self.send(0, to, early.then_some(OPENER_TTL), Kind::Probe);
         }
         if self.sockets < SOCKETS {
@@ -173,64 +188,85 @@ impl Punch {
     }
 
     /// Each packet to another port takes the next port of the own NAT, so the n-th packets of both
-    /// sides would meet, if nothing else had taken ports since the records were written. How many
-    /// were taken on both sides together is guessed by the second side alone: the first aims at
-    /// the other's n-th port with its n-th packet, the second sweeps over the guesses, one a
-    /// packet. Whatever is right is met in one sweep, whoever began earlier, and however far apart
-    /// they are.
+    /// sides would meet, if nothing else took ports since the records were written. How many were
+    /// taken on both sides together is guessed by the second side alone: the first aims at the
+    /// other's n-th port with its n-th packet, the second at that and the guess. So it matters
+    /// neither who began earlier, nor how far apart they are.
     fn tick_counting(&mut self, last: SocketAddr, step: i16) {
-        // A newer record would tell of ports that these packets took. They are numbered from here.
-        let counted = self.counted.get_or_insert_with(|| Counted::from(last));
-        if self.ticks % PROBES_PER_PORT == 1 {
-            let guess = match self.side {
-                Side::First => 0,
-                Side::Second => counted.guess(),
-            };
-            let ahead = counted.sent.saturating_add(1).saturating_add(guess);
-            let port = counted.last.port();
-            let port = port.wrapping_add_signed(step.signum().saturating_mul(ahead));
-            counted.sent = counted.sent.saturating_add(1);
-            counted.to.set_port(port);
+        let guesses = self.side == Side::Second;
+        if self.counted.is_none() && !self.may_count {
+            return;
         }
+        // A newer record would tell of ports that these packets took. They are numbered from here.
+        let counted = self.counted.get_or_insert_with(|| Counted::new(last, step));
+        if counted.ticks % PROBES_PER_PORT == 0 {
+            counted.aim(guesses.then_some(&mut self.rng));
+        }
+        counted.ticks += 1;
         let to = counted.to;
         self.send(0, to, None, Kind::Probe);
     }
 }
 
 /// Where both NATs count.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Counted {
-    /// The last port of theirs that was known when the probes began.
+    /// The last port of theirs that was known when the probes began, and which way it counts.
     last: SocketAddr,
-    /// To how many ports probes left, and to which the last.
-    sent: i16,
+    direction: i16,
+    ticks: u64,
+    /// To how many ports probes left.
+    pub(super) ports: i16,
+    /// How far from `last` those are: another packet to one takes no other port of the own NAT.
+    aimed: HashSet<i16>,
     to: SocketAddr,
-    guess: i16,
-    sweep: (i16, i16),
-}
-
-impl From<SocketAddr> for Counted {
-    fn from(last: SocketAddr) -> Self {
-        Self { last, sent: 0, to: last, guess: SWEEP_FROM, sweep: (SWEEP_FROM, SWEEP_TO) }
-    }
+    /// What is left of the guesses in turn, and how many others were made since.
+    turn: RangeInclusive<i16>,
+    beyond: u16,
 }
 
 impl Counted {
-    /// Guesses, in ascending order, again and again, further each time. With one guess a port none
-    /// is sent to twice, which would take no other port of the own NAT: within a sweep every
-    /// second port is passed over, and the next sweep goes over the others.
-    fn guess(&mut self) -> i16 {
-        let guess = self.guess;
-        self.guess = guess.saturating_add(1);
-        let (from, to) = self.sweep;
-        if guess >= to {
-            // By even numbers: so the number of guesses stays odd, and the next sweep goes over
-            // the other ports.
-            let further = |end: i16| end.saturating_add(end / 8 * 2);
-            self.sweep = (further(from), further(to));
-            self.guess = self.sweep.0;
+    pub(super) fn new(last: SocketAddr, step: i16) -> Self {
+        Self {
+            last,
+            direction: step.signum(),
+            ticks: 0,
+            ports: 0,
+            aimed: HashSet::new(),
+            to: last,
+            turn: LEAST..=MOST,
+            beyond: 0,
         }
-        guess
+    }
+
+    /// Aims at the next port, with a guess or without.
+    pub(super) fn aim(&mut self, mut guessing: Option<&mut StdRng>) -> SocketAddr {
+        /// One of two is free, at least.
+        const TRIES: u32 = 50;
+        self.ports = self.ports.saturating_add(1);
+        for _ in 0..TRIES {
+            let guess = guessing.as_mut().map_or(0, |rng| self.guess(rng));
+            let ahead = self.ports.saturating_add(guess);
+            if self.aimed.insert(ahead) {
+                let port = self.last.port();
+                let port = port.wrapping_add_signed(self.direction.saturating_mul(ahead));
+                self.to.set_port(port);
+                break;
+            }
+        }
+        self.to
+    }
+
+    fn guess(&mut self, rng: &mut StdRng) -> i16 {
+        if let Some(guess) = self.turn.next() {
+            return guess;
+        }
+        self.beyond += 1;
+        if self.beyond == BEYOND {
+            self.beyond = 0;
+            self.turn = LEAST.saturating_sub(self.ports / LEAST_BY_PORTS)..=MOST;
+        }
+        rng.random_range(MOST..=MOST.saturating_add(self.ports / BEYOND_BY_PORTS))
     }
 }
 
@@ -238,7 +274,7 @@ pub(super) fn is_unforeseeable(mapping: Mapping) -> bool {
     matches!(mapping, Mapping::Dependent { .. })
 }
 
-fn is_counting(step: i16) -> bool {
+pub(super) fn is_counting(step: i16) -> bool {
     (1..=MAX_STEP).contains(&step.unsigned_abs())
 }
 

@@ -68,13 +68,13 @@ pub struct Record {
 /// plus 32,768, and where there is one, 10 mapped, 11 mapped TCP, 12 pinhole, 13 pinhole TCP. An address is its 4 or 16 bytes
 /// and 2 of the port. Unknown keys are skipped.
 impl Record {
-    /// Whether another record tells the reader nothing new: ports that nobody can foresee, and
-    /// that are others for each observer, are nothing.
+    /// Whether another record tells the reader nothing new: ports that are others for each observer
+    /// are nothing.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let ips =
             |record: &Self| record.external.iter().map(SocketAddr::ip).collect::<HashSet<_>>();
-        let unforeseeable = Mapping::Dependent { step: 0 };
-        if self.mapping != unforeseeable || ips(self) != ips(other) {
+        let differ = matches!(self.mapping, Mapping::Dependent { .. });
+        if !differ || ips(self) != ips(other) {
             return self == other;
         }
         let external = self.external.clone();
