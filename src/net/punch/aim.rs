@@ -241,7 +241,7 @@ impl Counted {
 
     /// Aims at the next port, with a guess or without.
     pub(super) fn aim(&mut self, mut guessing: Option<&mut StdRng>) -> SocketAddr {
-        /// One of two is free, at least.
+        /// More than half of the ports are free.
         const TRIES: u32 = 50;
         self.ports = self.ports.saturating_add(1);
         for _ in 0..TRIES {
