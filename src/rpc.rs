@@ -50,8 +50,8 @@ pub enum Error {
     Late,
 }
 
-/// Speaks JSON-RPC until the input ends, `shutdown` is called, or a signal asks to end; then everything that was
-/// accepted is on disk.
+/// Speaks JSON-RPC until the input ends, `shutdown` is called, or a signal asks to end; then
+/// everything that was accepted is on disk.
 ///
 /// # Errors
 ///

@@ -199,7 +199,7 @@ impl Punch {
         }
         // A newer record would tell of ports that these packets took. They are numbered from here.
         let counted = self.counted.get_or_insert_with(|| Counted::new(last, step));
-        if counted.ticks % PROBES_PER_PORT == 0 {
+        if counted.ticks.is_multiple_of(PROBES_PER_PORT) {
             counted.aim(guesses.then_some(&mut self.rng));
         }
         counted.ticks += 1;

@@ -174,14 +174,15 @@ mod tests {
             assert_eq!(due(Waiting::Nothing, silence, at, address, 1), expected, "{address}");
         }
         for address in [&tcp, &quic] {
-            let asked = |ago| due(Waiting::Pong(at - ago), second * 151, at, address, 1);
-            assert_eq!(asked(second), Due::Nothing);
-            assert_eq!(asked(second * 2), Due::GiveUp);
-            let slow = due(Waiting::Pong(at - second * 2), second * 151, at, address, 2);
+            let later = |waiting, ago, patience| due(waiting, ago, at + ago, address, patience);
+            let asked = Waiting::Pong(at);
+            assert_eq!(later(asked, second, 1), Due::Nothing);
+            assert_eq!(later(asked, second * 2, 1), Due::GiveUp);
+            let slow = later(asked, second * 2, 2);
             assert_eq!(slow, Due::Nothing, "one that was slow before is given more time");
-            let sent = |ago| due(Waiting::Answer(at - ago), second, at, address, 1);
-            assert_eq!(sent(second / 2), Due::Nothing);
-            assert_eq!(sent(second), Due::Ping);
+            let sent = Waiting::Answer(at);
+            assert_eq!(later(sent, second / 2, 1), Due::Nothing);
+            assert_eq!(later(sent, second, 1), Due::Ping);
         }
     }
 }
