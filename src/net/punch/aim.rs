@@ -18,8 +18,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Ticks between two probes to a known address.
 const DIRECT_TICKS: u64 = 5;
 
-/// So long the other may begin later to send to ports that can be guessed.
-const OPENERS_FIRST_TICKS: u64 = 150;
+/// For so long only openers leave from many sockets: nearly all meet within it, with a distance of
+/// 100 ms too.
+const OPENERS_FIRST_TICKS: u64 = 500;
 
 /// One mapping is not known, and the other depends on the destination: for so long the unknown one
 /// is waited for, as a second observer may only be late. What many sockets, or probes to many
@@ -142,15 +143,17 @@ impl Punch {
     }
 
     /// The listening socket alone first, then more of them; each sends once, and again before its
-    /// mapping is forgotten. Openers only: the other's probes come in by them.
+    /// mapping is forgotten. Openers only: the other's probes come in by them. Later probes leave
+    /// from the first, for a router that lets in what no one inside asked for.
     fn tick_many_sockets(&mut self, to: SocketAddr) {
         if self.ticks % 50 == 1 {
-            // Where ports are counted theirs soon comes to this one. If this came first their
-            // router may take the port, and from then on send everything from another one.
-            let counts =
-                matches!(self.own.mapping, Mapping::Dependent { step } if is_counting(step));
-            let early = counts && self.ticks - self.waited < OPENERS_FIRST_TICKS;
-            self.send(0, to, early.then_some(OPENER_TTL), Kind::Probe);
+            // A NAT without a filter may take what arrives for its own traffic. If the other then
+            // sends to this very port, Linux gives them another port outside, and that one to
+            // whatever they send from then on: nothing would meet.
+            let their = self.their.as_ref().map(|their| their.mapping);
+            let early = self.ticks - self.waited < OPENERS_FIRST_TICKS;
+            let careful = early && their != Some(Mapping::None);
+            self.send(0, to, careful.then_some(OPENER_TTL), Kind::Probe);
         }
         if self.sockets < SOCKETS {
             let before = self.sockets;

@@ -26,6 +26,9 @@ enum Filters {
     Nothing,
     Address,
     AddressAndPort,
+    /// The same; and takes what does not pass for its own traffic, as Linux does whose input is
+    /// open.
+    AddressAndPortOpen,
 }
 
 struct Router {
@@ -36,6 +39,8 @@ struct Router {
     inside: HashMap<u16, usize>,
     outside: HashMap<(usize, Option<SocketAddr>), u16>,
     sent: HashSet<(u16, SocketAddr)>,
+    /// What it took for its own traffic.
+    taken: HashSet<(u16, SocketAddr)>,
     next: u16,
 }
 
@@ -48,6 +53,7 @@ impl Router {
             inside: HashMap::new(),
             outside: HashMap::new(),
             sent: HashSet::new(),
+            taken: HashSet::new(),
             next: rng.random_range(20_000..40_000),
         }
     }
@@ -73,19 +79,43 @@ impl Router {
                 }
             }
         });
-        inside.insert(port, socket);
+        let port = self.moved(port, (socket, to), rng);
+        self.inside.insert(port, socket);
         self.sent.insert((port, to));
         SocketAddr::new(self.ip, port)
     }
 
+    /// Another port if this one is in use towards that address: by what leaves to there already, or
+    /// because the router took it. Then all that leaves to new addresses does so from the other.
+    fn moved(&mut self, port: u16, (socket, to): (usize, SocketAddr), rng: &mut StdRng) -> u16 {
+        if self.taken.is_empty() {
+            return port;
+        }
+        let mut sent = self.sent.iter().filter(|(_, address)| *address == to);
+        if let Some((port, _)) = sent.find(|(port, _)| self.inside.get(port) == Some(&socket)) {
+            return *port;
+        }
+        if !self.taken.contains(&(port, to)) {
+            return port;
+        }
+        let other = rng.random_range(1024..=u16::MAX);
+        self.outside.insert((socket, None), other);
+        other
+    }
+
     /// A packet arrives; yields the socket behind.
-    fn in_(&self, from: SocketAddr, port: u16) -> Option<usize> {
+    fn in_(&mut self, from: SocketAddr, port: u16) -> Option<usize> {
         let mut sent = self.sent.iter().filter(|(p, _)| *p == port);
         let passes = match self.filters {
             Filters::Nothing => true,
             Filters::Address => sent.any(|(_, to)| to.ip() == from.ip()),
-            Filters::AddressAndPort => sent.any(|(_, to)| *to == from),
+            Filters::AddressAndPort | Filters::AddressAndPortOpen => {
+                sent.any(|(_, to)| *to == from)
+            }
         };
+        if !passes && self.filters == Filters::AddressAndPortOpen {
+            self.taken.insert((port, from));
+        }
         self.inside.get(&port).copied().filter(|_| passes)
     }
 }
@@ -273,7 +303,7 @@ impl World {
         let dialer = usize::from(two.2);
         let (socket, remote, _) = self.hosts[dialer].open.unwrap();
         let from = self.hosts[dialer].router.out(socket, remote, &mut self.rng);
-        let listener = &self.hosts[1 - dialer].router;
+        let listener = &mut self.hosts[1 - dialer].router;
         assert_eq!(listener.ip, remote.ip());
         assert_eq!(listener.in_(from, remote.port()), Some(0), "QUIC listens on the first socket");
         let back = self.hosts[1 - dialer].router.out(0, from, &mut self.rng);
@@ -325,6 +355,18 @@ fn one_unforeseeable_port_is_met_by_the_birthday_paradox() {
                     assert!(is_unforeseeable(dialer.mapping));
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_router_that_takes_what_arrives_for_its_own_is_not_led_astray() {
+    let open = (Maps::Independent, Filters::AddressAndPortOpen);
+    let far = Weather { latency: Duration::from_millis(100), ..FAIR };
+    for maps in [Maps::Random, Maps::Counting(1), Maps::Independent] {
+        for seed in 0..300 {
+            let mut world = run([open, (maps, Filters::AddressAndPort)], far, seed);
+            world.is_open();
         }
     }
 }
