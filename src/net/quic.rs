@@ -78,10 +78,12 @@ const LONGEST_NEAR: u16 = 6_500;
 /// The same elsewhere: quinn's default.
 const LONGEST: u16 = 1_452;
 
-/// How exactly to find out how long packets may be: with this the longest are tried first elsewhere,
-/// and if they do not arrive one length between. By default it is four packets of that size on each
-/// connection, a quarter of all that it costs to ask a node of the DHT something.
+/// How exactly to find out elsewhere how long packets may be: with this the longest are tried first,
+/// and if they do not arrive one length between. With what is usual, and right nearby, it is four
+/// packets of that size on each connection, a quarter of all that it costs to ask a node of the DHT
+/// something.
 const MTU_STEP: u16 = 127;
+const MTU_STEP_NEAR: u16 = 20;
 
 /// What may have arrived on a listening socket and not be read yet. Systems give 208 KiB unless
 /// asked (Linux), which three bursts fill: then a fast sender loses packets, and slows down.
@@ -157,13 +159,17 @@ struct Configs {
 }
 
 impl Configs {
-    /// With packets of at most so many bytes.
-    fn new(client: &Arc<QuicClientConfig>, server: &Arc<QuicServerConfig>, longest: u16) -> Self {
+    /// With packets that are found out to be as long as this allows.
+    fn new(
+        client: &Arc<QuicClientConfig>,
+        server: &Arc<QuicServerConfig>,
+        mtu: &MtuDiscoveryConfig,
+    ) -> Self {
         let mut client = ClientConfig::new(Arc::clone(client) as _);
-        client.transport_config(transport(longest, DIALERS_KEEP_ALIVE));
+        client.transport_config(transport(mtu, DIALERS_KEEP_ALIVE));
         let mut server = ServerConfig::with_crypto(Arc::clone(server) as _);
         server
-            .transport_config(transport(longest, KEEP_ALIVE))
+            .transport_config(transport(mtu, KEEP_ALIVE))
             .migration(false)
             .max_incoming(MAX_INCOMING)
             .incoming_buffer_size(INCOMING_BUFFER)
@@ -172,13 +178,11 @@ impl Configs {
     }
 }
 
-/// With packets of at most so many bytes, and one at least this often.
-fn transport(longest: u16, keep_alive: Duration) -> Arc<TransportConfig> {
-    let mut mtu = MtuDiscoveryConfig::default();
-    mtu.upper_bound(longest).minimum_change(MTU_STEP);
+/// With a packet at least this often.
+fn transport(mtu: &MtuDiscoveryConfig, keep_alive: Duration) -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport
-        .mtu_discovery_config(Some(mtu))
+        .mtu_discovery_config(Some(mtu.clone()))
         .max_concurrent_uni_streams(0_u32.into())
         .max_concurrent_bidi_streams(MAX_STREAMS.into())
         .datagram_receive_buffer_size(None)
@@ -226,8 +230,11 @@ impl Transport {
         let server = QuicServerConfig::try_from(server).map_err(io::Error::other)?;
 
         let (client, server) = (Arc::new(client), Arc::new(server));
-        let near = Configs::new(&client, &server, LONGEST_NEAR);
-        let far = Configs::new(&client, &server, LONGEST);
+        let mut mtu = MtuDiscoveryConfig::default();
+        mtu.upper_bound(LONGEST_NEAR).minimum_change(MTU_STEP_NEAR);
+        let near = Configs::new(&client, &server, &mtu);
+        mtu.upper_bound(LONGEST).minimum_change(MTU_STEP);
+        let far = Configs::new(&client, &server, &mtu);
         let mut endpoint = EndpointConfig::default();
         // RFC 9287 would clear the bit by which QUIC is told from the rest.
         endpoint.supported_versions(vec![1]).grease_quic_bit(false);
