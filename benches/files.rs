@@ -1,9 +1,10 @@
 //! How fast a file goes from `sendFile` to the other's disk, verified and named, between two real
-//! programs over loopback; and bare bytes through a stream of libp2p-quic, in turn and in one run,
-//! so that they are comparable. Prints megabytes (10^6 bytes) a second of each round, the medians,
-//! the ratio, and the most memory that each program had.
+//! programs; and bare bytes through a stream of libp2p-quic, in turn and in one run, so that they
+//! are comparable. Prints megabytes (10^6 bytes) a second of each round, the medians, the ratio, and
+//! the most memory that each program had.
 //!
-//! `cargo bench --bench files -- [MIB]`, 256 unless given.
+//! `cargo bench --bench files -- [MIB] [lan]`: 256 unless given; over loopback, or a LAN with packets
+//! of 1,500 bytes, which needs what `tests/support/lab.rs` says.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,16 +21,28 @@ mod streams;
 #[path = "../tests/support/support.rs"]
 mod support;
 
-use std::{fs, io::Write, path::Path, time::Instant};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{ExitCode, Stdio},
+    time::Instant,
+};
 
 use serde_json::json;
 
 use support::{
+    lab::{self, Addresses, Lab},
     load::{most_resident, processor_time},
     profile::{Profile, conversation_with, id, pair},
 };
 
 const ROUNDS: usize = 5;
+
+/// In the environment of this program when it is an end of the stream on a host of the LAN: where to
+/// listen, or where to send and how many bytes.
+const RECEIVE: &str = "ENTRENOUS_BENCH_RECEIVE";
+const SEND: &str = "ENTRENOUS_BENCH_SEND";
 
 /// A file of so many MiB without a pattern.
 fn make(path: &Path, mib: usize) {
@@ -49,10 +62,48 @@ fn hash(path: &Path) -> blake3::Hash {
     hasher.finalize()
 }
 
-fn main() {
+/// If this program is an end of the stream on a host of the LAN.
+fn run_if_end(runtime: &tokio::runtime::Runtime) -> bool {
+    if let Ok(at) = std::env::var(RECEIVE) {
+        let tell = |address| println!("{address}");
+        runtime.block_on(streams::receive(streams::theirs(), at.parse().unwrap(), tell));
+    } else if let Ok(to) = std::env::var(SEND) {
+        let (address, bytes) = to.split_once(' ').unwrap();
+        let (address, bytes) = (address.parse().unwrap(), bytes.parse().unwrap());
+        println!("{}", runtime.block_on(streams::send(streams::theirs(), address, bytes)));
+    } else {
+        return false;
+    }
+    true
+}
+
+/// The same as [`streams::through`], from one host of the LAN to the other.
+fn through_lan(lab: &Lab, bytes: usize) -> f64 {
+    let mut receiver = lab::again(&lab.hosts[1], RECEIVE, "/ip4/10.77.0.2/udp/0/quic-v1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(receiver.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let to = format!("{} {bytes}", address.trim());
+    let rate = lab::output(&mut lab::again(&lab.hosts[0], SEND, &to)).unwrap();
+    assert!(receiver.wait().unwrap().success());
+    rate.trim().parse().unwrap()
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     // `cargo test` runs benches too; only `cargo bench` passes this.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
+    if run_if_end(&runtime) || !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    let mut lan = None;
+    if std::env::args().any(|argument| argument == "lan") {
+        if let Err(reason) = lab::enter() {
+            println!("cannot run: {reason}");
+            return ExitCode::FAILURE;
+        }
+        lan = Some(Lab::new(2, Addresses::Both));
     }
     let mib = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(256_usize);
     let bytes = mib * 1024 * 1024;
@@ -60,11 +111,13 @@ fn main() {
     let path = from.path().join("content.bin");
     make(&path, mib);
     let content = hash(&path);
-    let (one, two) = Profile::loopback_pair();
+    let (one, two) = match &lan {
+        Some(lab) => (Profile::in_namespace(&lab.hosts[0]), Profile::in_namespace(&lab.hosts[1])),
+        None => Profile::loopback_pair(),
+    };
     let (a, b) = (one.start(), two.start());
     pair(&a, &b);
     let conversation = conversation_with(&a, &id(&b));
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let (mut rates, mut hashing) = ([Vec::new(), Vec::new()], Vec::new());
     let before = [&a, &b].map(|process| processor_time(process.pid()));
     for _ in 0..ROUNDS {
@@ -78,8 +131,13 @@ fn main() {
         let arrived = Path::new(done["path"].as_str().unwrap());
         assert_eq!(hash(arrived), content);
         fs::remove_file(arrived).unwrap();
-        let raw = streams::through(streams::theirs(), streams::theirs(), bytes);
-        rates[1].push(runtime.block_on(raw));
+        rates[1].push(match &lan {
+            Some(lab) => through_lan(lab, bytes),
+            None => {
+                let raw = streams::through(streams::theirs(), streams::theirs(), bytes);
+                runtime.block_on(raw)
+            }
+        });
     }
     println!("{mib} MiB from `sendFile` to the other's disk, MB/s:");
     let median = |rates: &mut Vec<f64>| {
@@ -98,4 +156,5 @@ fn main() {
     println!("processor: {sender:.2} ns a byte at the sender, {receiver:.2} at the receiver");
     let memory = [&a, &b].map(|process| most_resident(process.pid()) / (1 << 20));
     println!("most memory: {} MiB at the sender, {} MiB at the receiver", memory[0], memory[1]);
+    ExitCode::SUCCESS
 }

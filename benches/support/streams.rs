@@ -1,4 +1,4 @@
-//! One stream through a libp2p transport, over loopback.
+//! One stream through a libp2p transport.
 
 use std::{pin::Pin, time::Instant};
 
@@ -26,37 +26,41 @@ pub fn theirs() -> Any {
     transport.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()
 }
 
-/// Megabytes (10^6 bytes) a second through one stream of a libp2p transport.
-pub async fn through(mut listener: Any, mut dialer: Any, bytes: usize) -> f64 {
-    let any: Multiaddr = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
-    listener.listen_on(ListenerId::next(), any).unwrap();
-    let address = loop {
-        let event = poll_fn(|context| Pin::new(&mut listener).poll(context)).await;
-        if let TransportEvent::NewAddress { listen_addr, .. } = event {
-            break listen_addr;
+/// The other end of [`send`]: listens there, tells where exactly, and yields how many bytes came.
+pub async fn receive(mut listener: Any, at: Multiaddr, tell: impl FnOnce(Multiaddr)) -> usize {
+    listener.listen_on(ListenerId::next(), at).unwrap();
+    let mut tell = Some(tell);
+    let upgrade = loop {
+        match poll_fn(|context| Pin::new(&mut listener).poll(context)).await {
+            TransportEvent::NewAddress { listen_addr, .. } => {
+                if let Some(tell) = tell.take() {
+                    tell(listen_addr);
+                }
+            }
+            TransportEvent::Incoming { upgrade, .. } => break upgrade,
+            _ => {}
         }
     };
-    let receiver = tokio::spawn(async move {
-        let upgrade = loop {
-            let event = poll_fn(|context| Pin::new(&mut listener).poll(context)).await;
-            if let TransportEvent::Incoming { upgrade, .. } = event {
-                break upgrade;
-            }
-        };
-        let (_, mut muxer) = upgrade.await.unwrap();
-        let mut stream = poll_fn(|context| muxer.poll_inbound_unpin(context)).await.unwrap();
-        let (mut buffer, mut all) = (vec![0; CHUNK], 0);
-        loop {
-            let read = stream.read(&mut buffer).await.unwrap();
-            if read == 0 {
-                break;
-            }
-            all += read;
+    let (_, mut muxer) = upgrade.await.unwrap();
+    let mut stream = poll_fn(|context| muxer.poll_inbound_unpin(context)).await.unwrap();
+    let (mut buffer, mut all) = (vec![0; CHUNK], 0);
+    loop {
+        let read = stream.read(&mut buffer).await.unwrap();
+        if read == 0 {
+            break;
         }
-        stream.write_all(b"!").await.unwrap();
-        stream.close().await.unwrap();
-        (all, muxer)
-    });
+        all += read;
+    }
+    stream.write_all(b"!").await.unwrap();
+    stream.close().await.unwrap();
+    // Until the sender has read it, and goes.
+    let _ = stream.read(&mut [0]).await;
+    let _ = poll_fn(|context| muxer.poll_inbound_unpin(context)).await;
+    all
+}
+
+/// Megabytes (10^6 bytes) a second to that address, until the other end says that all is there.
+pub async fn send(mut dialer: Any, address: Multiaddr, bytes: usize) -> f64 {
     let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::Reuse };
     let (_, mut muxer) = dialer.dial(address, options).unwrap().await.unwrap();
     let mut stream = poll_fn(|context| muxer.poll_outbound_unpin(context)).await.unwrap();
@@ -67,6 +71,16 @@ pub async fn through(mut listener: Any, mut dialer: Any, bytes: usize) -> f64 {
     stream.close().await.unwrap();
     stream.read_exact(&mut [0]).await.unwrap();
     let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
-    assert_eq!(receiver.await.unwrap().0, bytes);
+    poll_fn(|context| muxer.poll_close_unpin(context)).await.unwrap();
+    rate
+}
+
+/// Megabytes a second through one stream over loopback.
+pub async fn through(listener: Any, dialer: Any, bytes: usize) -> f64 {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let any = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
+    let receiver = tokio::spawn(receive(listener, any, |address| tell.send(address).unwrap()));
+    let rate = send(dialer, told.await.unwrap(), bytes).await;
+    assert_eq!(receiver.await.unwrap(), bytes);
     rate
 }
