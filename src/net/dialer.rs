@@ -9,12 +9,17 @@
 
 mod candidate;
 
-use std::{cmp::Reverse, collections::HashMap, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use libp2p::{Multiaddr, PeerId};
 
-use self::candidate::Candidate;
 pub use self::candidate::Origin;
+
+use self::candidate::{Candidate, TCP_HEAD_START};
 
 /// Targets kept. Whoever floods mDNS pushes out the oldest of what mDNS found, and nothing else
 /// before that.
@@ -58,7 +63,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Learn of a target, or of one more address of it; it becomes due at once.
+    /// Learn of a target, or of one more address of it; it becomes due at once, or soon.
     pub fn add(&mut self, now: Instant, target: Target, origin: Origin, address: Multiaddr) {
         if !self.targets.contains_key(&target) && self.targets.len() >= MAX_TARGETS {
             let oldest = self
@@ -72,8 +77,12 @@ impl Dialer {
                 None => return,
             }
         }
+        let head_start = match target {
+            Target::Peer(_) => TCP_HEAD_START,
+            Target::Address(_) => Duration::ZERO,
+        };
         let candidate = self.targets.entry(target).or_insert_with(|| Candidate::new(now, origin));
-        candidate.add(now, origin, address);
+        candidate.add(now, origin, address, head_start);
     }
 
     /// mDNS no longer vouches for this address.

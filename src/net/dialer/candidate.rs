@@ -7,7 +7,8 @@ use libp2p::Multiaddr;
 use super::{MAX_ADDRESSES, MAX_DIALS_PER_TARGET};
 use crate::net::address;
 
-/// After a QUIC dial began, TCP is tried too. On a LAN QUIC answers well within this.
+/// After a QUIC dial began, or an address for TCP was heard of, TCP is tried too. On a LAN QUIC answers
+/// well within this, and mDNS tells of each address by itself.
 pub const TCP_HEAD_START: Duration = Duration::from_millis(300);
 
 /// Between the first attempts.
@@ -64,7 +65,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Due at once.
+    /// Due once it has an address.
     pub fn new(now: Instant, origin: Origin) -> Self {
         Self {
             origin,
@@ -75,23 +76,32 @@ impl Candidate {
             linked: false,
             is_node: false,
             again: false,
-            due: Some(now),
+            due: None,
             added: now,
         }
     }
 
-    /// Known from there, and perhaps by one more address.
-    pub fn add(&mut self, now: Instant, origin: Origin, address: Multiaddr) {
+    /// Known from there, and perhaps by one more address. One of TCP has to wait so long.
+    pub fn add(&mut self, now: Instant, origin: Origin, address: Multiaddr, head_start: Duration) {
         self.origin = self.origin.max(origin);
         if self.addresses.contains(&address) {
             return;
         }
+        let is_quic = address::is_quic(&address);
         self.addresses.push(address);
         if self.addresses.len() > MAX_ADDRESSES {
             self.addresses.remove(0);
         }
-        if self.strange == 0 && !self.linked {
+        if self.strange > 0 || self.linked {
+            return;
+        }
+        if is_quic {
+            // Its turn, if it was that of TCP.
+            self.attempts = self.attempts.next_multiple_of(2);
             self.due = Some(now);
+        } else {
+            let then = now + head_start;
+            self.due = Some(self.due.map_or(then, |due| due.min(then)));
         }
     }
 

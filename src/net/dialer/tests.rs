@@ -1,9 +1,7 @@
 //! Whom it dials, and when.
 
-use std::time::Duration;
-
 use super::{
-    candidate::{FAST_RETRY, SLOW_RETRY, TCP_HEAD_START},
+    candidate::{FAST_RETRY, SLOW_RETRY},
     *,
 };
 
@@ -33,15 +31,32 @@ fn connected(dialer: &mut Dialer, now: Instant) -> Target {
 fn quic_first_then_tcp_after_its_head_start() {
     let (mut dialer, now) = (Dialer::default(), Instant::now());
     let target = found(&mut dialer, now, tcp(1));
+    assert_eq!(dialer.poll_dial(now), None);
     dialer.add(now, target.clone(), Origin::Found, quic(2));
     assert_eq!(dialer.poll_dial(now).unwrap().addresses, [quic(2)]);
     assert_eq!(dialer.poll_dial(now), None);
+    // What is heard of meanwhile hurries QUIC alone.
+    dialer.failed(&target);
+    dialer.add(now, target.clone(), Origin::Found, quic(3));
+    assert_eq!(dialer.poll_dial(now).unwrap().addresses, [quic(2), quic(3)]);
+    dialer.add(now, target.clone(), Origin::Found, tcp(4));
     assert_eq!(dialer.poll_timeout(), Some(now + TCP_HEAD_START));
     let later = now + TCP_HEAD_START;
-    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [tcp(1)]);
+    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [tcp(1), tcp(4)]);
     assert_eq!(dialer.poll_timeout(), Some(later + FAST_RETRY));
     dialer.connected(&target);
     assert_eq!(dialer.poll_timeout(), None);
+}
+
+#[test]
+fn one_who_has_tcp_alone_is_dialed_soon_and_an_address_of_tcp_at_once() {
+    let (mut dialer, now) = (Dialer::default(), Instant::now());
+    found(&mut dialer, now, tcp(1));
+    let later = now + TCP_HEAD_START;
+    assert_eq!(dialer.poll_timeout(), Some(later));
+    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [tcp(1)]);
+    dialer.add(now, Target::Address(tcp(2)), Origin::User, tcp(2));
+    assert_eq!(dialer.poll_dial(now).unwrap().addresses, [tcp(2)]);
 }
 
 #[test]
