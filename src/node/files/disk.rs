@@ -156,6 +156,16 @@ impl WriteAt for Sparse<'_> {
     }
 }
 
+/// Takes what was brought to the disk out of memory: a long file would push out what others have
+/// there, and to get fresh memory for each block costs more than all that is done with it.
+pub fn uncache(file: &File) {
+    // It is but advice, and macOS has none.
+    #[cfg(not(target_vendor = "apple"))]
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    #[cfg(target_vendor = "apple")]
+    let _ = file;
+}
+
 /// Bytes that are free for this user where this path is.
 pub fn free(directory: &Path) -> io::Result<u64> {
     let free = rustix::fs::statvfs(directory)?;

@@ -242,8 +242,11 @@ impl Fetch {
             let fetch = Arc::clone(self);
             spawn_blocking(move || {
                 // If another is under way, the next brings this to the disk, or the end.
-                if let Ok(mut unsynced) = fetch.unsynced.try_lock() {
-                    *unsynced |= fetch.part.sync_data().is_err();
+                let Ok(mut unsynced) = fetch.unsynced.try_lock() else { return };
+                *unsynced |= fetch.part.sync_data().is_err();
+                // A folder is read again at once.
+                if fetch.kept.file.manifest == 0 {
+                    disk::uncache(&fetch.part);
                 }
             });
         }
