@@ -107,8 +107,12 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
         _ => {}
     }
     allow_files();
+    // What takes long has threads of its own; beside these, two for the network would but hand things
+    // to and fro where there are no more processors.
+    let is_small =
+        std::thread::available_parallelism().is_ok_and(|processors| processors.get() <= 2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(if is_small { 1 } else { 2 })
         .enable_all()
         .build()
         .wrap_err("the runtime could not be started")?;
