@@ -24,6 +24,9 @@ use crate::node::api::UnixMillis;
 /// by placeholders.
 const LIKE_ITERM2: [&str; 4] = ["iTerm2", "WezTerm", "Konsole", "mintty"];
 
+/// The first kitty that knows placeholders. Older ones take pictures, but show the placeholders.
+const KITTY_WITH_PLACEHOLDERS: (u32, u32) = (0, 28);
+
 /// Terminals that always know sixel, and nothing better.
 const WITH_SIXEL: [&str; 3] = ["foot", "contour", "mlterm"];
 
@@ -135,6 +138,7 @@ impl Answers {
         let is_one_of = |names: &[&str]| names.iter().any(|name| self.name.starts_with(name));
         let asked = || match self {
             _ if is_one_of(&LIKE_ITERM2) => Some(Protocol::Iterm2),
+            _ if is_old_kitty(&self.name) => None,
             Self { is_kitty: true, .. } => Some(Protocol::Kitty),
             _ if is_one_of(&WITH_SIXEL) => Some(Protocol::Sixel),
             _ => None,
@@ -208,6 +212,15 @@ impl Answers {
     }
 }
 
+/// Whether this is the name of a kitty without placeholders, such as `kitty(0.26.5)`.
+fn is_old_kitty(name: &str) -> bool {
+    name.strip_prefix("kitty(").is_some_and(|version| {
+        let mut numbers = version.split(['.', ')']).map_while(|number| number.parse().ok());
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        version < KITTY_WITH_PLACEHOLDERS
+    })
+}
+
 /// A sequence for the terminal around tmux: within a DCS of tmux's, each ESC twice.
 fn passed_on(sequence: &str) -> String {
     format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b"))
@@ -258,6 +271,12 @@ mod tests {
         assert_eq!(protocol(kitty), Some(Protocol::Kitty));
         assert_eq!(protocol(&format!("\x1bP>|ghostty 1.2\x1b\\{kitty}")), Some(Protocol::Kitty));
         assert_eq!(protocol("\x1bP>|kitty(0.42)\x1b\\\x1b_Gi=31;EINVAL:no\x1b\\"), None);
+        for (version, shows) in
+            [("0.26.5", false), ("0.28", true), ("0.28.0", true), ("0.42.1", true), ("1.0.0", true)]
+        {
+            let shown = protocol(&format!("\x1bP>|kitty({version})\x1b\\{kitty}"));
+            assert_eq!(shown, shows.then_some(Protocol::Kitty), "{version}");
+        }
         // This one answers as kitty does, and has no placeholders.
         let wezterm = format!("\x1bP>|WezTerm 20240203\x1b\\{kitty}");
         assert_eq!(protocol(&wezterm), Some(Protocol::Iterm2));
