@@ -414,6 +414,11 @@ impl Model {
         [notice, looking, transfers, sends].into_iter().flatten().fold(minute, UnixMillis::min)
     }
 
+    /// Whether a picture is shown that covers what is written over it.
+    pub(super) fn is_covered(&self) -> bool {
+        matches!(&self.window, Some(Window::Picture { picture: Some(Ok(shown)), .. }) if shown.covers())
+    }
+
     /// What the keyboard is for.
     pub fn mode(&self) -> Mode {
         match (&self.phase, &self.window) {

@@ -82,6 +82,14 @@ impl Picture {
         Ok(Self { drawn, original })
     }
 
+    /// Whether it may cover what is written over it, as in Konsole, until the screen is cleared.
+    pub fn covers(&self) -> bool {
+        match &self.drawn {
+            Drawn::Blocks(_) | Drawn::Encoded(protocol::Protocol::Kitty(_)) => false,
+            Drawn::Encoded(_) => true,
+        }
+    }
+
     /// The columns and rows of cells that it takes.
     pub fn cells(&self) -> (usize, usize) {
         match &self.drawn {

@@ -55,6 +55,8 @@ pub fn check() -> io::Result<()> {
 /// The terminal in the modes that the screen needs.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// A picture covers what is written over it.
+    is_covered: bool,
 }
 
 impl Screen {
@@ -77,7 +79,7 @@ impl Screen {
         enter()?;
         let output = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout());
         let terminal = Terminal::new(CrosstermBackend::new(output)).inspect_err(|_| leave())?;
-        Ok(Self { terminal })
+        Ok(Self { terminal, is_covered: false })
     }
 
     /// Columns and rows; and the width and height of a cell, in pixels, none if the terminal does
@@ -105,6 +107,10 @@ impl Screen {
     /// The terminal is gone.
     pub fn draw(&mut self, model: &Model) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        let was_covered = std::mem::replace(&mut self.is_covered, model.is_covered());
+        if was_covered && !self.is_covered {
+            self.redraw()?;
+        }
         self.terminal.draw(|frame| view(model, frame))?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }

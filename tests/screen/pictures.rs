@@ -11,6 +11,9 @@ const QUESTION: &str = "\x1b_Gi=31,";
 /// Where kitty's protocol has a picture's data begin.
 const OF_KITTY: &str = "\x1b_Gq=2,i=";
 
+/// What clears the screen.
+const CLEARED: &str = "\x1b[2J";
+
 /// A profile with a contact, to whom a picture was offered.
 fn with_picture() -> Profile {
     let (profile, other) = Profile::loopback_pair();
@@ -46,7 +49,7 @@ fn shown(profile: &Profile, answers: &str, environment: &[(&str, &str)]) -> Scre
     screen
 }
 
-/// Closes the picture, and leaves. Nothing of the picture or of the answers is left.
+/// Closes the picture, if it is still open, and leaves. Nothing of the picture or of the answers is left.
 fn left(mut screen: Screen) {
     screen.type_in("\x1b");
     screen.wait_until_shown("hello");
@@ -59,15 +62,21 @@ fn left(mut screen: Screen) {
 pub fn a_picture_comes_by_the_protocol_that_the_terminal_answers_to_know() {
     let profile = with_picture();
     let kitty = "\x1bP>|kitty(0.42.0)\x1b\\\x1b_Gi=31;OK\x1b\\";
-    let wezterm = "\x1bP>|WezTerm 20240203\x1b\\\x1b_Gi=31;OK\x1b\\";
-    for (answers, begins) in [
-        (kitty, OF_KITTY),
-        (wezterm, "\x1b]1337;File=inline=1;size="),
-        ("\x1bP>|foot(1.16.2)\x1b\\", "q\"1;1;320;200"),
+    let konsole = "\x1bP>|Konsole 25.04.3\x1b\\\x1b_Gi=31;OK\x1b\\";
+    // What Konsole shows stays over all that is written there, until the screen is cleared.
+    for (answers, begins, covers) in [
+        (kitty, OF_KITTY, false),
+        (konsole, "\x1b]1337;File=inline=1;size=", true),
+        ("\x1bP>|foot(1.16.2)\x1b\\", "q\"1;1;320;200", true),
     ] {
-        let screen = shown(&profile, answers, &[]);
+        let mut screen = shown(&profile, answers, &[]);
         wait_for(&format!("{begins:?}"), || written(&screen).contains(begins));
         assert!(!screen.text().contains('▀'), "half blocks as well: {}", screen.text());
+        let before = screen.output().len();
+        screen.type_in("\x1b");
+        screen.wait_until_shown("hello");
+        let after = String::from_utf8_lossy(&screen.output()[before..]).into_owned();
+        assert_eq!(after.contains(CLEARED), covers, "{after:?}");
         left(screen);
     }
 }
