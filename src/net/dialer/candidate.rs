@@ -7,8 +7,8 @@ use libp2p::Multiaddr;
 use super::{MAX_ADDRESSES, MAX_DIALS_PER_TARGET};
 use crate::net::address;
 
-/// After a QUIC dial began, or an address for TCP was heard of, TCP is tried too. On a LAN QUIC answers
-/// well within this, and mDNS tells of each address by itself.
+/// So long after a QUIC dial began, or an address for TCP was heard of, it is TCP's turn. On a LAN
+/// QUIC answers well within this, and mDNS tells of each address by itself.
 pub const TCP_HEAD_START: Duration = Duration::from_millis(300);
 
 /// Between the first attempts.
@@ -61,6 +61,8 @@ pub struct Candidate {
     again: bool,
     /// When it is due; none: not before something changes.
     pub due: Option<Instant>,
+    /// From when on it is TCP's turn, if there is an address for it.
+    tcp_from: Option<Instant>,
     pub added: Instant,
 }
 
@@ -77,11 +79,12 @@ impl Candidate {
             is_node: false,
             again: false,
             due: None,
+            tcp_from: None,
             added: now,
         }
     }
 
-    /// Known from there, and perhaps by one more address. One of TCP has to wait so long.
+    /// Known from there, and perhaps by one more address; one of TCP waits for the head start.
     pub fn add(&mut self, now: Instant, origin: Origin, address: Multiaddr, head_start: Duration) {
         self.origin = self.origin.max(origin);
         if self.addresses.contains(&address) {
@@ -95,14 +98,14 @@ impl Candidate {
         if self.strange > 0 || self.linked {
             return;
         }
-        if is_quic {
-            // Its turn, if it was that of TCP.
-            self.attempts = self.attempts.next_multiple_of(2);
-            self.due = Some(now);
-        } else {
-            let then = now + head_start;
-            self.due = Some(self.due.map_or(then, |due| due.min(then)));
-        }
+        // Where QUIC is not answered the last of the dials is left to TCP.
+        let is_last = self.dialing + 1 >= MAX_DIALS_PER_TARGET;
+        let then = match (is_quic, self.due) {
+            (true, Some(due)) if is_last => due,
+            (true, _) => now,
+            (false, _) => *self.tcp_from.get_or_insert(now + head_start),
+        };
+        self.due = Some(self.due.map_or(then, |due| due.min(then)));
     }
 
     /// A dial is over, one way or the other.
@@ -124,6 +127,7 @@ impl Candidate {
     pub fn linked(&mut self) {
         self.linked = true;
         self.due = None;
+        self.tcp_from = None;
     }
 
     /// It was a stranger.
@@ -173,6 +177,7 @@ impl Candidate {
     pub fn resume(&mut self, now: Instant) {
         if !self.linked {
             self.attempts = 0;
+            self.tcp_from = None;
             self.due = Some(now);
         }
     }
@@ -181,6 +186,7 @@ impl Candidate {
     pub fn reconsider(&mut self, now: Instant) {
         self.strange = 0;
         self.attempts = 0;
+        self.tcp_from = None;
         self.again = self.linked;
         // A dial under way may be that which succeeds, if another one is to follow it.
         let follows = self.dialing > 0 && self.due.is_some();
@@ -208,13 +214,19 @@ impl Candidate {
     pub fn attempt(&mut self, now: Instant) -> Vec<Multiaddr> {
         let (quic, tcp): (Vec<_>, Vec<_>) =
             self.addresses.iter().cloned().partition(address::is_quic);
-        let both = !quic.is_empty() && !tcp.is_empty();
-        let turn_of_quic = self.attempts.is_multiple_of(2) || tcp.is_empty();
-        let pause = if both && turn_of_quic { TCP_HEAD_START } else { pause(self.attempts) };
+        let next = now + pause(self.attempts);
         self.attempts = self.attempts.saturating_add(1);
         self.dialing += 1;
-        self.due = Some(now + pause);
-        if quic.is_empty() || (both && !turn_of_quic) { tcp } else { quic }
+        let is_tcps_turn = self.tcp_from.is_some_and(|from| from <= now) && !tcp.is_empty();
+        if quic.is_empty() || is_tcps_turn {
+            self.tcp_from = None;
+            self.due = Some(next);
+            tcp
+        } else {
+            let from = *self.tcp_from.get_or_insert(now + TCP_HEAD_START);
+            self.due = Some(if tcp.is_empty() { next } else { from });
+            quic
+        }
     }
 }
 

@@ -35,17 +35,56 @@ fn quic_first_then_tcp_after_its_head_start() {
     dialer.add(now, target.clone(), Origin::Found, quic(2));
     assert_eq!(dialer.poll_dial(now).unwrap().addresses, [quic(2)]);
     assert_eq!(dialer.poll_dial(now), None);
-    // What is heard of meanwhile hurries QUIC alone.
-    dialer.failed(&target);
-    dialer.add(now, target.clone(), Origin::Found, quic(3));
-    assert_eq!(dialer.poll_dial(now).unwrap().addresses, [quic(2), quic(3)]);
-    dialer.add(now, target.clone(), Origin::Found, tcp(4));
     assert_eq!(dialer.poll_timeout(), Some(now + TCP_HEAD_START));
     let later = now + TCP_HEAD_START;
-    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [tcp(1), tcp(4)]);
+    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [tcp(1)]);
     assert_eq!(dialer.poll_timeout(), Some(later + FAST_RETRY));
+    let later = later + FAST_RETRY;
+    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [quic(2)]);
     dialer.connected(&target);
     assert_eq!(dialer.poll_timeout(), None);
+    // Anew.
+    dialer.lost(later, &target);
+    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [quic(2)]);
+}
+
+#[test]
+fn addresses_that_are_heard_of_one_by_one_hurry_quic_and_do_not_keep_tcp_from_its_turn() {
+    let (mut dialer, now) = (Dialer::default(), Instant::now());
+    let target = found(&mut dialer, now, quic(1));
+    dialer.poll_dial(now).unwrap();
+    dialer.add(now, target.clone(), Origin::Found, tcp(2));
+    assert_eq!(dialer.poll_dial(now), None);
+    for port in 3..6 {
+        dialer.add(now, target.clone(), Origin::Found, quic(port));
+    }
+    assert_eq!(dialer.poll_dial(now).unwrap().addresses.len(), 4);
+    dialer.add(now, target.clone(), Origin::Found, quic(6));
+    assert_eq!(dialer.poll_dial(now), None, "the last is for TCP");
+    assert_eq!(dialer.poll_timeout(), Some(now + TCP_HEAD_START));
+    // Whoever tells of another one for ever, and of each at once when a dial is over.
+    let mut later = now;
+    for port in 7..100 {
+        later += Duration::from_millis(100);
+        dialer.failed(&target);
+        dialer.add(later, target.clone(), Origin::Found, quic(port));
+        if dialer.poll_dial(later).is_some_and(|dial| dial.addresses == [tcp(2)]) {
+            assert_eq!(later, now + TCP_HEAD_START);
+            return;
+        }
+    }
+    panic!("never TCP");
+}
+
+#[test]
+fn tcp_that_is_heard_of_late_has_its_turn_at_once() {
+    let (mut dialer, now) = (Dialer::default(), Instant::now());
+    let target = found(&mut dialer, now, quic(1));
+    dialer.poll_dial(now).unwrap();
+    dialer.failed(&target);
+    let later = now + TCP_HEAD_START;
+    dialer.add(later, target, Origin::Found, tcp(2));
+    assert_eq!(dialer.poll_dial(later).unwrap().addresses, [tcp(2)]);
 }
 
 #[test]
