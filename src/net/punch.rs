@@ -16,9 +16,9 @@
 //! 3. The side that will dial decides: a probe arrives → it answers *select* → the other answers
 //!    *done* → it dials QUIC on that very path. It is the one whose port can't be foreseen; else
 //!    the [`Side::First`].
-//! 4. Whose port can't be foreseen opens [`SOCKETS`] sockets that each send to the other's one
-//!    port, while the other sprays over all ports of its address: by the birthday paradox two soon
-//!    meet.
+//! 4. Whose port can't be foreseen opens [`SOCKETS`] sockets that each send openers to the other's
+//!    one port, while the other sprays over all ports of its address: by the birthday paradox two
+//!    soon meet. If they do not, probes leave as well, for a NAT that lets in what it is sent.
 
 mod aim;
 mod probe;
@@ -123,6 +123,8 @@ pub struct Punch {
     keys: Option<Keys>,
     stage: Stage,
     sockets: usize,
+    /// Further ones could not be had.
+    is_alone: bool,
     ticks: u64,
     /// Of these, in which a mapping that is not known was waited for.
     waited: u64,
@@ -186,6 +188,7 @@ impl Punch {
             keys: None,
             stage: Stage::Waiting,
             sockets: 1,
+            is_alone: false,
             ticks: 0,
             waited: 0,
             due: None,
@@ -225,6 +228,11 @@ impl Punch {
     /// Whether ports are counted along.
     pub fn is_counting(&self) -> bool {
         self.counted.is_some() && matches!(self.stage, Stage::Probing { .. })
+    }
+
+    /// There is but the listening socket, whatever was wanted.
+    pub fn stay_alone(&mut self) {
+        self.is_alone = true;
     }
 
     /// How many ports this took of an own NAT that counts.
@@ -371,6 +379,7 @@ impl Punch {
         self.ports.clear();
         self.selected.clear();
         self.sockets = 1;
+        self.is_alone = false;
         let Some(their) = &self.their else { return };
         if their.mapping == Mapping::Blocked || self.own.mapping == Mapping::Blocked {
             return self.fail(Failure::Blocked);

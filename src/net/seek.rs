@@ -508,11 +508,13 @@ impl Net {
     fn open_sockets(&mut self, id: SeekId, wanted: usize) {
         let arrivals = self.seeks.arrivals.clone();
         let others = self.seeks.all.iter().filter(|(o, s)| **o != id && !s.sockets.is_empty());
-        if others.count() >= MAX_MANY {
+        let too_many = others.count() >= MAX_MANY;
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+        if too_many {
             // Its turn comes with the next attempt.
+            seek.punch.stay_alone();
             return;
         }
-        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let ipv6 = seek.their.iter().flat_map(|t| &t.external).all(SocketAddr::is_ipv6);
         while seek.sockets.len() + 1 < wanted.min(punch::SOCKETS) {
             match Extra::open(id, seek.sockets.len() + 1, ipv6, arrivals.clone()) {
@@ -520,6 +522,9 @@ impl Net {
                 Err(error) => {
                     // The system allows no more: fewer only take longer.
                     tracing::debug!(%error, "no further socket");
+                    if seek.sockets.is_empty() {
+                        seek.punch.stay_alone();
+                    }
                     return;
                 }
             }

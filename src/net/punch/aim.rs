@@ -18,9 +18,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Ticks between two probes to a known address.
 const DIRECT_TICKS: u64 = 5;
 
-/// For so long only openers leave from many sockets: nearly all meet within it, with a distance of
-/// 100 ms too.
-const OPENERS_FIRST_TICKS: u64 = 500;
+/// For so long the side with many sockets sends openers alone: nearly all have met by then, though
+/// the other began seconds later.
+const OPENERS_FIRST_TICKS: u64 = 1_000;
 
 /// One mapping is not known, and the other depends on the destination: for so long the unknown one
 /// is waited for, as a second observer may only be late. What many sockets, or probes to many
@@ -142,17 +142,17 @@ impl Punch {
         }
     }
 
-    /// The listening socket alone first, then more of them; each sends once, and again before its
-    /// mapping is forgotten. Openers only: the other's probes come in by them. Later probes leave
-    /// from the first, for a router that lets in what no one inside asked for.
+    /// The listening socket first, then more of them; each sends once, and again before its mapping
+    /// is forgotten. Openers only: the other's probes come in by them. From the first probes leave
+    /// later, for a NAT that lets in what it is sent; at once if it is the only one.
     fn tick_many_sockets(&mut self, to: SocketAddr) {
         if self.ticks % 50 == 1 {
-            // A NAT without a filter may take what arrives for its own traffic. If the other then
-            // sends to this very port, Linux gives them another port outside, and that one to
-            // whatever they send from then on: nothing would meet.
+            // A router that takes what it is sent for its own, as Linux does whose input is open,
+            // gives them another port outside once they send to this one, and from then on
+            // whatever they send: nothing would meet.
             let their = self.their.as_ref().map(|their| their.mapping);
             let early = self.ticks - self.waited < OPENERS_FIRST_TICKS;
-            let careful = early && their != Some(Mapping::None);
+            let careful = early && !self.is_alone && their != Some(Mapping::None);
             self.send(0, to, careful.then_some(OPENER_TTL), Kind::Probe);
         }
         if self.sockets < SOCKETS {

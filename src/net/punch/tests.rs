@@ -159,6 +159,10 @@ struct World {
     taken_a_second: f64,
     /// When the first learns how its NAT maps, if it does not know.
     known_later: Option<(Duration, Mapping)>,
+    /// Openers die before they come to a NAT.
+    is_deep: bool,
+    /// Neither has more than one socket.
+    is_alone: bool,
 }
 
 impl World {
@@ -173,7 +177,8 @@ impl World {
                 .map(|observer| router.out(0, observer.parse().unwrap(), &mut rng))
                 .to_vec();
             let mapping = match maps {
-                Maps::None | Maps::Independent => Mapping::Independent,
+                Maps::None => Mapping::None,
+                Maps::Independent => Mapping::Independent,
                 Maps::Random => Mapping::Dependent { step: 0 },
                 Maps::Counting(step) => Mapping::Dependent { step },
             };
@@ -199,6 +204,8 @@ impl World {
             next_record: [now, start],
             taken_a_second: 0.0,
             known_later: None,
+            is_deep: false,
+            is_alone: false,
         }
     }
 
@@ -220,13 +227,18 @@ impl World {
                 Event::Seen(run) => host.seen = run,
                 Event::Open { socket, remote, dials } => host.open = Some((socket, remote, dials)),
                 Event::Failed(failure) => host.failed = Some(failure),
-                Event::Sockets(wanted) => assert!(wanted <= SOCKETS),
+                Event::Sockets(wanted) => {
+                    assert!(wanted <= SOCKETS);
+                    if self.is_alone {
+                        host.punch.stay_alone();
+                    }
+                }
             }
         }
         while let Some(transmit) = self.hosts[index].punch.poll_transmit() {
             let host = &mut self.hosts[index];
             host.sent += 1;
-            if self.rng.random_bool(self.weather.loss) {
+            if self.rng.random_bool(self.weather.loss) || (self.is_deep && transmit.ttl.is_some()) {
                 continue;
             }
             let from = host.router.out(transmit.socket, transmit.to, &mut self.rng);
@@ -362,12 +374,46 @@ fn one_unforeseeable_port_is_met_by_the_birthday_paradox() {
 #[test]
 fn a_router_that_takes_what_arrives_for_its_own_is_not_led_astray() {
     let open = (Maps::Independent, Filters::AddressAndPortOpen);
-    let far = Weather { latency: Duration::from_millis(100), ..FAIR };
-    for maps in [Maps::Random, Maps::Counting(1), Maps::Independent] {
-        for seed in 0..300 {
-            let mut world = run([open, (maps, Filters::AddressAndPort)], far, seed);
-            world.is_open();
+    // The later a record comes, the longer the other side has been sending.
+    for record in [1100, 5000].map(Duration::from_millis) {
+        let far = Weather { latency: Duration::from_millis(100), record, ..FAIR };
+        for maps in [Maps::Random, Maps::Counting(1)] {
+            let hard = (maps, Filters::AddressAndPort);
+            for seed in 0..300 {
+                for kinds in [[open, hard], [hard, open]] {
+                    run(kinds, far, seed).is_open();
+                }
+            }
         }
+    }
+}
+
+#[test]
+fn a_nat_that_lets_in_what_it_is_sent_is_met_in_the_end_though_openers_reach_none() {
+    let hard = (Maps::Random, Filters::AddressAndPort);
+    for (alone, least, most) in [(false, 10, 13), (true, 0, 4)] {
+        for seed in 0..20 {
+            let mut world = World::new([(Maps::Independent, Filters::Address), hard], FAIR, seed);
+            world.is_deep = true;
+            world.is_alone = alone;
+            world.run();
+            world.is_open();
+            let took = (world.now - world.began).as_secs();
+            assert!((least..most).contains(&took), "{seed}: {took} s");
+        }
+    }
+}
+
+#[test]
+fn who_has_no_nat_is_sent_probes_at_once() {
+    let hard = (Maps::Random, Filters::AddressAndPort);
+    for seed in 0..20 {
+        let mut world = World::new([(Maps::None, Filters::Nothing), hard], FAIR, seed);
+        world.is_deep = true;
+        world.run();
+        world.is_open();
+        let took = world.now - world.began;
+        assert!(took < Duration::from_secs(4), "{seed}: {took:?}");
     }
 }
 
