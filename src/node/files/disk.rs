@@ -157,7 +157,8 @@ impl WriteAt for Sparse<'_> {
 }
 
 /// Takes what was brought to the disk out of memory: a long file would push out what others have
-/// there, and to get fresh memory for each block costs more than all that is done with it.
+/// there, and to get fresh memory for each block costs more than all that is done with it. Who opens
+/// it reads it from the disk.
 pub fn uncache(file: &File) {
     // It is but advice, and macOS has none.
     #[cfg(not(target_vendor = "apple"))]

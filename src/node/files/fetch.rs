@@ -243,9 +243,11 @@ impl Fetch {
             spawn_blocking(move || {
                 // If another is under way, the next brings this to the disk, or the end.
                 let Ok(mut unsynced) = fetch.unsynced.try_lock() else { return };
-                *unsynced |= fetch.part.sync_data().is_err();
+                let synced = fetch.part.sync_data();
+                *unsynced |= synced.is_err();
+                drop(unsynced);
                 // A folder is read again at once.
-                if fetch.kept.file.manifest == 0 {
+                if synced.is_ok() && fetch.kept.file.manifest == 0 {
                     disk::uncache(&fetch.part);
                 }
             });
