@@ -139,7 +139,10 @@ impl Answers {
         let asked = || match self {
             _ if is_one_of(&LIKE_ITERM2) => Some(Protocol::Iterm2),
             _ if is_old_kitty(&self.name) => None,
-            Self { is_kitty: true, .. } => Some(Protocol::Kitty),
+            // The first to take pictures had no placeholders, and no name either.
+            Self { is_kitty: true, .. } if self.tmux || !self.name.is_empty() => {
+                Some(Protocol::Kitty)
+            }
             _ if is_one_of(&WITH_SIXEL) => Some(Protocol::Sixel),
             _ => None,
         };
@@ -268,7 +271,7 @@ mod tests {
     #[test]
     fn terminals_are_known_by_their_answers() {
         let kitty = "\x1b_Gi=31;OK\x1b\\";
-        assert_eq!(protocol(kitty), Some(Protocol::Kitty));
+        assert_eq!(protocol(kitty), None, "older than names");
         assert_eq!(protocol(&format!("\x1bP>|ghostty 1.2\x1b\\{kitty}")), Some(Protocol::Kitty));
         assert_eq!(protocol("\x1bP>|kitty(0.42)\x1b\\\x1b_Gi=31;EINVAL:no\x1b\\"), None);
         for (version, shows) in
@@ -289,7 +292,7 @@ mod tests {
     #[test]
     fn without_the_size_of_a_cell_there_is_nothing_but_half_blocks() {
         let mut answers = asked(false);
-        typed(&mut answers, "\x1b_Gi=31;OK\x1b\\", 0);
+        typed(&mut answers, "\x1bP>|kitty(0.42.1)\x1b\\\x1b_Gi=31;OK\x1b\\", 0);
         assert_eq!(answers.graphics(None), None);
         assert_eq!(answers.graphics(Some((0, 20))), None);
         assert_eq!(answers.graphics(CELL).unwrap().cell, (10, 20));

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     path::PathBuf,
+    sync::Arc,
 };
 
 use crossterm::event::KeyEvent;
@@ -18,7 +19,7 @@ use super::{
     keymap::{Keymap, Mode},
     layout::{self, Areas},
     paths::Places,
-    picture::Previews,
+    picture::{Picture, Previews},
     sound::Heard,
     theme::Theme,
     timeline::{MAX_ENTRIES, Space, Timeline},
@@ -414,9 +415,14 @@ impl Model {
         [notice, looking, transfers, sends].into_iter().flatten().fold(minute, UnixMillis::min)
     }
 
-    /// Whether a picture is shown that covers what is written over it.
-    pub(super) fn is_covered(&self) -> bool {
-        matches!(&self.window, Some(Window::Picture { picture: Some(Ok(shown)), .. }) if shown.covers())
+    /// The picture that is shown, if it covers what is written over it.
+    pub(super) fn covering(&self) -> Option<&Arc<Picture>> {
+        match &self.window {
+            Some(Window::Picture { picture: Some(Ok(picture)), .. }) => {
+                Some(picture).filter(|picture| picture.covers())
+            }
+            _ => None,
+        }
     }
 
     /// What the keyboard is for.

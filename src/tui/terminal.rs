@@ -4,7 +4,7 @@ use std::{
     io::{self, BufWriter, IsTerminal as _, Stdout, Write as _},
     panic,
     sync::{
-        Once,
+        Arc, Once,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -22,7 +22,7 @@ use crossterm::{
 use ratatui::{Terminal, backend::CrosstermBackend};
 use rustix::process::{Signal, kill_current_process_group};
 
-use super::{Model, view};
+use super::{Model, picture::Picture, view};
 use crate::picture::is_decoding;
 
 /// Output is collected, so that a frame reaches the terminal in few writes.
@@ -55,8 +55,8 @@ pub fn check() -> io::Result<()> {
 /// The terminal in the modes that the screen needs.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
-    /// A picture covers what is written over it.
-    is_covered: bool,
+    /// The picture that covers what is written over it.
+    covering: Option<Arc<Picture>>,
 }
 
 impl Screen {
@@ -79,7 +79,7 @@ impl Screen {
         enter()?;
         let output = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout());
         let terminal = Terminal::new(CrosstermBackend::new(output)).inspect_err(|_| leave())?;
-        Ok(Self { terminal, is_covered: false })
+        Ok(Self { terminal, covering: None })
     }
 
     /// Columns and rows; and the width and height of a cell, in pixels, none if the terminal does
@@ -107,8 +107,9 @@ impl Screen {
     /// The terminal is gone.
     pub fn draw(&mut self, model: &Model) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        let was_covered = std::mem::replace(&mut self.is_covered, model.is_covered());
-        if was_covered && !self.is_covered {
+        let before = std::mem::replace(&mut self.covering, model.covering().cloned());
+        if before.is_some_and(|old| !self.covering.as_ref().is_some_and(|it| Arc::ptr_eq(it, &old)))
+        {
             self.redraw()?;
         }
         self.terminal.draw(|frame| view(model, frame))?;
