@@ -66,7 +66,8 @@ fn hash(path: &Path) -> blake3::Hash {
 fn run_if_end(runtime: &tokio::runtime::Runtime) -> bool {
     if let Ok(at) = std::env::var(RECEIVE) {
         let tell = |address| println!("{address}");
-        runtime.block_on(streams::receive(streams::theirs(), at.parse().unwrap(), tell));
+        let all = streams::receive(streams::theirs(), at.parse().unwrap(), tell);
+        println!("{}", runtime.block_on(all));
     } else if let Ok(to) = std::env::var(SEND) {
         let (address, bytes) = to.split_once(' ').unwrap();
         let (address, bytes) = (address.parse().unwrap(), bytes.parse().unwrap());
@@ -83,10 +84,10 @@ fn through_lan(lab: &Lab, bytes: usize) -> f64 {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut address = String::new();
-    BufReader::new(receiver.stdout.take().unwrap()).read_line(&mut address).unwrap();
-    let to = format!("{} {bytes}", address.trim());
+    let mut lines = BufReader::new(receiver.stdout.take().unwrap()).lines();
+    let to = format!("{} {bytes}", lines.next().unwrap().unwrap());
     let rate = lab::output(&mut lab::again(&lab.hosts[0], SEND, &to)).unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), bytes.to_string());
     assert!(receiver.wait().unwrap().success());
     rate.trim().parse().unwrap()
 }
@@ -131,13 +132,16 @@ fn main() -> ExitCode {
         let arrived = Path::new(done["path"].as_str().unwrap());
         assert_eq!(hash(arrived), content);
         fs::remove_file(arrived).unwrap();
-        rates[1].push(match &lan {
-            Some(lab) => through_lan(lab, bytes),
-            None => {
-                let raw = streams::through(streams::theirs(), streams::theirs(), bytes);
-                runtime.block_on(raw)
-            }
+        rates[1].push(if let Some(lab) = &lan {
+            through_lan(lab, bytes)
+        } else {
+            runtime.block_on(streams::through(streams::theirs(), streams::theirs(), bytes))
         });
+    }
+    if let Some(lab) = &lan {
+        // State 01: a connection stands.
+        let tcp = lab.on(0, "cat /proc/net/tcp /proc/net/tcp6");
+        assert!(!tcp.contains(" 01 "), "the link is not QUIC's:\n{tcp}");
     }
     println!("{mib} MiB from `sendFile` to the other's disk, MB/s:");
     let median = |rates: &mut Vec<f64>| {

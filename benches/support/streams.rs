@@ -31,14 +31,12 @@ pub async fn receive(mut listener: Any, at: Multiaddr, tell: impl FnOnce(Multiad
     listener.listen_on(ListenerId::next(), at).unwrap();
     let mut tell = Some(tell);
     let upgrade = loop {
-        match poll_fn(|context| Pin::new(&mut listener).poll(context)).await {
-            TransportEvent::NewAddress { listen_addr, .. } => {
-                if let Some(tell) = tell.take() {
-                    tell(listen_addr);
-                }
-            }
-            TransportEvent::Incoming { upgrade, .. } => break upgrade,
-            _ => {}
+        let event = poll_fn(|context| Pin::new(&mut listener).poll(context)).await;
+        if let TransportEvent::Incoming { upgrade, .. } = event {
+            break upgrade;
+        }
+        if let (TransportEvent::NewAddress { listen_addr, .. }, Some(tell)) = (event, tell.take()) {
+            tell(listen_addr);
         }
     };
     let (_, mut muxer) = upgrade.await.unwrap();
