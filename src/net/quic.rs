@@ -79,10 +79,12 @@ const LONGEST_NEAR: u16 = 6_500;
 const LONGEST: u16 = 1_452;
 
 /// How exactly to find out elsewhere how long packets may be: with this the longest are tried first,
-/// and if they do not arrive one length between. With what is usual, and right nearby, it is four
-/// packets of that size on each connection, a quarter of all that it costs to ask a node of the DHT
-/// something.
+/// and if they do not arrive one length between. With quinn's default it is four packets of that size
+/// on each connection, a quarter of all that it costs to ask a node of the DHT something.
 const MTU_STEP: u16 = 127;
+
+/// The same within a local network: quinn's default. On an Ethernet it finds 1,466 bytes, by some
+/// twenty packets that cost nobody anything there; with the other step, 1,364.
 const MTU_STEP_NEAR: u16 = 20;
 
 /// What may have arrived on a listening socket and not be read yet. Systems give 208 KiB unless
