@@ -108,8 +108,7 @@ fn run(arguments: Arguments) -> eyre::Result<()> {
     }
     allow_files();
     // What takes long has threads of its own. Beside these a second one for the network would but hand
-    // things to and fro where there are no more processors: with it a file came 5 % slower, and
-    // messages during that 15 % later (`bench files`, `tests/files/chat.rs`).
+    // things to and fro where there are no more processors.
     let is_small =
         std::thread::available_parallelism().is_ok_and(|processors| processors.get() <= 2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
