@@ -78,11 +78,13 @@ fn main() -> ExitCode {
                     world.internet.lose(site, loss);
                 }
             }
-            // Those who do not even become contacts are told of, and the others still measured.
-            let outcome = catch_unwind(AssertUnwindSafe(|| world.meet(runs, impossible)));
-            let outcome = outcome.unwrap_or_default();
+            // Those who do not even become contacts, or are not told that they cannot, have failed,
+            // and the others are still measured.
+            let met = catch_unwind(AssertUnwindSafe(|| world.meet(runs, impossible)));
+            let panicked = met.is_err();
+            let outcome = met.unwrap_or_default();
             println!("{}", row(a, b, runs, &outcome));
-            if outcome.met.len() < runs && !impossible {
+            if panicked || (outcome.met.len() < runs && !impossible) {
                 worst.push(format!("{a} × {b}"));
             }
         }
