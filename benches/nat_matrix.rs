@@ -5,7 +5,8 @@
 //!
 //! Each pair of kinds is a small internet of network namespaces with real `entrenous rpc`
 //! processes and two nodes of the DHT. Two people pair by an invite and start anew 5 times (unless
-//! told otherwise); counted is from both running until both are online. Needs what
+//! told otherwise); counted is from both running until both are online. Those who cannot meet pair
+//! at the home of one, and counted is until both are told why (`/why`), within 20 s. Needs what
 //! `tests/support/lab.rs` says.
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +28,7 @@ use std::{
 
 use support::{
     nat::Nat,
-    world::{Outcome, World},
+    world::{Outcome, World, time_to_online, time_to_told},
 };
 
 fn main() -> ExitCode {
@@ -49,42 +50,30 @@ fn main() -> ExitCode {
         let number = words.iter().find_map(|word| word.strip_prefix(name)?.parse().ok());
         number.map(Duration::from_millis)
     };
-    let (delay, jitter) = (millis("delay="), millis("jitter=").unwrap_or_default());
-    if jitter > delay.unwrap_or_default() {
+    let way = Way {
+        loss,
+        delay: millis("delay=").unwrap_or_default(),
+        jitter: millis("jitter=").unwrap_or_default(),
+    };
+    if way.jitter > way.delay {
         println!("cannot run: a jitter is at most as long as the delay");
         return ExitCode::FAILURE;
     }
     let named: Vec<Nat> =
         Nat::ALL.into_iter().filter(|nat| words.contains(&nat.to_string())).collect();
     let mut worst = Vec::new();
-    println!("| pair | online | median s | worst s | path |\n|---|---|---|---|---|");
+    println!("| pair | outcome | median s | worst s | path |\n|---|---|---|---|---|");
     for (index, a) in Nat::ALL.into_iter().enumerate() {
         for b in Nat::ALL.into_iter().skip(index) {
             let wanted = named.is_empty() || (named.contains(&a) && named.contains(&b));
             if !wanted {
                 continue;
             }
-            // Random ports on one side need foreseeable ones, and UDP, on the other.
-            let no_help =
-                |nat: Nat| nat.is_symmetric() || matches!(nat, Nat::Counting | Nat::UdpBlocked);
-            let impossible = !(a.has_ipv6() && b.has_ipv6())
-                && ((a.is_symmetric() && no_help(b)) || (b.is_symmetric() && no_help(a)));
-            let mut world = World::new(a, b);
-            if let Some(delay) = delay {
-                world.internet.delay_with_jitter(delay, jitter);
-            }
-            for (site, nat) in [a, b].into_iter().enumerate() {
-                if nat != Nat::None && loss > 0 {
-                    world.internet.lose(site, loss);
-                }
-            }
-            // Those who do not even become contacts, or are not told that they cannot, have failed,
-            // and the others are still measured.
-            let met = catch_unwind(AssertUnwindSafe(|| world.meet(runs, impossible)));
-            let panicked = met.is_err();
-            let outcome = met.unwrap_or_default();
+            // Those who do not even become contacts have failed, and the others are still measured.
+            let outcome = catch_unwind(AssertUnwindSafe(|| start_anew(a, b, &way, runs)));
+            let outcome = outcome.unwrap_or_default();
             println!("{}", row(a, b, runs, &outcome));
-            if panicked || (outcome.met.len() < runs && !impossible) {
+            if outcome.took.len() < runs {
                 worst.push(format!("{a} × {b}"));
             }
         }
@@ -93,17 +82,64 @@ fn main() -> ExitCode {
     if worst.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What happens to packets on the way.
+struct Way {
+    /// So many of a hundred are lost in each router, either way.
+    loss: u8,
+    delay: Duration,
+    jitter: Duration,
+}
+
+/// Has two start anew so often, until they have met, or been told that they cannot.
+fn start_anew(a: Nat, b: Nat, way: &Way, runs: usize) -> Outcome {
+    if can_meet(a, b) {
+        let mut world = World::new(a, b);
+        way.lay(&mut world, [a, b]);
+        let ids = world.get_acquainted();
+        return world.start_anew(runs, |a, b| time_to_online(a, b, &ids));
+    }
+    let (mut world, ids) = World::apart(a, b);
+    way.lay(&mut world, [a, b]);
+    let reason = if [a, b].contains(&Nat::UdpBlocked) {
+        "no UDP out, and by TCP there is no way in on either side"
+    } else {
+        "both use another port for each connection"
+    };
+    world.start_anew(runs, |a, b| time_to_told(a, b, &ids, reason))
+}
+
+/// Random ports on one side need foreseeable ones, and UDP, on the other.
+fn can_meet(a: Nat, b: Nat) -> bool {
+    let no_help = |nat: Nat| nat.is_symmetric() || matches!(nat, Nat::Counting | Nat::UdpBlocked);
+    let apart = (a.is_symmetric() && no_help(b)) || (b.is_symmetric() && no_help(a));
+    !apart || (a.has_ipv6() && b.has_ipv6())
+}
+
+impl Way {
+    fn lay(&self, world: &mut World, nats: [Nat; 2]) {
+        if !self.delay.is_zero() {
+            world.internet.delay_with_jitter(self.delay, self.jitter);
+        }
+        for (site, nat) in nats.into_iter().enumerate() {
+            if nat != Nat::None && self.loss > 0 {
+                world.internet.lose(site, self.loss);
+            }
+        }
+    }
+}
+
 fn row(a: Nat, b: Nat, runs: usize, outcome: &Outcome) -> String {
-    let mut met = outcome.met.clone();
-    met.sort_unstable();
+    let mut took = outcome.took.clone();
+    took.sort_unstable();
     let seconds = |time: Option<&Duration>| {
         time.map_or_else(|| "–".to_owned(), |time| format!("{:.1}", time.as_secs_f64()))
     };
     format!(
-        "| {a} × {b} | {} of {runs} | {} | {} | {} |",
-        met.len(),
-        seconds(met.get(met.len() / 2)),
-        seconds(met.last()),
+        "| {a} × {b} | {} {} of {runs} | {} | {} | {} |",
+        if can_meet(a, b) { "online" } else { "told why" },
+        took.len(),
+        seconds(took.get(took.len() / 2)),
+        seconds(took.last()),
         if outcome.path.is_empty() { "–" } else { &outcome.path },
     )
 }

@@ -12,6 +12,8 @@ use super::{
 
 /// Who is not met within this is not met.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Two who cannot meet are told so within this.
+pub const TOLD_WITHIN: Duration = Duration::from_secs(20);
 
 /// See the module's documentation.
 pub struct World {
@@ -23,11 +25,11 @@ pub struct World {
     pub internet: Internet,
 }
 
-/// What came of some meetings.
+/// What came of some starts.
 #[derive(Default)]
 pub struct Outcome {
     /// How long each took that came about.
-    pub met: Vec<Duration>,
+    pub took: Vec<Duration>,
     /// The path of the last, if there was one.
     pub path: String,
 }
@@ -89,21 +91,37 @@ impl World {
         (b, found)
     }
 
-    /// Pairs the two by an invite, then has them start anew so often.
-    pub fn meet(&self, runs: usize, impossible: bool) -> Outcome {
-        let mut outcome = Outcome::default();
-        if impossible {
-            return outcome;
-        }
+    /// Two behind these who got to know each other at the first's home, before the second moved to
+    /// where they cannot meet.
+    pub fn apart(a: Nat, b: Nat) -> (Self, [Value; 2]) {
+        let mut world = Self::on(Internet::new(&[(a, 2), (b, 1)]));
+        let ids = world.get_acquainted();
+        world.people[1].move_to(&world.internet.sites[1].hosts[0]);
+        (world, ids)
+    }
+
+    /// Pairs the two by an invite, and ends their programs.
+    pub fn get_acquainted(&self) -> [Value; 2] {
         let [a, b] = self.start();
         pair(&a, &b);
         let ids = [id(&a), id(&b)];
         a.shutdown();
         b.shutdown();
+        ids
+    }
+
+    /// Has the two start anew so often, each time until they have met, or whatever else is waited
+    /// for.
+    pub fn start_anew(
+        &self,
+        runs: usize,
+        wait: impl Fn(&Process, &Process) -> Option<Duration>,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
         for _ in 0..runs {
             let [a, b] = self.start();
-            if let Some(took) = time_to_online(&a, &b, &ids) {
-                outcome.met.push(took);
+            if let Some(took) = wait(&a, &b) {
+                outcome.took.push(took);
                 outcome.path = path(&a);
             } else {
                 println!("{}\n{}", a.log_tail(), b.log_tail());
@@ -144,6 +162,27 @@ pub fn time_to_online(a: &Process, b: &Process, ids: &[Value; 2]) -> Option<Dura
     let times: [Option<(Instant, Value)>; 2] = [online(a, &ids[1]), online(b, &ids[0])];
     let [Some((at_a, _)), Some((at_b, _))] = times else { return None };
     Some(at_a.max(at_b).saturating_duration_since(began))
+}
+
+/// How long it takes from both running until both are told that they cannot meet and what would
+/// help, in a sentence with this reason; none if that takes longer than [`TOLD_WITHIN`].
+pub fn time_to_told(a: &Process, b: &Process, ids: &[Value; 2], reason: &str) -> Option<Duration> {
+    let began = a.started.max(b.started);
+    for (process, other) in [(a, &ids[1]), (b, &ids[0])] {
+        let is_told = || {
+            let why = process.call("why", json!({ "contact": other }));
+            let advice = why["advice"].as_str().unwrap();
+            assert_ne!(why["state"], "online", "{advice}");
+            advice.contains("It works when") && advice.contains(reason)
+        };
+        while !is_told() {
+            if began.elapsed() > TOLD_WITHIN {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Some(began.elapsed())
 }
 
 /// The path to the only contact.
