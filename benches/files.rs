@@ -67,7 +67,10 @@ fn run_if_end(runtime: &tokio::runtime::Runtime) -> bool {
     if let Ok(at) = std::env::var(RECEIVE) {
         let tell = |address| println!("{address}");
         let all = streams::receive(streams::theirs(), at.parse().unwrap(), tell);
-        println!("{}", runtime.block_on(all));
+        let (all, _connection) = runtime.block_on(all);
+        println!("{all}");
+        // Until the sender has read the last of it.
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
     } else if let Ok(to) = std::env::var(SEND) {
         let (address, bytes) = to.split_once(' ').unwrap();
         let (address, bytes) = (address.parse().unwrap(), bytes.parse().unwrap());
@@ -81,6 +84,7 @@ fn run_if_end(runtime: &tokio::runtime::Runtime) -> bool {
 /// The same as [`streams::through`], from one host of the LAN to the other.
 fn through_lan(lab: &Lab, bytes: usize) -> f64 {
     let mut receiver = lab::again(&lab.hosts[1], RECEIVE, "/ip4/10.77.0.2/udp/0/quic-v1")
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -88,6 +92,8 @@ fn through_lan(lab: &Lab, bytes: usize) -> f64 {
     let to = format!("{} {bytes}", lines.next().unwrap().unwrap());
     let rate = lab::output(&mut lab::again(&lab.hosts[0], SEND, &to)).unwrap();
     assert_eq!(lines.next().unwrap().unwrap(), bytes.to_string());
+    // It has no more to wait for.
+    drop(receiver.stdin.take());
     assert!(receiver.wait().unwrap().success());
     rate.trim().parse().unwrap()
 }

@@ -26,8 +26,13 @@ pub fn theirs() -> Any {
     transport.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()
 }
 
-/// The other end of [`send`]: listens there, tells where exactly, and yields how many bytes came.
-pub async fn receive(mut listener: Any, at: Multiaddr, tell: impl FnOnce(Multiaddr)) -> usize {
+/// The other end of [`send`]: listens there, tells where exactly, and yields how many bytes came,
+/// and what holds the connection.
+pub async fn receive(
+    mut listener: Any,
+    at: Multiaddr,
+    tell: impl FnOnce(Multiaddr),
+) -> (usize, impl Send) {
     listener.listen_on(ListenerId::next(), at).unwrap();
     let mut tell = Some(tell);
     let upgrade = loop {
@@ -51,10 +56,7 @@ pub async fn receive(mut listener: Any, at: Multiaddr, tell: impl FnOnce(Multiad
     }
     stream.write_all(b"!").await.unwrap();
     stream.close().await.unwrap();
-    // Until the sender has read it, and goes.
-    let _ = stream.read(&mut [0]).await;
-    let _ = poll_fn(|context| muxer.poll_inbound_unpin(context)).await;
-    all
+    (all, (stream, muxer, listener))
 }
 
 /// Megabytes (10^6 bytes) a second to that address, until the other end says that all is there.
@@ -79,6 +81,6 @@ pub async fn through(listener: Any, dialer: Any, bytes: usize) -> f64 {
     let any = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
     let receiver = tokio::spawn(receive(listener, any, |address| tell.send(address).unwrap()));
     let rate = send(dialer, told.await.unwrap(), bytes).await;
-    assert_eq!(receiver.await.unwrap(), bytes);
+    assert_eq!(receiver.await.unwrap().0, bytes);
     rate
 }

@@ -1,6 +1,7 @@
 //! Slices: groups together with the hashes that prove them.
 
 use std::{
+    cell::RefCell,
     io,
     sync::{Mutex, PoisonError},
 };
@@ -99,13 +100,19 @@ impl<P: ReadAt + Sync, H: WriteAt + Send> Hashing<'_, P, H> {
     }
 
     fn block(&self, span: Span, pair: u64) -> io::Result<Root> {
+        thread_local! {
+            // Fresh pages cost as much as what is done with them.
+            static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
         let (start, count) = (span.start * GROUP, span.end - span.start);
         let end = (span.end * GROUP).min(self.size);
-        let mut bytes = vec![0; length(end - start)];
-        self.content.read_exact_at(start, &mut bytes)?;
         let mut pairs = vec![0; length(count - 1) * PAIR];
         let is_root = count == groups(self.size);
-        let hash = hash_all(start, &bytes, count, &mut pairs, is_root);
+        let hash = BYTES.with_borrow_mut(|bytes| {
+            bytes.resize(length(end - start), 0);
+            self.content.read_exact_at(start, bytes)?;
+            Ok::<_, io::Error>(hash_all(start, bytes, count, &mut pairs, is_root))
+        })?;
         self.write(pair, &pairs)?;
         Ok(hash)
     }

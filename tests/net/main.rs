@@ -116,6 +116,11 @@ const TESTS: &[support::trials::Test] = &[
         dht::nodes_that_are_given_are_not_dialed_again_and_again,
     ),
     ("dht::who_is_not_there_costs_little", dht::who_is_not_there_costs_little),
+    ("dht::a_hundred_who_are_not_there_cost_little", dht::a_hundred_who_are_not_there_cost_little),
+    (
+        "dht::three_hundred_who_are_not_there_cost_little",
+        dht::three_hundred_who_are_not_there_cost_little,
+    ),
     ("mapped::symmetric_with_upnp_and_symmetric", mapped::symmetric_with_upnp_and_symmetric),
     ("mapped::symmetric_with_nat_pmp_and_symmetric", mapped::symmetric_with_nat_pmp_and_symmetric),
     ("mapped::symmetric_with_pcp_and_symmetric", mapped::symmetric_with_pcp_and_symmetric),

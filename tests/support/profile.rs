@@ -4,8 +4,13 @@ use std::{
     net::UdpSocket,
     path::{Path, PathBuf},
     process::Command,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
+use entrenous::{
+    identity::{Certificate, DeviceKey, IdentityKey, Invite, InviteSecret},
+    store,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -126,6 +131,27 @@ impl Profile {
             Place::Loopback { port, .. } => Some(*port),
             _ => None,
         }
+    }
+
+    /// Makes the profile, with so many contacts who are nowhere.
+    pub fn with_contacts(self, count: u32) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let store = store::create(store::lock(&self.dir()).unwrap(), "someone", None).unwrap();
+            let me = store.profile().await.unwrap().identity_key.public();
+            let invite = Invite::new(me, InviteSecret::generate(&mut rand::rng()), now / 1000 + 60);
+            let invite = store.issue_invite(invite, count, now).await.unwrap();
+            for number in 1..=count {
+                let key = IdentityKey::generate(&mut rand::rng());
+                let device = DeviceKey::generate(&mut rand::rng()).public();
+                let certificate = Certificate::issue(&key, device, 1, 1);
+                let (who, name) = (key.public(), format!("friend {number}"));
+                store.complete_issued(invite, who, certificate, name, now).await.unwrap();
+            }
+            store.close().await.unwrap();
+        });
+        self
     }
 
     /// The program, without arguments, in its place.

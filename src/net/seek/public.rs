@@ -14,11 +14,7 @@ use libp2p::{
     request_response::{Event, Message},
 };
 
-use super::{
-    SeekId,
-    name::Name,
-    queries::{LOOK_UP_AGAIN, Query},
-};
+use super::{SeekId, carrier::AT_ONCE, count, name::Name, queries::Query, sought::Seek};
 use crate::net::{
     Net, address, ask,
     dht::Dht,
@@ -27,6 +23,10 @@ use crate::net::{
 
 /// Look-ups at a time.
 pub const MAX_LOOKUPS: usize = 4;
+
+/// Between two look-ups of many who are sought, but for those who may be waiting. Each costs some
+/// 340 KB, so that 60 MB an hour are the most that it comes to, however many there are.
+pub const LOOK_UP_EACH: Duration = Duration::from_secs(20);
 
 /// Questions at a time.
 pub const MAX_ASKS: usize = 96;
@@ -51,15 +51,24 @@ const MAX_OF_A_NETWORK: usize = 2;
 /// before it is begun again: for somebody who may be waiting, and for anybody else. It may have been
 /// begun before others were known, or with nodes that made up others.
 ///
-/// For anybody else it is twice as long after each of them, up to the time that a name is in use:
-/// where one of the closest never answers, none is ever finished.
+/// For anybody else it is twice as long after each of them, and half of those who are to keep a
+/// record are enough: where one of the closest never answers, or a busy machine hears of answers
+/// late, no look-up is ever finished.
 const UNFINISHED_FAST: Duration = Duration::from_secs(3);
 const UNFINISHED: Duration = Duration::from_secs(120);
-const UNFINISHED_AT_LAST: Duration = Duration::from_secs(EPOCH_SECONDS);
 
 /// The same where one answered who is not believed: by then it is believed again, or is so no more.
 /// It may have been right, and be the only one who knew those that are closest.
 const DOUBTFUL: Duration = Duration::from_secs(600);
+
+/// The same where nobody was found, or too few took what was to be kept. For somebody who may be
+/// waiting it does not become longer, and where nobody was found not much: perhaps there is no
+/// connection.
+const IN_VAIN: Duration = Duration::from_secs(30);
+const IN_VAIN_AT_LAST: Duration = Duration::from_secs(600);
+
+/// The longest of these pauses: as long as a name is in use.
+const AT_LAST: Duration = Duration::from_secs(EPOCH_SECONDS);
 
 /// How a look-up went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +86,7 @@ impl Net {
         let name = self.seeks.all.get(&id).and_then(|seek| seek.names.get(&(side, epoch)));
         let nodes = name.map(|name| name.nodes.clone()).unwrap_or_default();
         // Until others are found, those known are used.
-        if name.is_none_or(|name| !name.is_looked_up && !name.is_usable(Instant::now())) {
+        if name.is_none_or(|name| name.wants_others(Instant::now())) {
             self.look_up(id, side, epoch);
         }
         nodes
@@ -98,16 +107,23 @@ impl Net {
     }
 
     fn look_up(&mut self, id: SeekId, side: Side, epoch: u64) {
+        let (now, wanted) = (Instant::now(), self.wanted());
         let lookups = self.seeks.queries.values().filter(|q| matches!(q, Query::Nodes { .. }));
-        if lookups.count() >= MAX_LOOKUPS {
+        let is_full = lookups.count() >= MAX_LOOKUPS;
+        let are_many = count(self.seeks.all.len()) > AT_ONCE;
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+        let has_turn = !are_many || now < seek.fast_until || now >= self.seeks.look_up_after;
+        if is_full || !has_turn {
             return;
         }
-        let wanted = self.wanted();
-        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+        if are_many && now >= seek.fast_until {
+            self.seeks.look_up_after = now + LOOK_UP_EACH;
+        }
         let key = Place::new(&seek.secret, side, epoch).key();
         seek.names.entry((side, epoch)).or_default().is_looked_up = true;
         seek.names.retain(|(_, known), _| *known + 1 >= epoch);
         if let Some(kad) = self.dht_mut(Dht::Public) {
+            tracing::debug!(?side, epoch, "looks up a name");
             let query = kad.get_n_closest_peers(key, wanted);
             let query = (Dht::Public, query);
             self.seeks.queries.insert(query, Query::Nodes { seek: id, side, epoch });
@@ -127,39 +143,36 @@ impl Net {
         let all = found.len();
         let Some(kad) = self.dht_mut(Dht::Public) else { return };
         let found = spread(found, |peer| kad.ip_of(peer), kad.is_local);
-        if all < wanted || 2 * found.len() < wanted {
-            end = End::Incomplete;
-        }
         let nodes: Vec<PeerId> = found.iter().map(|node| node.peer_id).collect();
-        tracing::debug!(count = nodes.len(), ?end, "nodes of a name");
         kad.remember(found);
+        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
+        let (is_fast, are_half) = (now < seek.fast_until, 2 * nodes.len() >= wanted);
+        if !are_half || is_fast && all < wanted {
+            end = End::Incomplete;
+        } else if !is_fast && end == End::Incomplete {
+            end = End::Complete;
+        }
+        tracing::debug!(count = nodes.len(), ?end, "nodes of a name");
         if end == End::Incomplete {
             self.first_nodes.led_to_few(now);
         }
-        let Some(seek) = self.seeks.all.get_mut(&id) else { return };
-        if nodes.is_empty() {
-            seek.names.remove(&name);
-            seek.carrier(Dht::Public).is_due(now + LOOK_UP_AGAIN);
-        } else {
-            let Name { nodes: before, mut pause, .. } =
-                seek.names.remove(&name).unwrap_or_default();
-            let until = match end {
-                End::Complete => None,
-                End::Doubtful => Some(now + DOUBTFUL),
-                End::Incomplete if now < seek.fast_until => Some(now + UNFINISHED_FAST),
-                End::Incomplete => {
-                    pause = (2 * pause).clamp(UNFINISHED, UNFINISHED_AT_LAST);
-                    Some(now + pause)
-                }
-            };
-            let others = nodes.iter().any(|node| !before.contains(node));
-            if name.0 == seek.side && !before.is_empty() && others {
-                // They have not been given it.
-                seek.carrier(Dht::Public).write_anew(now);
-            }
-            seek.names.insert(name, Name::of(nodes, until, pause));
-            seek.carrier(Dht::Public).is_due(now);
+        let (is_own, known) = (name.0 == seek.side, seek.names.entry(name).or_default());
+        let others = !known.nodes.is_empty() && nodes.iter().any(|n| !known.nodes.contains(n));
+        let is_in_vain = nodes.is_empty();
+        known.found(nodes);
+        let mut due = now;
+        match end {
+            End::Complete => {}
+            End::Doubtful => drop(known.wait_longer(now, DOUBTFUL, AT_LAST)),
+            End::Incomplete if is_in_vain => due = in_vain(known, now, is_fast, IN_VAIN_AT_LAST),
+            End::Incomplete if is_fast => known.wait(now, UNFINISHED_FAST),
+            End::Incomplete => drop(known.wait_longer(now, UNFINISHED, AT_LAST)),
         }
+        if is_own && others {
+            // They have not been given it.
+            seek.carrier(Dht::Public).write_anew(now);
+        }
+        seek.carrier(Dht::Public).is_due(due);
     }
 
     /// Asks the next of those who may keep the other's word. Returns whether that is done, or will be
@@ -180,6 +193,7 @@ impl Net {
         let turn = name.map(|name| name.turn(count)).unwrap_or_default();
         let Some(ask) = self.swarm.behaviour_mut().ask.as_mut() else { return false };
         for node in turn {
+            tracing::debug!(epoch, "asks a node");
             let question = ask.send_request(&node, key.clone());
             self.seeks.asks.insert(question, (id, epoch));
         }
@@ -215,6 +229,25 @@ impl Net {
             }
         }
         self.seeks.touch(now);
+    }
+}
+
+/// A name is looked up again after a while. Returns when.
+fn in_vain(name: &mut Name, now: Instant, is_fast: bool, most: Duration) -> Instant {
+    if is_fast {
+        name.wait(now, IN_VAIN);
+        now + IN_VAIN
+    } else {
+        name.wait_longer(now, IN_VAIN, most)
+    }
+}
+
+impl Seek {
+    /// Too few took what was to be kept. Returns when others are looked up, and given it.
+    pub(super) fn is_not_kept(&mut self, now: Instant) -> Instant {
+        let (side, is_fast) = (self.side, now < self.fast_until);
+        let own = self.names.iter_mut().filter(|((of, _), _)| *of == side);
+        own.map(|(_, name)| in_vain(name, now, is_fast, AT_LAST)).max().unwrap_or(now)
     }
 }
 

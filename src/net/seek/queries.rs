@@ -33,10 +33,7 @@ const ENOUGH: u32 = 3;
 /// How long to wait for a look-up, or for its turn, before it is begun again.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// After a look-up that led to nobody, or to too few who keep a record.
-pub const LOOK_UP_AGAIN: Duration = Duration::from_secs(30);
-
-/// After a record could be left nowhere.
+/// After a record could be left nowhere in our own DHT.
 const WRITE_RETRY: Duration = Duration::from_secs(3);
 
 /// What a query is for.
@@ -73,8 +70,9 @@ impl Net {
         let place = Place::new(&seek.secret, side, epoch);
         let keepers = if dht == Dht::Public { self.keepers(id, side, epoch) } else { Vec::new() };
         if dht == Dht::Public && keepers.is_empty() {
+            let turn = if fast { now } else { self.seeks.look_up_after };
             if let Some(seek) = self.seeks.all.get_mut(&id) {
-                seek.carrier(dht).write_later(now + LOOKUP_PATIENCE);
+                seek.carrier(dht).write_later(turn.max(now + LOOKUP_PATIENCE));
             }
             return;
         }
@@ -82,6 +80,7 @@ impl Net {
         let (Ok(value), key) = (place.write(&written, &mut rand::rng()), place.key()) else {
             return;
         };
+        tracing::debug!(?dht, epoch, "leaves word");
         // Those of our own at hand have it at once; those whose place it is within a query more.
         let at_hand = self.connected(Dht::Own);
         let Some(kad) = self.dht_mut(dht) else { return };
@@ -123,6 +122,7 @@ impl Net {
             }
             let key = Place::new(&secret, other, epoch).key();
             if let Some(kad) = self.dht_mut(dht) {
+                tracing::debug!(epoch, "looks for word");
                 let query = kad.get_record(key.into());
                 self.seeks.queries.insert((dht, query), Query::Read { seek: id, epoch, found: 0 });
             }
@@ -200,15 +200,11 @@ impl Net {
                     _ => false,
                 };
                 if let Some(seek) = self.seeks.all.get_mut(&seek).filter(|_| few) {
-                    let pause = match dht {
-                        Dht::Own => WRITE_RETRY,
-                        Dht::Public => {
-                            let own = seek.side;
-                            seek.names.retain(|(side, _), _| *side != own);
-                            LOOK_UP_AGAIN
-                        }
+                    let again = match dht {
+                        Dht::Own => now + WRITE_RETRY,
+                        Dht::Public => seek.is_not_kept(now),
                     };
-                    seek.carrier(dht).write_anew(now + pause);
+                    seek.carrier(dht).write_anew(again);
                 }
             }
         }

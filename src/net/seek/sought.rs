@@ -162,6 +162,9 @@ impl Seek {
         for carrier in &mut self.carriers {
             carrier.hurry(now);
         }
+        for name in self.names.values_mut().filter(|name| name.nodes.is_empty()) {
+            name.ends(now);
+        }
     }
 
     /// When to look next, where one may.
@@ -224,7 +227,7 @@ mod tests {
         let nodes: Vec<_> = (0..5).map(|_| PeerId::random()).collect();
         let sought = Sought { secret: PairSecret::from_bytes([7; 32]), side: Side::First };
         let mut seek = Seek::new(sought, 1, 0, Instant::now());
-        seek.names.insert((Side::Second, 5), Name::of(nodes.clone(), None, Duration::ZERO));
+        seek.names.insert((Side::Second, 5), Name::of(nodes.clone()));
         let mut lost = |n: usize| seek.lost_node(5, nodes[n]);
         assert_eq!([0, 1, 2, 3, 4].map(&mut lost), [true, false, true, false, false]);
         assert!(seek.names.is_empty(), "others are looked up");

@@ -6,7 +6,7 @@ use libp2p::kad::PeerInfo;
 
 use super::{
     name::Name,
-    public::{ASKED_FAST, End, MAX_ASKS, MAX_LOOKUPS},
+    public::{ASKED_FAST, End, LOOK_UP_EACH, MAX_ASKS, MAX_LOOKUPS},
     *,
 };
 use crate::{
@@ -110,6 +110,34 @@ async fn look_ups_are_bounded() {
     assert_eq!(looked_up, MAX_LOOKUPS, "the others' turn comes later");
 }
 
+#[tokio::test]
+async fn of_many_whom_nobody_waits_for_one_is_looked_up_at_a_time() {
+    for (count, at_once) in [(AT_ONCE, MAX_LOOKUPS), (AT_ONCE + 1, 1), (300, 1)] {
+        let mut net = net(true);
+        let (peer, address) = node();
+        net.dht_mut(Dht::Public).unwrap().add_node(&peer, address);
+        net.seek(sought(0..count));
+        let now = Instant::now();
+        net.seeks.all.values_mut().for_each(|seek| seek.fast_until = now);
+        net.seek_due();
+        assert_eq!(net.seeks.queries.len(), at_once, "{count}");
+        if at_once == 1 {
+            assert!(net.seeks.look_up_after >= now + LOOK_UP_EACH);
+            net.seeks.look_up_after = now;
+            net.seeks.all.values_mut().for_each(|seek| seek.carrier(Dht::Public).is_due(now));
+            net.seeks.touch(now);
+            net.seek_due();
+            assert_eq!(net.seeks.queries.len(), 2);
+            // But for one who may be waiting.
+            let mut looked_for = net.seeks.all.values_mut();
+            looked_for.find(|seek| seek.names.is_empty()).unwrap().hurry(now);
+            net.seeks.touch(now);
+            net.seek_due();
+            assert_eq!(net.seeks.queries.len(), 3);
+        }
+    }
+}
+
 #[test]
 fn many_who_are_sought_since_the_same_moment_are_looked_for_one_after_the_other() {
     let now = Instant::now();
@@ -152,7 +180,7 @@ async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
         }
         net.seek_due();
         let within = net.seeks.turns(Dht::Public);
-        assert_eq!(within, Duration::from_secs(10) * count);
+        assert_eq!(within, LOOK_UP_EACH * count);
         let later = |after: Duration| {
             let at = now + after;
             net.seeks
@@ -165,8 +193,7 @@ async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
         let waiting = later(within / 10).count();
         assert!(waiting + MAX_LOOKUPS >= count / 2, "{waiting} of {count} wait");
         assert_eq!(later(within + Duration::from_secs(11)).count(), 0);
-        let lookups = net.seeks.queries.len();
-        assert!((1..=MAX_LOOKUPS).contains(&lookups), "{lookups}");
+        assert_eq!(net.seeks.queries.len(), 1);
     }
 }
 
@@ -183,8 +210,11 @@ async fn who_keeps_what_was_written_is_looked_up_again_if_too_few_were_found() {
         let epochs = epochs(wall_clock());
         let seek = net.seeks.all.values_mut().next().unwrap();
         for epoch in &epochs {
-            for (side, until) in [(Side::First, until), (Side::Second, None)] {
-                seek.names.insert((side, *epoch), Name::of(vec![peer], until, Duration::ZERO));
+            for side in [Side::First, Side::Second] {
+                seek.names.insert((side, *epoch), Name::of(vec![peer]));
+            }
+            if let Some(now) = until {
+                seek.names.get_mut(&(Side::First, *epoch)).unwrap().wait(now, Duration::ZERO);
             }
             seek.wrote(Dht::Public, &epochs, (*epoch, own.clone()), now);
         }
@@ -215,9 +245,9 @@ async fn a_look_up_that_led_to_one_network_is_not_the_last_of_the_hour() {
         net.handle_nodes(id, name, found, End::Complete);
         let name = &net.seeks.all[&id].names[&name];
         assert_eq!(name.nodes.len(), kept);
-        assert!(name.is_usable(Instant::now()));
+        assert!(!name.wants_others(Instant::now()));
         let in_an_hour = Instant::now() + Duration::from_secs(3600);
-        assert_eq!(name.is_usable(in_an_hour), networks > 1);
+        assert_eq!(name.wants_others(in_an_hour), networks == 1);
     }
 }
 
@@ -236,19 +266,56 @@ async fn a_look_up_in_which_one_was_not_believed_is_not_the_last_of_the_hour() {
         found.push(PeerInfo { peer_id, addrs: vec![address] });
     }
     let in_time = |net: &Net, seconds| {
-        net.seeks.all[&id].names[&name].is_usable(Instant::now() + Duration::from_secs(seconds))
+        let name = &net.seeks.all[&id].names[&name];
+        !name.wants_others(Instant::now() + Duration::from_secs(seconds))
     };
-    for (end, usable) in [
-        (End::Incomplete, [false, false]),
-        (End::Doubtful, [true, false]),
-        (End::Complete, [true, true]),
+    for (end, good_for) in [
+        // Nobody waits.
+        (End::Incomplete, 9999),
+        (End::Doubtful, 600),
+        (End::Doubtful, 1200),
+        (End::Complete, 9999),
     ] {
         net.handle_nodes(id, name, found.clone(), end);
-        assert!(in_time(&net, 60));
-        assert_eq!([in_time(&net, 500), in_time(&net, 700)], usable, "{end:?}");
+        assert!(in_time(&net, good_for - 60), "{end:?}");
+        assert_eq!(in_time(&net, good_for + 60), good_for == 9999, "{end:?}");
         // On another network others are believed.
         net.seeks.reset(Instant::now());
-        assert_eq!(in_time(&net, 0), end == End::Complete);
+        assert_eq!(in_time(&net, 0), end != End::Doubtful);
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_not_found_and_what_is_not_kept_cost_less_and_less() {
+    let mut net = net(true);
+    net.seek(sought(0..1));
+    let id = *net.seeks.all.keys().next().unwrap();
+    let name = (net.seeks.all[&id].side, 5);
+    let patient = |net: &mut Net| {
+        let seek = net.seeks.all.get_mut(&id).unwrap();
+        seek.fast_until = Instant::now();
+    };
+    let pause = |net: &Net| {
+        let (name, now) = (&net.seeks.all[&id].names[&name], Instant::now());
+        let waits = |second: &u64| !name.wants_others(now + Duration::from_secs(*second));
+        (0..4000).take_while(waits).count()
+    };
+    let near = |pause: usize, seconds: usize| (seconds..seconds + 9).contains(&pause);
+    patient(&mut net);
+    for least in [30, 60, 120, 240, 480, 600, 600] {
+        net.handle_nodes(id, name, Vec::new(), End::Incomplete);
+        assert!(near(pause(&net), least), "{} instead of {least}", pause(&net));
+    }
+    net.seeks.all.get_mut(&id).unwrap().hurry(Instant::now());
+    assert_eq!(pause(&net), 0, "somebody may be waiting");
+    for _ in 0..3 {
+        net.handle_nodes(id, name, Vec::new(), End::Incomplete);
+        assert!(near(pause(&net), 30));
+    }
+    patient(&mut net);
+    for least in [1200, 2400, 3600, 3600] {
+        net.seeks.all.get_mut(&id).unwrap().is_not_kept(Instant::now());
+        assert!(near(pause(&net), least), "{} instead of {least}", pause(&net));
     }
 }
 
@@ -266,8 +333,8 @@ async fn of_a_name_whose_look_ups_never_end_few_are_begun_in_an_hour() {
         net.seeks.all.get_mut(&id).unwrap().fast_until = until;
         net.handle_nodes(id, name, found.to_vec(), End::Incomplete);
         let name = &net.seeks.all[&id].names[&name];
-        let seconds = (0..4000).take_while(|n| name.is_usable(now + Duration::from_secs(*n)));
-        seconds.count()
+        let waits = |second: &u64| !name.wants_others(now + Duration::from_secs(*second));
+        (0..4000).take_while(waits).count()
     };
     // Rounded up, so that it does not matter how long this takes.
     let fast = |net: &mut Net| (3..9).contains(&usable_for(net, true));
@@ -287,7 +354,7 @@ async fn questions_are_bounded() {
     let epoch = epoch(wall_clock());
     for seek in net.seeks.all.values_mut() {
         let nodes = (0..20).map(|_| PeerId::random()).collect();
-        seek.names.insert((Side::Second, epoch), Name::of(nodes, None, Duration::ZERO));
+        seek.names.insert((Side::Second, epoch), Name::of(nodes));
     }
     net.ask(ids[0], Side::Second, epoch);
     assert_eq!(net.seeks.asks.len(), ASKED_FAST);
