@@ -15,10 +15,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
     SignatureScheme, SupportedCipherSuite,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{
-        CryptoProvider,
-        aws_lc_rs::{self, cipher_suite},
-    },
+    crypto::{CryptoProvider, aws_lc_rs, ring},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::danger::{ClientCertVerified, ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
@@ -41,11 +38,31 @@ const SCHEMES: [SignatureScheme; 9] = [
 ];
 
 /// Ciphers, the fastest on this processor first. The dialer's order decides.
-fn suites() -> Vec<SupportedCipherSuite> {
-    let aes = cipher_suite::TLS13_AES_128_GCM_SHA256;
-    let more_aes = cipher_suite::TLS13_AES_256_GCM_SHA384;
-    let chacha = cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
-    if has_aes() { vec![aes, more_aes, chacha] } else { vec![chacha, aes, more_aes] }
+fn suites(has_vaes_alone: bool, has_aes: bool) -> Vec<SupportedCipherSuite> {
+    let [aes, more_aes, chacha] = if has_vaes_alone {
+        use ring::cipher_suite::{
+            TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+        };
+        [TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256]
+    } else {
+        use aws_lc_rs::cipher_suite::{
+            TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+        };
+        [TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256]
+    };
+    if has_aes { vec![aes, more_aes, chacha] } else { vec![chacha, aes, more_aes] }
+}
+
+/// Whether the processor has instructions for several blocks of AES at a time, and no AVX-512: ring
+/// makes use of them then, aws-lc does not. Where there is AVX-512, it is the other way round.
+fn has_vaes_alone() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2")
+        && std::arch::is_x86_feature_detected!("vaes")
+        && std::arch::is_x86_feature_detected!("vpclmulqdq")
+        && !std::arch::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 /// Whether the processor has instructions for AES.
@@ -64,7 +81,10 @@ fn has_aes() -> bool {
 ///
 /// When no certificate can be made for the key; that does not depend on a peer.
 pub fn configs(keypair: &Keypair) -> Result<(ClientConfig, ServerConfig), Error> {
-    let provider = CryptoProvider { cipher_suites: suites(), ..aws_lc_rs::default_provider() };
+    let provider = CryptoProvider {
+        cipher_suites: suites(has_vaes_alone(), has_aes()),
+        ..aws_lc_rs::default_provider()
+    };
     let provider = Arc::new(provider);
     let versions = &[&rustls::version::TLS13];
     let (certificate, key) =
@@ -208,5 +228,25 @@ impl ClientCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         SCHEMES.to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whichever_library_has_them_the_ciphers_are_the_same() {
+        for has_aes in [false, true] {
+            let [one, other] = [false, true].map(|has_vaes_alone| {
+                let suites = suites(has_vaes_alone, has_aes);
+                // QUIC begins with this one, whatever is agreed on.
+                let initial = rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
+                let initial = suites.iter().find(|suite| suite.suite() == initial).unwrap();
+                assert!(initial.tls13().unwrap().quic_suite().is_some());
+                suites.iter().map(SupportedCipherSuite::suite).collect::<Vec<_>>()
+            });
+            assert_eq!(one, other);
+        }
     }
 }

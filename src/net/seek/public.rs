@@ -25,8 +25,9 @@ use crate::net::{
 pub const MAX_LOOKUPS: usize = 4;
 
 /// Between two look-ups of many who are sought, but for those who may be waiting. Each costs some
-/// 340 KB, so that 60 MB an hour are the most that it comes to, however many there are.
-pub const LOOK_UP_EACH: Duration = Duration::from_secs(20);
+/// 500 KB if there are no others at the same time, which ask the same nodes in part: 60 MB an hour
+/// are the most that it comes to, however many are sought.
+pub const LOOK_UP_EACH: Duration = Duration::from_secs(30);
 
 /// Questions at a time.
 pub const MAX_ASKS: usize = 96;
