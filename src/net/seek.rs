@@ -38,7 +38,7 @@ use self::{
     carrier::{AT_ONCE, Pace},
     queries::{MAX_QUERIES, Query},
     sockets::{Extra, send_from_listening},
-    sought::{AGAIN, FAST_FOR, Seek},
+    sought::{AGAIN, Seek},
     way::Ways,
 };
 pub use self::{
@@ -371,7 +371,7 @@ impl Net {
                 seek.write_anew(now);
             }
         }
-        seek.fast_until = now + FAST_FOR;
+        seek.may_wait(now);
         seek.their = Some(record.clone());
         self.dial_mapped(&record, before.as_ref(), now);
         let own = self.observed.external();

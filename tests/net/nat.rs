@@ -261,7 +261,7 @@ pub fn nothing_is_between() {
 pub fn many_offline_cost_little() {
     const OFFLINE: u32 = 100;
     let world = World::new(Nat::PortRestricted, Nat::PortRestricted);
-    let World { nodes: _nodes, people: [person, _], internet, .. } = world;
+    let World { internet, nodes: _nodes, people: [person, _], .. } = world;
     let log = "ENTRENOUS_LOG=off,entrenous=debug";
     let a = person.with_contacts(OFFLINE).wrapped(&["env", log]).start();
     let host = &internet.sites[0].hosts[0];

@@ -328,13 +328,13 @@ impl Process {
         );
     }
 
-    /// The last lines of standard error and of the logs.
     /// How many lines of the log have these words.
     pub fn logged(&self, words: &str) -> usize {
         let log = std::fs::read_to_string(self.profile_dir.join("entrenous.log")).unwrap();
         log.lines().filter(|line| line.contains(words)).count()
     }
 
+    /// The last lines of standard error and of the logs.
     pub fn log_tail(&self) -> String {
         let mut files = vec![self.stderr.clone()];
         for entry in std::fs::read_dir(&self.profile_dir).into_iter().flatten().flatten() {

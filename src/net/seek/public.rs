@@ -53,7 +53,7 @@ const MAX_OF_A_NETWORK: usize = 2;
 /// begun before others were known, or with nodes that made up others.
 ///
 /// For anybody else it is twice as long after each of them, and half of those who are to keep a
-/// record are enough: where one of the closest never answers, or a busy machine hears of answers
+/// record are enough until somebody may be waiting: where one of the closest never answers, or a busy machine hears of answers
 /// late, no look-up is ever finished.
 const UNFINISHED_FAST: Duration = Duration::from_secs(3);
 const UNFINISHED: Duration = Duration::from_secs(120);
@@ -150,8 +150,6 @@ impl Net {
         let (is_fast, are_half) = (now < seek.fast_until, 2 * nodes.len() >= wanted);
         if !are_half || is_fast && all < wanted {
             end = End::Incomplete;
-        } else if !is_fast && end == End::Incomplete {
-            end = End::Complete;
         }
         tracing::debug!(count = nodes.len(), ?end, "nodes of a name");
         if end == End::Incomplete {
@@ -167,13 +165,19 @@ impl Net {
             End::Doubtful => drop(known.wait_longer(now, DOUBTFUL, AT_LAST)),
             End::Incomplete if is_in_vain => due = in_vain(known, now, is_fast, IN_VAIN_AT_LAST),
             End::Incomplete if is_fast => known.wait(now, UNFINISHED_FAST),
+            End::Incomplete if are_half => known.wait(now, AT_LAST),
             End::Incomplete => drop(known.wait_longer(now, UNFINISHED, AT_LAST)),
         }
+        let carrier = seek.carrier(Dht::Public);
         if is_own && others {
             // They have not been given it.
-            seek.carrier(Dht::Public).write_anew(now);
+            carrier.write_anew(now);
         }
-        seek.carrier(Dht::Public).is_due(due);
+        if is_own {
+            carrier.write_later(due);
+        } else {
+            carrier.read_due = due;
+        }
     }
 
     /// Asks the next of those who may keep the other's word. Returns whether that is done, or will be
@@ -248,7 +252,11 @@ impl Seek {
     pub(super) fn is_not_kept(&mut self, now: Instant) -> Instant {
         let (side, is_fast) = (self.side, now < self.fast_until);
         let own = self.names.iter_mut().filter(|((of, _), _)| *of == side);
-        own.map(|(_, name)| in_vain(name, now, is_fast, AT_LAST)).max().unwrap_or(now)
+        let again = own.map(|(_, name)| {
+            name.nodes.clear();
+            in_vain(name, now, is_fast, AT_LAST)
+        });
+        again.max().unwrap_or(now)
     }
 }
 

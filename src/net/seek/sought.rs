@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long somebody may be waiting: after the own start, and after each newer word of theirs.
-pub const FAST_FOR: Duration = Duration::from_secs(60);
+const FAST_FOR: Duration = Duration::from_secs(60);
 
 /// After a way was found, or none, all begins anew if there is still no link; doubling to
 /// [`AGAIN_AT_LAST`].
@@ -156,14 +156,22 @@ impl Seek {
         }
     }
 
-    /// To be looked for at once, and often.
-    pub fn hurry(&mut self, now: Instant) {
+    /// From now on they may be waiting: what was good enough before is so no more.
+    pub fn may_wait(&mut self, now: Instant) {
+        if now >= self.fast_until {
+            self.names.values_mut().for_each(|name| name.ends(now));
+        }
         self.fast_until = now + FAST_FOR;
         for carrier in &mut self.carriers {
-            carrier.hurry(now);
+            carrier.write_soon(now);
         }
-        for name in self.names.values_mut().filter(|name| name.nodes.is_empty()) {
-            name.ends(now);
+    }
+
+    /// To be looked for at once, and often.
+    pub fn hurry(&mut self, now: Instant) {
+        self.may_wait(now);
+        for carrier in &mut self.carriers {
+            carrier.read_due = now;
         }
     }
 
