@@ -263,7 +263,8 @@ pub fn many_offline_cost_little() {
     let world = World::new(Nat::PortRestricted, Nat::PortRestricted);
     let World { internet, nodes: _nodes, people: [person, _], .. } = world;
     let log = "ENTRENOUS_LOG=off,entrenous=debug";
-    let a = person.with_contacts(OFFLINE).wrapped(&["env", log]).start();
+    let person = person.with_contacts(OFFLINE).wrapped(&["env", log]);
+    let a = person.start();
     let host = &internet.sites[0].hosts[0];
     // What is measured is the steady cost, after the first minute.
     std::thread::sleep(Duration::from_secs(measured_or(75, 5)));
