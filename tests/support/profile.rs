@@ -135,7 +135,7 @@ impl Profile {
 
     /// Makes the profile, with so many contacts who are nowhere.
     pub fn with_contacts(self, count: u32) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let now = 1000 * SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let store = store::create(store::lock(&self.dir()).unwrap(), "someone", None).unwrap();
