@@ -200,8 +200,8 @@ async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
         // which they are written to and looked for, of which this hour's end may leave a part.
         let count = usize::try_from(count).unwrap();
         let put_off = Pace::of(Dht::Public).put_off(within);
-        let over = (epochs(wall_clock()).into_iter().max().unwrap() + 1) * EPOCH_SECONDS;
-        let left = Duration::from_secs(over) - Duration::from_millis(wall_clock());
+        let over = (epochs(wall_clock()).into_iter().max().unwrap() + 1) * 1000 * EPOCH_SECONDS;
+        let left = Duration::from_millis(over.saturating_sub(wall_clock()));
         let waiting = later(within.min(put_off).min(left) / 10).count();
         assert!(waiting >= count / 2, "{waiting} of {count} wait");
         assert_eq!(later(within + Duration::from_secs(11)).count(), 0);
