@@ -148,7 +148,7 @@ impl Net {
         kad.remember(found);
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
         let (is_fast, are_half) = (now < seek.fast_until, 2 * nodes.len() >= wanted);
-        if !are_half || is_fast && all < wanted {
+        if !are_half || all < wanted {
             end = End::Incomplete;
         }
         tracing::debug!(count = nodes.len(), ?end, "nodes of a name");
