@@ -97,8 +97,8 @@ pub(super) struct Seeks {
     last_words: HashMap<SeekId, UnixMillis>,
     ways: Ways,
     probes: Rate,
-    /// When the next look-up of many in the public DHT may begin.
-    look_up_after: Instant,
+    /// When the next look-up of many in the public DHT may begin: of their names, and of the own.
+    look_up_after: [Instant; 2],
     /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
     due: Option<Instant>,
     /// When it was looked last.
@@ -118,7 +118,7 @@ impl Default for Seeks {
             last_words: HashMap::new(),
             ways: Ways::default(),
             probes: Rate::new(PROBES_A_SECOND, PROBES_A_SECOND / 10, Instant::now()),
-            look_up_after: Instant::now(),
+            look_up_after: [Instant::now(); 2],
             due: None,
             asked: Instant::now(),
             arrivals,

@@ -71,8 +71,8 @@ const PUBLIC: Pace = Pace {
     write_again: Duration::from_secs(3600),
     // Who keeps a record there is looked up anew by itself.
     write_again_fast: Duration::from_secs(3600),
-    // A name is looked up for each, and theirs in the time between, when they are looked for.
-    turn_each: LOOK_UP_EACH.saturating_mul(2),
+    // A name is looked up for each.
+    turn_each: LOOK_UP_EACH,
 };
 
 impl Pace {

@@ -24,10 +24,10 @@ use crate::net::{
 /// Look-ups at a time.
 pub const MAX_LOOKUPS: usize = 4;
 
-/// Between two look-ups of many who are sought, but for those who may be waiting. Each costs some
-/// 500 KB if there are no others at the same time, which ask the same nodes in part: 60 MB an hour
-/// are the most that it comes to, however many are sought.
-pub const LOOK_UP_EACH: Duration = Duration::from_secs(30);
+/// Of many who are sought, but for those who may be waiting: between two look-ups of own names, and
+/// between two of theirs. Each costs some 500 KB if there are no others at the same time, which ask
+/// the same nodes in part: 60 MB an hour are the most that it comes to, however many are sought.
+pub const LOOK_UP_EACH: Duration = Duration::from_secs(60);
 
 /// Questions at a time.
 pub const MAX_ASKS: usize = 96;
@@ -113,12 +113,13 @@ impl Net {
         let is_full = lookups.count() >= MAX_LOOKUPS;
         let are_many = count(self.seeks.all.len()) > AT_ONCE;
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
-        let has_turn = !are_many || now < seek.fast_until || now >= self.seeks.look_up_after;
-        if is_full || !has_turn {
+        let after = &mut self.seeks.look_up_after[usize::from(side == seek.side)];
+        let takes_turn = are_many && now >= seek.fast_until;
+        if is_full || takes_turn && now < *after {
             return;
         }
-        if are_many && now >= seek.fast_until {
-            self.seeks.look_up_after = now + LOOK_UP_EACH;
+        if takes_turn {
+            *after = now + LOOK_UP_EACH;
         }
         let key = Place::new(&seek.secret, side, epoch).key();
         seek.names.entry((side, epoch)).or_default().is_looked_up = true;

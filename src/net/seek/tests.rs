@@ -116,8 +116,8 @@ async fn look_ups_are_bounded() {
 }
 
 #[tokio::test]
-async fn of_many_whom_nobody_waits_for_one_is_looked_up_at_a_time() {
-    for (count, at_once) in [(AT_ONCE, MAX_LOOKUPS), (AT_ONCE + 1, 1), (300, 1)] {
+async fn of_many_whom_nobody_waits_for_two_names_are_looked_up_at_a_time() {
+    for (count, at_once) in [(AT_ONCE, MAX_LOOKUPS), (AT_ONCE + 1, 2), (300, 2)] {
         let mut net = net(true);
         let (peer, address) = node();
         net.dht_mut(Dht::Public).unwrap().add_node(&peer, address);
@@ -126,22 +126,22 @@ async fn of_many_whom_nobody_waits_for_one_is_looked_up_at_a_time() {
         net.seeks.all.values_mut().for_each(|seek| seek.fast_until = now);
         net.seek_due();
         assert_eq!(net.seeks.queries.len(), at_once, "{count}");
-        if at_once == 1 {
-            assert!(net.seeks.look_up_after >= now + LOOK_UP_EACH);
-            net.seeks.look_up_after = now;
+        if at_once == 2 {
+            assert!(net.seeks.look_up_after.iter().all(|after| *after >= now + LOOK_UP_EACH));
+            net.seeks.look_up_after[1] = now;
             for carrier in net.seeks.all.values_mut().map(|seek| seek.carrier(Dht::Public)) {
                 carrier.read_due = now;
                 carrier.write_later(now);
             }
             net.seeks.touch(now);
             net.seek_due();
-            assert_eq!(net.seeks.queries.len(), 2);
+            assert_eq!(net.seeks.queries.len(), 3, "another own one");
             // But for one who may be waiting. What they left is looked for at once.
             let mut looked_for = net.seeks.all.values_mut();
             looked_for.find(|seek| seek.names.is_empty()).unwrap().hurry(Instant::now());
             net.seeks.touch(now);
             net.seek_due();
-            assert_eq!(net.seeks.queries.len(), 2 + epochs(wall_clock()).len());
+            assert_eq!(net.seeks.queries.len(), MAX_LOOKUPS);
         }
     }
 }
@@ -188,7 +188,7 @@ async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
         }
         net.seek_due();
         let within = net.seeks.turns(Dht::Public);
-        assert_eq!(within, 2 * LOOK_UP_EACH * count);
+        assert_eq!(within, LOOK_UP_EACH * count);
         let later = |after: Duration| {
             let at = now + after;
             net.seeks
@@ -196,7 +196,7 @@ async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
                 .values()
                 .filter(move |seek| seek.poll_timeout([false, true]).unwrap() > at)
         };
-        // One is looked up; but for chance, the rest have their turn in all parts of the time in
+        // Two are looked up; but for chance, the rest have their turn in all parts of the time in
         // which they are written to and looked for, of which this hour's end may leave a part.
         let count = usize::try_from(count).unwrap();
         let put_off = Pace::of(Dht::Public).put_off(within);
@@ -205,7 +205,7 @@ async fn of_many_whom_nobody_waits_for_each_has_a_time_to_be_looked_up() {
         let waiting = later(within.min(put_off).min(left) / 10).count();
         assert!(waiting >= count / 2, "{waiting} of {count} wait");
         assert_eq!(later(within + Duration::from_secs(11)).count(), 0);
-        assert_eq!(net.seeks.queries.len(), 1);
+        assert!((1..=2).contains(&net.seeks.queries.len()));
     }
 }
 
