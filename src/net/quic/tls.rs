@@ -12,8 +12,8 @@ use libp2p::{
     tls::certificate::{self, P2pCertificate},
 };
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
-    SignatureScheme, SupportedCipherSuite,
+    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
+    ServerConfig, SignatureScheme, SupportedCipherSuite,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, aws_lc_rs, ring},
     pki_types::{CertificateDer, ServerName, UnixTime},
@@ -39,18 +39,18 @@ const SCHEMES: [SignatureScheme; 9] = [
 
 /// Ciphers, the fastest on this processor first. The dialer's order decides.
 fn suites(has_vaes_alone: bool, has_aes: bool) -> Vec<SupportedCipherSuite> {
-    let [aes, more_aes, chacha] = if has_vaes_alone {
-        use ring::cipher_suite::{
-            TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
-        };
-        [TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256]
-    } else {
-        use aws_lc_rs::cipher_suite::{
-            TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
-        };
-        [TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256]
-    };
-    if has_aes { vec![aes, more_aes, chacha] } else { vec![chacha, aes, more_aes] }
+    let library =
+        if has_vaes_alone { ring::ALL_CIPHER_SUITES } else { aws_lc_rs::ALL_CIPHER_SUITES };
+    let mut order = [
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::TLS13_AES_256_GCM_SHA384,
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    if !has_aes {
+        order.rotate_right(1);
+    }
+    let suite = |name| library.iter().find(|suite| suite.suite() == name).copied();
+    order.into_iter().filter_map(suite).collect()
 }
 
 /// Whether the processor has instructions for several blocks of AES at a time, and no AVX-512: ring
@@ -237,16 +237,19 @@ mod tests {
 
     #[test]
     fn whichever_library_has_them_the_ciphers_are_the_same() {
-        for has_aes in [false, true] {
-            let [one, other] = [false, true].map(|has_vaes_alone| {
+        let [aes, more_aes, chacha] = [
+            CipherSuite::TLS13_AES_128_GCM_SHA256,
+            CipherSuite::TLS13_AES_256_GCM_SHA384,
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+        ];
+        for has_vaes_alone in [false, true] {
+            for (has_aes, order) in
+                [(true, [aes, more_aes, chacha]), (false, [chacha, aes, more_aes])]
+            {
                 let suites = suites(has_vaes_alone, has_aes);
-                // QUIC begins with this one, whatever is agreed on.
-                let initial = rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
-                let initial = suites.iter().find(|suite| suite.suite() == initial).unwrap();
-                assert!(initial.tls13().unwrap().quic_suite().is_some());
-                suites.iter().map(SupportedCipherSuite::suite).collect::<Vec<_>>()
-            });
-            assert_eq!(one, other);
+                assert!(suites.iter().map(SupportedCipherSuite::suite).eq(order));
+                assert!(suites.iter().all(|suite| suite.tls13().unwrap().quic_suite().is_some()));
+            }
         }
     }
 }
