@@ -97,8 +97,9 @@ pub(super) struct Seeks {
     last_words: HashMap<SeekId, UnixMillis>,
     ways: Ways,
     probes: Rate,
-    /// When the next look-up of many in the public DHT may begin: of their names, and of the own.
-    look_up_after: [Instant; 2],
+    /// When the next look-up of many in the public DHT may begin, of an own name and of theirs.
+    own_turn: Instant,
+    their_turn: Instant,
     /// When to look what is due; none: nothing is. Kept, as it is asked for at each message.
     due: Option<Instant>,
     /// When it was looked last.
@@ -118,7 +119,8 @@ impl Default for Seeks {
             last_words: HashMap::new(),
             ways: Ways::default(),
             probes: Rate::new(PROBES_A_SECOND, PROBES_A_SECOND / 10, Instant::now()),
-            look_up_after: [Instant::now(); 2],
+            own_turn: Instant::now(),
+            their_turn: Instant::now(),
             due: None,
             asked: Instant::now(),
             arrivals,

@@ -71,7 +71,7 @@ const PUBLIC: Pace = Pace {
     write_again: Duration::from_secs(3600),
     // Who keeps a record there is looked up anew by itself.
     write_again_fast: Duration::from_secs(3600),
-    // A name is looked up for each.
+    // A name is looked up for each: of more than sixty not all have their turn in each epoch.
     turn_each: LOOK_UP_EACH,
 };
 
@@ -228,7 +228,7 @@ impl Carrier {
         self.last_write = wall_clock();
     }
 
-    /// The record can't be written yet.
+    /// The record is not written before this.
     pub fn write_later(&mut self, at: Instant) {
         self.write_after = at;
     }
@@ -401,6 +401,14 @@ mod tests {
             carrier.draw_turn(BEFORE_6 + 51 * minute, within, now);
             let (epoch, at) = carrier.turn.unwrap();
             assert!(epoch == 6 && at <= now + Duration::from_secs(600), "{:?}", at - now);
+            // What was in vain in the hour before holds up nothing in this one.
+            let mut carrier = Carrier::new(Dht::Public, now);
+            carrier.wrote(&[5], (5, record()), false, now);
+            carrier.first = Some(5);
+            carrier.read_due = now + 2 * within;
+            carrier.write_later(now + 2 * within);
+            carrier.draw_turn(BEFORE_6, within, now);
+            assert!(carrier.poll_timeout() <= now + within);
         }
         assert_eq!(PUBLIC.put_off(PUBLIC.turns(25)), Duration::from_secs(1500));
         assert_eq!(PUBLIC.put_off(PUBLIC.turns(1024)), PUBLIC.slowest);

@@ -82,7 +82,7 @@ pub enum End {
 }
 
 impl Net {
-    /// The nodes that keep what is written under a name; none: they are being looked up.
+    /// The nodes that keep what is written under a name; none: they are being looked up, or will be.
     pub(super) fn keepers(&mut self, id: SeekId, side: Side, epoch: u64) -> Vec<PeerId> {
         let name = self.seeks.all.get(&id).and_then(|seek| seek.names.get(&(side, epoch)));
         let nodes = name.map(|name| name.nodes.clone()).unwrap_or_default();
@@ -113,13 +113,14 @@ impl Net {
         let is_full = lookups.count() >= MAX_LOOKUPS;
         let are_many = count(self.seeks.all.len()) > AT_ONCE;
         let Some(seek) = self.seeks.all.get_mut(&id) else { return };
-        let after = &mut self.seeks.look_up_after[usize::from(side == seek.side)];
+        let turn =
+            if side == seek.side { &mut self.seeks.own_turn } else { &mut self.seeks.their_turn };
         let takes_turn = are_many && now >= seek.fast_until;
-        if is_full || takes_turn && now < *after {
+        if is_full || takes_turn && now < *turn {
             return;
         }
         if takes_turn {
-            *after = now + LOOK_UP_EACH;
+            *turn = now + LOOK_UP_EACH;
         }
         let key = Place::new(&seek.secret, side, epoch).key();
         seek.names.entry((side, epoch)).or_default().is_looked_up = true;

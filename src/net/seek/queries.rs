@@ -70,7 +70,7 @@ impl Net {
         let place = Place::new(&seek.secret, side, epoch);
         let keepers = if dht == Dht::Public { self.keepers(id, side, epoch) } else { Vec::new() };
         if dht == Dht::Public && keepers.is_empty() {
-            let turn = if fast { now } else { self.seeks.look_up_after[1] };
+            let turn = if fast { now } else { self.seeks.own_turn };
             if let Some(seek) = self.seeks.all.get_mut(&id) {
                 seek.carrier(dht).write_later(turn.max(now + LOOKUP_PATIENCE));
             }

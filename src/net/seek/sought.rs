@@ -240,4 +240,28 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4].map(&mut lost), [true, false, true, false, false]);
         assert!(seek.names.is_empty(), "others are looked up");
     }
+
+    #[test]
+    fn who_may_be_waiting_is_held_up_by_nothing_that_was_in_vain() {
+        let (now, hour) = (Instant::now(), Duration::from_secs(3600));
+        let sought = Sought { secret: PairSecret::from_bytes([7; 32]), side: Side::First };
+        let mut seek = Seek::new(sought, 1, 0, now);
+        seek.fast_until = now;
+        let mut name = Name::of(vec![PeerId::random()]);
+        name.wait(now, hour);
+        seek.names.insert((Side::First, 5), name);
+        for carrier in &mut seek.carriers {
+            carrier.read_due = now + hour;
+            carrier.write_later(now + hour);
+        }
+        seek.may_wait(now);
+        assert!(seek.names[&(Side::First, 5)].wants_others(now));
+        let second = now + Duration::from_secs(1);
+        assert!(seek.carriers.iter().all(|carrier| carrier.poll_timeout() <= second));
+        assert!(seek.fast_until >= now + FAST_FOR);
+        // Of what is found while they may be waiting, each is good enough for its time.
+        seek.names.get_mut(&(Side::First, 5)).unwrap().wait(now, hour);
+        seek.may_wait(now);
+        assert!(!seek.names[&(Side::First, 5)].wants_others(now));
+    }
 }

@@ -127,8 +127,9 @@ async fn of_many_whom_nobody_waits_for_two_names_are_looked_up_at_a_time() {
         net.seek_due();
         assert_eq!(net.seeks.queries.len(), at_once, "{count}");
         if at_once == 2 {
-            assert!(net.seeks.look_up_after.iter().all(|after| *after >= now + LOOK_UP_EACH));
-            net.seeks.look_up_after[1] = now;
+            assert!(net.seeks.own_turn >= now + LOOK_UP_EACH);
+            assert!(net.seeks.their_turn >= now + LOOK_UP_EACH);
+            net.seeks.own_turn = now;
             for carrier in net.seeks.all.values_mut().map(|seek| seek.carrier(Dht::Public)) {
                 carrier.read_due = now;
                 carrier.write_later(now);
@@ -331,6 +332,7 @@ async fn whoever_is_not_found_and_what_is_not_kept_cost_less_and_less() {
     patient(&mut net);
     for least in [1200, 2400, 3600, 3600] {
         net.seeks.all.get_mut(&id).unwrap().is_not_kept(Instant::now());
+        assert!(net.seeks.all[&id].names[&name].nodes.is_empty(), "others are to keep it");
         assert!(near(pause(&net), least), "{} instead of {least}", pause(&net));
     }
 }
