@@ -13,6 +13,16 @@ use crate::{
     session::{Acquaintance, Closed, Event, LinkIds, Local, SendError, Session, state::State},
 };
 
+pub(super) fn rng(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+pub(super) fn random(length: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    rng(seed).fill_bytes(&mut bytes);
+    bytes
+}
+
 /// A person with one device.
 pub(super) struct Person {
     pub(super) key: IdentityKey,
