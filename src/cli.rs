@@ -188,7 +188,7 @@ impl Profile {
             listen: either(&options.listen, config.listen),
             bootstrap: either(&options.bootstrap, config.bootstrap),
             mdns: !options.no_mdns && config.mdns,
-            serve_dht: options.serve_dht,
+            serve_dht: options.serve_dht.unwrap_or(config.serve_dht),
             public_dht: !options.no_public_dht && config.public_dht,
         };
         let passphrase = options.passphrase_fd.map(read_passphrase).transpose()?;

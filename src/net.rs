@@ -33,6 +33,7 @@ pub mod quic;
 mod rate;
 pub mod rendezvous;
 pub mod seek;
+pub mod serving;
 mod standing;
 mod transport;
 mod way_out;
@@ -60,6 +61,7 @@ use self::{
     observed::Observed,
     portmap::PortMap,
     seek::Seeks,
+    serving::ServeDht,
     standing::{Standing, Who},
     transport::{Behaviour, BehaviourEvent},
     way_out::WayOut,
@@ -82,7 +84,7 @@ pub struct Config {
     /// Whether to look for others, and be found, on the LAN.
     pub mdns: bool,
     /// Whether to serve the project's own DHT; without [`Scope::Everywhere`] there is none.
-    pub serve_dht: bool,
+    pub serve_dht: ServeDht,
     /// Whether to use the public DHT too, as a client.
     pub public_dht: bool,
 }
@@ -140,6 +142,7 @@ pub struct Net {
     /// listen on any, and until when that is waited for, once they are heard.
     silent: HashMap<ListenerId, bool>,
     silent_until: Option<Instant>,
+    serve_dht: ServeDht,
     serves_dht: bool,
     first_nodes: FirstNodes,
     sockets: quic::Sockets,
@@ -183,7 +186,8 @@ impl Net {
             listen: Vec::new(),
             silent: HashMap::new(),
             silent_until: None,
-            serves_dht: config.serve_dht,
+            serve_dht: config.serve_dht,
+            serves_dht: config.serve_dht == ServeDht::Always,
             first_nodes: FirstNodes::new(config),
             sockets,
             datagrams,
@@ -336,9 +340,15 @@ impl Net {
                     targets.dedup();
                 }
                 self.dialer.linked(&Target::Peer(peer_id));
-                let (peer, who) = (peer_id, Who::Unknown);
-                let opened = false;
-                let standing = Standing { peer, targets, opened, may_be_node, hails: 0, who };
+                let standing = Standing {
+                    peer: peer_id,
+                    targets,
+                    opened: false,
+                    may_be_node,
+                    serves_dht: false,
+                    hails: 0,
+                    who: Who::Unknown,
+                };
                 self.standing.insert(connection_id, standing);
                 None
             }
@@ -394,7 +404,7 @@ mod tests {
             ],
             bootstrap: Vec::new(),
             mdns: false,
-            serve_dht: false,
+            serve_dht: ServeDht::Never,
             public_dht: false,
         }
     }

@@ -9,7 +9,7 @@ use color_eyre::eyre::{self, Context, bail};
 use libp2p::Multiaddr;
 use serde::Deserialize;
 
-use crate::{node::files, tui};
+use crate::{net::serving::ServeDht, node::files, tui};
 
 /// The largest file read; a configuration is a page of text.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -28,6 +28,8 @@ pub struct Config {
     pub mdns: bool,
     /// `false` as `--no-public-dht`.
     pub public_dht: bool,
+    /// As `--serve-dht=`.
+    pub serve_dht: ServeDht,
     /// Where files go, and which come unasked.
     pub files: Files,
     /// How the screen looks and which keys it has.
@@ -58,6 +60,7 @@ impl Default for Config {
             bootstrap: Vec::new(),
             mdns: true,
             public_dht: true,
+            serve_dht: ServeDht::default(),
             files: Files::default(),
             screen: tui::Config::default(),
         }

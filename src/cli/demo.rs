@@ -37,7 +37,7 @@ pub async fn run() -> eyre::Result<()> {
             listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse::<Multiaddr>()?],
             bootstrap: vec![companion.address.clone()],
             mdns: false,
-            serve_dht: false,
+            serve_dht: net::serving::ServeDht::Never,
             public_dht: false,
         },
         files: node::files::Config {

@@ -7,7 +7,7 @@ use color_eyre::eyre::{self, bail};
 use libp2p::Multiaddr;
 
 use super::config::Config;
-use crate::node::api::Scope;
+use crate::{net::serving::ServeDht, node::api::Scope};
 
 /// What the exit codes say; see [`super::Stop`].
 const EXIT_CODES: &str = "\
@@ -50,9 +50,17 @@ pub struct Options {
     /// Do not use the public DHT (Amino, the one of IPFS) to find friends
     #[arg(long, global = true)]
     pub no_public_dht: bool,
-    /// Serve the project's own DHT: keep sealed records for others (needs a public address)
-    #[arg(long, global = true)]
-    pub serve_dht: bool,
+    /// Serve the project's own DHT: keep sealed records for others
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "always"
+    )]
+    pub serve_dht: Option<ServeDht>,
     /// Listen on this address; may be repeated
     #[arg(long, global = true, value_name = "MULTIADDR")]
     pub listen: Vec<Multiaddr>,
@@ -146,7 +154,7 @@ impl Options {
             || self.lan_only
             || self.offline
             || self.no_public_dht
-            || self.serve_dht
+            || self.serve_dht.is_some()
             || self.no_mdns
     }
 

@@ -1,5 +1,5 @@
 //! The Kademlia DHTs in which word is left: the project's own, of which everybody is a client and
-//! nodes that are told to serve it, and the public one (Amino), of which this is a client only.
+//! whoever others can reach a node, and the public one (Amino), of which this is a client only.
 //! Both store IPNS records that prove themselves; ours of at most a kilobyte each.
 
 mod crowds;
@@ -192,7 +192,7 @@ impl Behaviour {
             Dht::Public => config.set_max_packet_size(MAX_PACKET).set_parallelism(PARALLELISM),
         };
         let mut kad = kad::Behaviour::with_config(peer, store, config);
-        kad.set_mode(Some(if serve { Mode::Server } else { Mode::Client }));
+        kad.set_mode(Some(mode(serve)));
         Self {
             kad,
             sources: HashMap::new(),
@@ -209,6 +209,11 @@ impl Behaviour {
             is_local: false,
             quic_works: false,
         }
+    }
+
+    /// From now on serves others, or no longer; who is connected is told.
+    pub fn serve(&mut self, serve: bool) {
+        self.kad.set_mode(Some(mode(serve)));
     }
 
     /// Knows a node from now on.
@@ -485,6 +490,10 @@ impl NetworkBehaviour for Behaviour {
         }
         Poll::Pending
     }
+}
+
+fn mode(serve: bool) -> Mode {
+    if serve { Mode::Server } else { Mode::Client }
 }
 
 /// Identify: how nodes of the DHT tell us our own address. It says nothing of us but the key and

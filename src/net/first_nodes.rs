@@ -58,11 +58,16 @@ impl FirstNodes {
 
     pub fn note(&mut self, dht: Dht, peer: PeerId, address: &Multiaddr) {
         let met = &mut self.met[dht as usize];
+        // One address of each: the more there are, the fewer nodes are told. TCP says less.
+        let known = met.iter().find(|(known, _)| *known == peer);
+        if known.is_some_and(|(_, known)| address::is_quic(known) && !address::is_quic(address)) {
+            return;
+        }
         let address = match dht {
             Dht::Own => address.clone(),
             Dht::Public => address.clone().with(Protocol::P2p(peer)),
         };
-        met.retain(|(_, known)| *known != address);
+        met.retain(|(known, at)| *known != peer && *at != address);
         met.push_front((peer, address));
         met.truncate(MAX_MET);
     }
@@ -231,11 +236,16 @@ mod tests {
     #[test]
     fn nodes_that_were_met_are_bounded_and_ours_have_no_peer_id() {
         let mut first = FirstNodes::default();
-        let peer = PeerId::random();
+        let mut peer = PeerId::random();
         for port in 0..100 {
+            peer = PeerId::random();
             let address = format!("/ip4/203.0.113.1/udp/{port}/quic-v1").parse().unwrap();
-            first.note(Dht::Own, peer, &address);
-            first.note(Dht::Public, peer, &address);
+            // Whoever is met twice is one, and QUIC says more of us.
+            let tcp = format!("/ip4/203.0.113.1/tcp/{port}").parse().unwrap();
+            for address in [&tcp, &address, &tcp] {
+                first.note(Dht::Own, peer, address);
+                first.note(Dht::Public, peer, address);
+            }
         }
         let [own, public] = first.met;
         assert_eq!((own.len(), public.len()), (MAX_MET, MAX_MET));

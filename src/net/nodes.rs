@@ -45,20 +45,6 @@ impl Net {
         self.observed.filtering()
     }
 
-    /// Somebody has come in, and shown that he is there.
-    pub(super) fn came_from(&mut self, from: SocketAddr) {
-        let shown = self.sockets.show(from);
-        // He is answered.
-        self.sockets.sent(from);
-        // At a port that the router maps everybody comes in; and who is behind the same NAT does not
-        // come through it.
-        let is_mapped = !matches!(self.mapped().state, State::NotAsked | State::None);
-        let is_outside = self.external().iter().all(|own| own.ip() != from.ip());
-        if !is_mapped && is_outside && self.shows_from <= Instant::now() {
-            self.observed.shows(shown);
-        }
-    }
-
     /// What the router maps, as far as nodes of the DHT do not see another address: then there
     /// is one more NAT behind it, or it lies. A pinhole is at an address of this machine itself.
     pub fn mapped(&self) -> Mapped {
@@ -165,7 +151,11 @@ impl Net {
         // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
         // A client takes nobody for a node who comes by himself, or was dialed for other reasons:
         // he may want to be the only one.
-        let sought = self.standing.get(&id).is_some_and(|standing| standing.may_be_node);
+        let serves_dht = info.protocols.contains(&Dht::Own.protocol());
+        let sought = self.standing.get_mut(&id).is_some_and(|standing| {
+            standing.serves_dht = serves_dht;
+            standing.may_be_node
+        });
         let comes = self.serves_dht && !dialed && address::is_quic(&address);
         let (plain, _) = address::split_peer(address);
         // Ours must stay connected to be asked; those of the public DHT are known to it from now on.
@@ -184,18 +174,33 @@ impl Net {
         for dht in Dht::ALL {
             let speaks = info.protocols.contains(&dht.protocol());
             let dialable = sought || (comes && self.has_place(dht, &peer, &plain));
-            if let Some(kad) = self.dht_mut(dht).filter(|_| speaks && dialable) {
-                kad.add_node(&peer, plain.clone());
-                if dialed {
-                    self.first_nodes.note(dht, peer, &plain);
-                }
-                self.nodes.insert((id, dht), peer);
-                if self.connected(dht).len() <= MAX_NODES[dht as usize] {
-                    self.swarm.behaviour_mut().links.keep(id, peer);
-                }
-                self.seeks.touch(Instant::now());
+            if speaks && dialable {
+                self.is_node(dht, id, peer, &plain, dialed);
             }
         }
+        self.friend_may_serve(id);
+        self.serve_if_reachable();
+    }
+
+    /// There is a node of this DHT at the other side of a connection.
+    pub(super) fn is_node(
+        &mut self,
+        dht: Dht,
+        id: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        dialed: bool,
+    ) {
+        let Some(kad) = self.dht_mut(dht) else { return };
+        kad.add_node(&peer, address.clone());
+        if dialed {
+            self.first_nodes.note(dht, peer, address);
+        }
+        self.nodes.insert((id, dht), peer);
+        if self.connected(dht).len() <= MAX_NODES[dht as usize] {
+            self.swarm.behaviour_mut().links.keep(id, peer);
+        }
+        self.seeks.touch(Instant::now());
     }
 
     /// Whether one who came by itself from there can be one of the nodes.
@@ -239,13 +244,16 @@ mod tests {
     use libp2p::{identity::Keypair, swarm::NetworkBehaviour as _};
 
     use super::*;
-    use crate::{net::Config, node::api::Scope};
+    use crate::{
+        net::{Config, serving::ServeDht},
+        node::api::Scope,
+    };
 
     #[tokio::test]
     async fn of_those_who_come_by_themselves_few_of_one_network_are_nodes() {
         let listen: Vec<Multiaddr> = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
         let scope = Scope::Everywhere;
-        let config = Config { scope, listen, serve_dht: true, ..Config::default() };
+        let config = Config { scope, listen, serve_dht: ServeDht::Always, ..Config::default() };
         let mut net = Net::start(&config).unwrap();
         let mut comes = |n: usize, ip: &str| {
             let (id, key) = (ConnectionId::new_unchecked(n), Keypair::generate_ed25519());

@@ -22,6 +22,8 @@ pub struct Standing {
     pub opened: bool,
     /// Whether it was dialed to ask a node of a DHT.
     pub may_be_node: bool,
+    /// Whether it says that it serves the project's own DHT.
+    pub serves_dht: bool,
     /// How often it was asked who is there.
     pub hails: u8,
     pub who: Who,
@@ -56,6 +58,7 @@ impl Net {
         for target in &standing.targets {
             self.dialer.known(target);
         }
+        self.friend_may_serve(id);
     }
 
     /// The hail has found nobody at the other side of this link. The connection stays where it

@@ -20,6 +20,7 @@ use super::{
     dht::{self, Dht},
     links::Links,
     quic::{self, MAX_STREAMS},
+    serving::ServeDht,
 };
 use crate::node::api::Scope;
 
@@ -61,7 +62,7 @@ pub struct Behaviour {
     pub own_dht: Toggle<dht::Behaviour>,
     pub public_dht: Toggle<dht::Behaviour>,
     pub ask: Toggle<ask::Behaviour>,
-    ping: Toggle<ping::Behaviour>,
+    pub ping: Toggle<ping::Behaviour>,
 }
 
 /// A new swarm under a new key.
@@ -79,6 +80,7 @@ pub fn swarm(
     let with_mdns = config.mdns && scope != Scope::Offline;
     let with_dht = scope == Scope::Everywhere;
     let with_public = with_dht && config.public_dht;
+    let serve = config.serve_dht == ServeDht::Always;
     let key = Keypair::generate_ed25519();
     let peer = key.public().to_peer_id();
     let limits = ConnectionLimits::default()
@@ -92,10 +94,10 @@ pub fn swarm(
         mdns4: mdns_behaviour(peer, false, with_mdns),
         mdns6: mdns_behaviour(peer, true, with_mdns),
         identify: with_dht.then(|| dht::identify(key.public())).into(),
-        own_dht: with_dht.then(|| dht::Behaviour::new(Dht::Own, peer, config.serve_dht)).into(),
+        own_dht: with_dht.then(|| dht::Behaviour::new(Dht::Own, peer, serve)).into(),
         public_dht: with_public.then(|| dht::Behaviour::new(Dht::Public, peer, false)).into(),
         ask: with_public.then(ask::behaviour).into(),
-        ping: (with_dht && config.serve_dht).then(dht::ping).into(),
+        ping: (with_dht && serve).then(dht::ping).into(),
     };
     let config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(STREAMLESS_TIMEOUT)

@@ -311,6 +311,7 @@ impl Node {
             dht: Dht {
                 own: self.net.dht_nodes(crate::net::dht::Dht::Own),
                 public: self.net.dht_nodes(crate::net::dht::Dht::Public),
+                serves: self.net.serves_dht(),
             },
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use entrenous::{
     identity::{Certificate, DeviceKey, DevicePublic, Identity, IdentityKey, Invite, PairSecret},
-    net::{Config, Event, Link, Net},
+    net::{Config, Event, Link, Net, serving::ServeDht},
     node::api::Scope,
     session::{self, Acquaintance, LinkIds, Local, Session, Via},
     sync::Message,
@@ -56,7 +56,7 @@ impl Wire {
             listen: vec![listen.parse().unwrap()],
             bootstrap: vec![address.parse().unwrap()],
             mdns: false,
-            serve_dht: false,
+            serve_dht: ServeDht::Never,
         };
         let mut net = Net::start(&config).unwrap();
         let own = net.peer_id();

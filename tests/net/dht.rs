@@ -17,7 +17,7 @@ use crate::support::{
     load::resident,
     measured_or, measuring,
     nat::{Internet, Nat, nft},
-    profile::{Profile, id, pair},
+    profile::{id, pair},
     world::{path, people, time_to_online},
 };
 
@@ -49,7 +49,7 @@ fn meet_by(dht: Dht, count: u16, mix: Mix) {
     two.shutdown();
 
     // Told of no node, they begin with those of the time before.
-    people.iter_mut().for_each(Profile::without_arguments);
+    people.iter_mut().for_each(|person| person.with_only(&[]));
     let [one, two] = [people[0].start(), people[1].start()];
     let took = time_to_online(&one, &two, &ids).expect("online within 30 s");
     figure(&format!("{what}, nodes remembered"), format!("{:.2} s", took.as_secs_f64()));

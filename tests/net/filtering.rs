@@ -25,13 +25,7 @@ impl Sought {
         let world = World::on(Internet::new(&[(nat, 1), (Nat::None, 1)]));
         let router = world.internet.sites[0].routers[0].clone();
         let process = world.people[0].start();
-        wait_for("the router maps no port", || network(&process)["nat"]["portMapping"] == "none");
-        let mut outside = String::new();
-        wait_for("he is seen from outside", || {
-            let network = network(&process);
-            network["external"][0].as_str().unwrap_or_default().clone_into(&mut outside);
-            network["nat"]["mapping"] == "endpoint-independent"
-        });
+        let outside = is_seen_at(&process);
         assert_eq!(network(&process)["nat"]["filtering"], "unknown");
         Self { world, process, router, outside }
     }
@@ -51,14 +45,14 @@ impl Sought {
 }
 
 /// A running program of somebody unknown.
-struct Stranger {
+pub struct Stranger {
     _process: Process,
     _profile: Profile,
 }
 
 impl Stranger {
     /// In this namespace; he dials this address.
-    fn new(namespace: &str, address: &str) -> Self {
+    pub fn new(namespace: &str, address: &str) -> Self {
         let arguments = ["--no-mdns", "--no-public-dht", "--bootstrap", address];
         let profile = Profile::on_internet(namespace, arguments.map(str::to_owned).to_vec());
         Self { _process: profile.start(), _profile: profile }
@@ -90,7 +84,20 @@ impl<'a> Packets<'a> {
     }
 }
 
-fn network(process: &Process) -> Value {
+/// Where nodes of the DHT see somebody, all of them there, whose router maps no port.
+pub fn is_seen_at(process: &Process) -> String {
+    let nat = |what: &str| network(process)["nat"][what].as_str().unwrap().to_owned();
+    wait_for("nodes have seen him", || {
+        ["none", "endpoint-independent"].contains(&nat("mapping").as_str())
+    });
+    // Of one without a NAT no router is asked.
+    wait_for("no router maps a port", || {
+        ["none", "not asked"].contains(&nat("portMapping").as_str())
+    });
+    network(process)["external"][0].as_str().unwrap().to_owned()
+}
+
+pub fn network(process: &Process) -> Value {
     process.call("network", json!({}))
 }
 

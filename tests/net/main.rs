@@ -23,6 +23,7 @@ mod mapped;
 mod nat;
 mod pairing;
 mod paths;
+mod serving;
 mod storage;
 mod throughput;
 mod wire;
@@ -90,6 +91,11 @@ const TESTS: &[support::trials::Test] = &[
         nat::whose_router_gets_another_address_is_found_again,
     ),
     ("nat::who_slept_is_found_again", nat::who_slept_is_found_again),
+    (
+        "serving::those_whom_nodes_tell_of_him_meet_by_him",
+        serving::those_whom_nodes_tell_of_him_meet_by_him,
+    ),
+    ("serving::his_friends_meet_by_him", serving::his_friends_meet_by_him),
     ("filtering::of_a_full_cone_is_seen", filtering::of_a_full_cone_is_seen),
     (
         "filtering::that_depends_on_the_address_is_seen",

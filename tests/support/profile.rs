@@ -88,10 +88,12 @@ impl Profile {
         }
     }
 
-    /// The same profile with none of the arguments that it was given.
-    pub fn without_arguments(&mut self) {
+    /// The same profile with these arguments instead of those that it was given.
+    pub fn with_only(&mut self, arguments: &[&str]) {
         match &mut self.place {
-            Place::Internet(_, given) => given.clear(),
+            Place::Internet(_, given) => {
+                *given = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            }
             _ => panic!("not on an internet"),
         }
     }

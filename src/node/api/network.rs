@@ -50,13 +50,15 @@ impl Default for Nat {
     }
 }
 
-/// How many nodes of each DHT are linked.
+/// How many nodes of each DHT are linked, and whether this program is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Dht {
     /// The project's own.
     pub own: u32,
     /// The public one.
     pub public: u32,
+    /// Whether this program serves the own one.
+    pub serves: bool,
 }
 
 /// What the network may be used for.
