@@ -189,11 +189,11 @@ impl Net {
         id: ConnectionId,
         peer: PeerId,
         address: &Multiaddr,
-        dialed: bool,
+        can_be_dialed: bool,
     ) {
         let Some(kad) = self.dht_mut(dht) else { return };
         kad.add_node(&peer, address.clone());
-        if dialed {
+        if can_be_dialed {
             self.first_nodes.note(dht, peer, address);
         }
         self.nodes.insert((id, dht), peer);

@@ -84,18 +84,18 @@ impl Net {
     }
 
     /// Friends who serve the own DHT are nodes like those that one was told of; but only at an
-    /// address where everybody reaches them. (QUIC dials from where it listens.)
+    /// address where everybody reaches them, next time too. (QUIC dials from where it listens.)
     pub(super) fn friend_may_serve(&mut self, id: ConnectionId) {
         let Some(standing) = self.standing.get(&id) else { return };
         let (peer, is_friend) = (standing.peer, standing.who == Who::Known && standing.serves_dht);
         let links = &self.swarm.behaviour().links;
-        let Some((address, dialed)) = links.address(id).filter(|_| is_friend).cloned() else {
+        let Some((address, _)) = links.address(id).filter(|_| is_friend).cloned() else {
             return;
         };
         let (address, _) = address::split_peer(address);
         let is_outside = address::ip(&address).is_some_and(|ip| !address::is_local(ip));
         if is_outside && address::is_quic(&address) {
-            self.is_node(Dht::Own, id, peer, &address, dialed);
+            self.is_node(Dht::Own, id, peer, &address, true);
         }
     }
 }
@@ -179,7 +179,7 @@ mod tests {
         let mut net = net(ServeDht::WhenReachable);
         for (n, address, dialed, is_node) in [
             (1, "/ip4/203.0.113.1/udp/4001/quic-v1", true, true),
-            (2, "/ip4/203.0.113.1/udp/4001/quic-v1", false, true),
+            (2, "/ip4/203.0.113.2/udp/4001/quic-v1", false, true),
             (3, "/ip4/203.0.113.1/tcp/4001", true, false),
             (4, "/ip4/192.168.1.1/udp/4001/quic-v1", true, false),
         ] {
@@ -213,6 +213,7 @@ mod tests {
             assert!(!net.connected(Dht::Own).contains(&peer), "{address}: nobody one knows");
             net.known(id, &at, dialed);
             assert_eq!(net.connected(Dht::Own).contains(&peer), is_node, "{address}");
+            assert_eq!(net.met().contains(&address.to_owned()), is_node, "{address}");
         }
     }
 }

@@ -92,10 +92,9 @@ const TESTS: &[support::trials::Test] = &[
     ),
     ("nat::who_slept_is_found_again", nat::who_slept_is_found_again),
     (
-        "serving::those_whom_nodes_tell_of_him_meet_by_him",
-        serving::those_whom_nodes_tell_of_him_meet_by_him,
+        "serving::friends_meet_by_whoever_strangers_reach",
+        serving::friends_meet_by_whoever_strangers_reach,
     ),
-    ("serving::his_friends_meet_by_him", serving::his_friends_meet_by_him),
     ("filtering::of_a_full_cone_is_seen", filtering::of_a_full_cone_is_seen),
     (
         "filtering::that_depends_on_the_address_is_seen",
