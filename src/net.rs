@@ -41,6 +41,7 @@ pub mod ways_in;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -56,6 +57,7 @@ use tokio::{sync::mpsc, time::sleep_until};
 use self::{
     dht::Dht,
     dialer::{Dialer, Origin, Target},
+    filtering::Filtering,
     first_nodes::FirstNodes,
     listen::WHAT_IS_SUPPORTED,
     observed::Observed,
@@ -144,6 +146,8 @@ pub struct Net {
     silent_until: Option<Instant>,
     serve_dht: ServeDht,
     serves_dht: bool,
+    /// Where somebody to whom nothing had been sent has come in.
+    reached_at: Option<SocketAddr>,
     first_nodes: FirstNodes,
     sockets: quic::Sockets,
     /// The probes that arrive on the listening sockets.
@@ -151,6 +155,8 @@ pub struct Net {
     /// Connections with nodes of the DHTs.
     nodes: HashMap<(ConnectionId, Dht), PeerId>,
     observed: Observed,
+    /// When nodes were asked again how they see us, as somebody was lost.
+    looked_outside: Option<Instant>,
     /// From then on it shows something of the NAT who comes in.
     shows_from: Instant,
     /// Only with [`Scope::Everywhere`].
@@ -187,12 +193,14 @@ impl Net {
             silent: HashMap::new(),
             silent_until: None,
             serve_dht: config.serve_dht,
-            serves_dht: config.serve_dht == ServeDht::Always,
+            serves_dht: config.serve_dht == ServeDht::Always && config.scope == Scope::Everywhere,
+            reached_at: None,
             first_nodes: FirstNodes::new(config),
             sockets,
             datagrams,
             nodes: HashMap::new(),
             observed: Observed::default(),
+            looked_outside: None,
             shows_from: now + if config.listen.is_empty() { Duration::ZERO } else { REMEMBERED },
             portmap: (config.scope == Scope::Everywhere).then(PortMap::start),
             way_out: (config.scope == Scope::Everywhere).then(|| WayOut::new(now)),
@@ -325,10 +333,11 @@ impl Net {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 tracing::debug!(?connection_id, "connected");
                 self.note_outcome(connection_id, "connected");
+                let mut unasked = false;
                 if let ConnectedPoint::Listener { send_back_addr, .. } = &endpoint
                     && let Some(from) = quic::socket_address(send_back_addr)
                 {
-                    self.came_from(from);
+                    unasked = self.came_from(from) == Filtering::EndpointIndependent;
                 }
                 let mut targets = vec![Target::Peer(peer_id)];
                 // The rest is dialed by the DHTs.
@@ -345,7 +354,7 @@ impl Net {
                     targets,
                     opened: false,
                     may_be_node,
-                    serves_dht: false,
+                    unasked,
                     hails: 0,
                     who: Who::Unknown,
                 };

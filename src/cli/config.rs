@@ -96,9 +96,12 @@ mod tests {
     #[test]
     fn everything_can_be_said_and_nothing_must_be() {
         assert!(load(Path::new("/nonexistent")).unwrap().mdns);
-        let config =
-            parse("lan-only = true\nmdns = false\nlisten = [\"/ip4/127.0.0.1/tcp/1\"]").unwrap();
+        let config = parse(
+            "lan-only = true\nmdns = false\nserve-dht = \"never\"\nlisten = [\"/ip4/127.0.0.1/tcp/1\"]",
+        );
+        let config = config.unwrap();
         assert!(config.lan_only && !config.mdns && config.listen.len() == 1);
+        assert_eq!(config.serve_dht, ServeDht::Never);
     }
 
     #[test]

@@ -224,6 +224,22 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_serve_dht_is_no_part_of_it_without_an_equals_sign() {
+        for (option, means) in [
+            ("--serve-dht", ServeDht::Always),
+            ("--serve-dht=always", ServeDht::Always),
+            ("--serve-dht=never", ServeDht::Never),
+            ("--serve-dht=when-reachable", ServeDht::WhenReachable),
+        ] {
+            let Arguments { options, action } =
+                Arguments::parse_from(["entrenous", option, "doctor"]);
+            assert_eq!(options.serve_dht, Some(means));
+            assert!(options.any_given() && matches!(action, Some(Action::Doctor)));
+        }
+        assert!(Arguments::try_parse_from(["entrenous", "--serve-dht", "never"]).is_err());
+    }
+
+    #[test]
     fn a_profile_name_can_not_leave_the_directory() {
         let directory = |name: &str| {
             Arguments::parse_from(["entrenous", "--data-dir", "/d", "--profile", name])

@@ -2,7 +2,7 @@
 //! before, then those of the public DHT that are always there.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -58,16 +58,15 @@ impl FirstNodes {
 
     pub fn note(&mut self, dht: Dht, peer: PeerId, address: &Multiaddr) {
         let met = &mut self.met[dht as usize];
-        // One address of each: the more there are, the fewer nodes are told. TCP says less.
-        let known = met.iter().find(|(known, _)| *known == peer);
-        if known.is_some_and(|(_, known)| address::is_quic(known) && !address::is_quic(address)) {
-            return;
-        }
         let address = match dht {
             Dht::Own => address.clone(),
             Dht::Public => address.clone().with(Protocol::P2p(peer)),
         };
-        met.retain(|(known, at)| *known != peer && *at != address);
+        // One address of each by each transport.
+        let is_quic = address::is_quic(&address);
+        met.retain(|(known, at)| {
+            *at != address && (*known != peer || address::is_quic(at) != is_quic)
+        });
         met.push_front((peer, address));
         met.truncate(MAX_MET);
     }
@@ -109,10 +108,11 @@ impl Net {
             let namers = self.dht(dht).map(|dht| &dht.namers);
             let is_good = |peer| namers.is_some_and(|namers| namers.has_proved_itself(now, peer));
             // Who knows nobody, or makes up others, is told only for want of others.
-            let (good, rest): (Vec<_>, Vec<_>) = met.iter().partition(|(peer, _)| is_good(peer));
+            let peers: HashSet<_> = met.iter().map(|(peer, _)| peer).collect();
+            let (good, rest): (Vec<_>, Vec<_>) = peers.into_iter().partition(|peer| is_good(peer));
             let mut told = good.into_iter().sample(&mut rand::rng(), MAX_TOLD);
             told.extend(rest.into_iter().sample(&mut rand::rng(), MAX_TOLD - told.len()));
-            told
+            met.iter().filter(move |(peer, _)| told.contains(&peer))
         });
         some.map(|(_, address)| address.to_string()).collect()
     }
@@ -233,6 +233,27 @@ mod tests {
         assert_eq!(net.first_nodes.poll_timeout(), None, "a look-up has led to enough");
     }
 
+    #[tokio::test]
+    async fn who_has_many_addresses_is_one_of_those_who_are_told() {
+        let mut net = net();
+        let peers: Vec<_> = (0..MAX_TOLD).map(|_| PeerId::random()).collect();
+        for port in 0..8 {
+            for (n, peer) in peers.iter().enumerate() {
+                for transport in [format!("udp/{port}/quic-v1"), format!("tcp/{port}")] {
+                    let address = format!("/ip4/203.0.113.{n}/{transport}").parse().unwrap();
+                    net.first_nodes.note(Dht::Own, *peer, &address);
+                }
+            }
+        }
+        let last = ["/udp/7/quic-v1", "/tcp/7"];
+        let of = |n| last.map(|transport| format!("/ip4/203.0.113.{n}{transport}"));
+        let mut told = net.met();
+        told.sort();
+        let mut all: Vec<_> = (0..MAX_TOLD).flat_map(of).collect();
+        all.sort();
+        assert_eq!(told, all);
+    }
+
     #[test]
     fn nodes_that_were_met_are_bounded_and_ours_have_no_peer_id() {
         let mut first = FirstNodes::default();
@@ -240,12 +261,8 @@ mod tests {
         for port in 0..100 {
             peer = PeerId::random();
             let address = format!("/ip4/203.0.113.1/udp/{port}/quic-v1").parse().unwrap();
-            // Whoever is met twice is one, and QUIC says more of us.
-            let tcp = format!("/ip4/203.0.113.1/tcp/{port}").parse().unwrap();
-            for address in [&tcp, &address, &tcp] {
-                first.note(Dht::Own, peer, address);
-                first.note(Dht::Public, peer, address);
-            }
+            first.note(Dht::Own, peer, &address);
+            first.note(Dht::Public, peer, &address);
         }
         let [own, public] = first.met;
         assert_eq!((own.len(), public.len()), (MAX_MET, MAX_MET));

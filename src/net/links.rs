@@ -135,6 +135,14 @@ impl Links {
         self.keep(connection, peer);
     }
 
+    /// The DHT is served no more: nobody is here for that.
+    pub fn close_clients(&mut self) {
+        for (id, peer_id, _) in std::mem::take(&mut self.clients) {
+            let connection = CloseConnection::One(id);
+            self.push(ToSwarm::CloseConnection { peer_id, connection });
+        }
+    }
+
     /// A dial under this name is to become a link.
     pub fn expect(&mut self, connection: ConnectionId) {
         self.expected.insert(connection);

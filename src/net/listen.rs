@@ -12,7 +12,6 @@ use super::{
     address::{self, is_local, is_private},
     dht::Dht,
     portmap::{Local, Transport},
-    serving::ServeDht,
 };
 
 /// How long listeners may take to tell an address, until which nothing is dialed: a dial that
@@ -103,7 +102,6 @@ impl Net {
         let now = Instant::now();
         self.dialer.network_changed(now);
         self.observed.clear();
-        self.serve(self.serve_dht == ServeDht::Always);
         self.join_again(now);
         for dht in Dht::ALL {
             if let Some(dht) = self.dht_mut(dht) {

@@ -1,8 +1,18 @@
 //! The nodes of the DHT that one is connected with: what they know, and how they see us.
 
-use std::{collections::HashSet, net::SocketAddr, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
 
-use libp2p::{Multiaddr, PeerId, identify, kad, swarm::ConnectionId};
+use libp2p::{
+    Multiaddr, PeerId, identify, kad,
+    swarm::{
+        ConnectionId,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
 
 use super::{
     Net, address,
@@ -12,9 +22,13 @@ use super::{
     portmap::{Mapped, PortMap, State},
     quic,
     rendezvous::Mapping,
+    serving::ServeDht,
     standing::Who,
     ways_in::WaysIn,
 };
+
+/// However many are lost, nodes are asked again how they see us only after this.
+const LOOK_OUTSIDE: Duration = Duration::from_secs(60);
 
 /// Nodes of each DHT whose connection is kept, and by that the NAT's mapping.
 const MAX_NODES: [usize; 2] = [8, 4];
@@ -73,6 +87,23 @@ impl Net {
         nodes.map(|(_, peer)| *peer).collect()
     }
 
+    /// Somebody has come in, and shown that he is there. What that shows of the NAT.
+    pub(super) fn came_from(&mut self, from: SocketAddr) -> Filtering {
+        let shown = self.sockets.show(from);
+        // He is answered.
+        self.sockets.sent(from);
+        let is_outside = self.external().iter().all(|own| own.ip() != from.ip());
+        // Who is behind the same NAT does not come through it.
+        if !is_outside || self.shows_from > Instant::now() {
+            return Filtering::Unknown;
+        }
+        // At a port that the router maps everybody comes in: that says nothing of the others.
+        if matches!(self.mapped().state, State::NotAsked | State::None) {
+            self.observed.shows(shown);
+        }
+        shown
+    }
+
     /// Whether a DHT has nodes that can be asked.
     pub(super) fn has_nodes(&mut self, dht: Dht) -> bool {
         match dht {
@@ -115,8 +146,62 @@ impl Net {
         }
     }
 
+    /// Somebody was lost: perhaps as we are seen at another address from now on, which nodes tell
+    /// only those who connect. So they are connected with once more; the connection before is closed
+    /// when they have told.
+    pub(super) fn look_outside_again(&mut self) {
+        let now = Instant::now();
+        if self.looked_outside.is_some_and(|at| now - at < LOOK_OUTSIDE) {
+            return;
+        }
+        self.looked_outside = Some(now);
+        let links = &self.swarm.behaviour().links;
+        let nodes: HashMap<PeerId, Multiaddr> = self
+            .nodes
+            .iter()
+            .filter(|((id, _), _)| !self.is_known(*id))
+            .filter_map(|((id, _), peer)| match links.address(*id)? {
+                (address, true) if address::is_quic(address) => Some((*peer, address.clone())),
+                _ => None,
+            })
+            .collect();
+        for (peer, address) in nodes {
+            let dial = DialOpts::peer_id(peer).condition(PeerCondition::Always);
+            if let Err(error) = self.swarm.dial(dial.addresses(vec![address]).build()) {
+                tracing::debug!(%error, "dial refused");
+            }
+        }
+    }
+
+    /// A node has told how it sees us: what else was dialed to it by the same transport may lead
+    /// through what is no more.
+    fn close_older(&mut self, newest: ConnectionId, peer: PeerId) {
+        let links = &self.swarm.behaviour().links;
+        let is_dialed = |id| {
+            let address = links.address(id);
+            address.is_some_and(|(address, dialed)| *dialed && address::is_quic(address))
+        };
+        let older = |id: &ConnectionId| *id < newest && is_dialed(*id) && !self.is_known(*id);
+        let of_peer =
+            self.nodes.iter().filter(|(_, other)| **other == peer).map(|((id, _), _)| *id);
+        let older: HashSet<_> = of_peer.filter(older).collect();
+        if is_dialed(newest) {
+            for id in older {
+                self.swarm.close_connection(id);
+            }
+        }
+    }
+
+    fn is_known(&self, id: ConnectionId) -> bool {
+        self.standing.get(&id).is_some_and(|standing| standing.who == Who::Known)
+    }
+
     pub(super) fn node_is_gone(&mut self, id: ConnectionId) {
         self.nodes.remove(&(id, Dht::Public));
+        self.own_node_is_gone(id);
+    }
+
+    fn own_node_is_gone(&mut self, id: ConnectionId) {
         let Some(peer) = self.nodes.remove(&(id, Dht::Own)) else { return };
         if !self.connected(Dht::Own).contains(&peer)
             && let Some(kad) = self.dht_mut(Dht::Own)
@@ -151,11 +236,11 @@ impl Net {
         // QUIC dials from where it listens; of TCP only a dialed address can be dialed.
         // A client takes nobody for a node who comes by himself, or was dialed for other reasons:
         // he may want to be the only one.
-        let serves_dht = info.protocols.contains(&Dht::Own.protocol());
-        let sought = self.standing.get_mut(&id).is_some_and(|standing| {
-            standing.serves_dht = serves_dht;
-            standing.may_be_node
-        });
+        let standing = self.standing.get(&id);
+        let sought = standing.is_some_and(|standing| standing.may_be_node);
+        if standing.is_some_and(|standing| standing.unasked) {
+            self.reached_at(address::socket(&info.observed_addr));
+        }
         let comes = self.serves_dht && !dialed && address::is_quic(&address);
         let (plain, _) = address::split_peer(address);
         // Ours must stay connected to be asked; those of the public DHT are known to it from now on.
@@ -174,39 +259,37 @@ impl Net {
         for dht in Dht::ALL {
             let speaks = info.protocols.contains(&dht.protocol());
             let dialable = sought || (comes && self.has_place(dht, &peer, &plain));
-            if speaks && dialable {
-                self.is_node(dht, id, peer, &plain, dialed);
+            if !speaks && dht == Dht::Own && self.nodes.contains_key(&(id, dht)) {
+                // It serves no more, and would take word that it does not keep.
+                self.own_node_is_gone(id);
+                if !self.is_known(id) {
+                    self.swarm.close_connection(id);
+                }
+            }
+            if let Some(kad) = self.dht_mut(dht).filter(|_| speaks && dialable) {
+                kad.add_node(&peer, plain.clone());
+                if dialed {
+                    self.first_nodes.note(dht, peer, &plain);
+                }
+                self.nodes.insert((id, dht), peer);
+                self.close_older(id, peer);
+                if self.connected(dht).len() <= MAX_NODES[dht as usize] {
+                    self.swarm.behaviour_mut().links.keep(id, peer);
+                }
+                self.seeks.touch(Instant::now());
             }
         }
-        self.friend_may_serve(id);
         self.serve_if_reachable();
-    }
-
-    /// There is a node of this DHT at the other side of a connection.
-    pub(super) fn is_node(
-        &mut self,
-        dht: Dht,
-        id: ConnectionId,
-        peer: PeerId,
-        address: &Multiaddr,
-        can_be_dialed: bool,
-    ) {
-        let Some(kad) = self.dht_mut(dht) else { return };
-        kad.add_node(&peer, address.clone());
-        if can_be_dialed {
-            self.first_nodes.note(dht, peer, address);
-        }
-        self.nodes.insert((id, dht), peer);
-        if self.connected(dht).len() <= MAX_NODES[dht as usize] {
-            self.swarm.behaviour_mut().links.keep(id, peer);
-        }
-        self.seeks.touch(Instant::now());
     }
 
     /// Whether one who came by itself from there can be one of the nodes.
     fn has_place(&self, dht: Dht, peer: &PeerId, from: &Multiaddr) -> bool {
         let network = |address| {
-            let outside = address::ip(address).filter(|ip| !address::is_local(*ip));
+            let is_inside = |ip: &IpAddr| match ip {
+                IpAddr::V4(ip) if address::is_shared(*ip) => true,
+                ip => address::is_local(*ip),
+            };
+            let outside = address::ip(address).filter(|ip| !is_inside(ip));
             outside.map(address::neighbourhood)
         };
         let links = &self.swarm.behaviour().links;
@@ -217,7 +300,11 @@ impl Net {
         let nodes = self.nodes.iter().filter(|((_, of), other)| *of == dht && *other != peer);
         let others: HashSet<_> =
             nodes.filter(|((id, _), _)| came_from_there(*id)).map(|(_, other)| other).collect();
-        network(from).is_none() || others.len() < MAX_CAME
+        if network(from).is_some() {
+            return others.len() < MAX_CAME;
+        }
+        // Strangers are told of all nodes: of the user's own network only if that was wanted.
+        self.serve_dht == ServeDht::Always || self.dht(dht).is_some_and(|dht| dht.is_local)
     }
 
     pub(super) fn handle_kad(&mut self, dht: Dht, event: kad::Event) {
@@ -241,38 +328,73 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
-    use libp2p::{identity::Keypair, swarm::NetworkBehaviour as _};
+    use libp2p::{
+        core::{Endpoint, transport::PortUse},
+        identity::Keypair,
+        swarm::NetworkBehaviour as _,
+    };
 
     use super::*;
     use crate::{
-        net::{Config, serving::ServeDht},
+        net::{Config, standing::Standing},
         node::api::Scope,
     };
 
-    #[tokio::test]
-    async fn of_those_who_come_by_themselves_few_of_one_network_are_nodes() {
+    /// A network that nobody is in; it is never polled, so that no packet leaves.
+    fn net(serve_dht: ServeDht) -> Net {
         let listen: Vec<Multiaddr> = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
         let scope = Scope::Everywhere;
-        let config = Config { scope, listen, serve_dht: ServeDht::Always, ..Config::default() };
-        let mut net = Net::start(&config).unwrap();
+        Net::start(&Config { scope, listen, serve_dht, ..Config::default() }).unwrap()
+    }
+
+    /// Somebody connects who says that he serves the own DHT.
+    fn node_connects(
+        net: &mut Net,
+        n: usize,
+        address: &str,
+        dialed: bool,
+    ) -> (ConnectionId, identify::Info) {
+        let (id, key) = (ConnectionId::new_unchecked(n), Keypair::generate_ed25519());
+        let (peer, at): (_, Multiaddr) = (key.public().to_peer_id(), address.parse().unwrap());
+        let links = &mut net.swarm.behaviour_mut().links;
+        let handler = if dialed {
+            let role = Endpoint::Dialer;
+            links.handle_established_outbound_connection(id, peer, &at, role, PortUse::Reuse)
+        } else {
+            links.handle_established_inbound_connection(id, peer, &at, &at)
+        };
+        assert!(handler.is_ok());
+        let standing = Standing {
+            peer,
+            targets: Vec::new(),
+            opened: true,
+            may_be_node: dialed,
+            unasked: false,
+            hails: 0,
+            who: Who::Unknown,
+        };
+        net.standing.insert(id, standing);
+        let info = identify::Info {
+            public_key: key.public(),
+            protocol_version: String::new(),
+            agent_version: String::new(),
+            listen_addrs: Vec::new(),
+            protocols: vec![Dht::Own.protocol()],
+            observed_addr: at,
+            signed_peer_record: None,
+        };
+        // Whoever says it again has its place.
+        (0..2).for_each(|_| net.handle_identify(id, peer, &info));
+        (id, info)
+    }
+
+    #[tokio::test]
+    async fn of_those_who_come_by_themselves_few_of_one_network_are_nodes() {
+        let mut net = net(ServeDht::Always);
         let mut comes = |n: usize, ip: &str| {
-            let (id, key) = (ConnectionId::new_unchecked(n), Keypair::generate_ed25519());
-            let peer = key.public().to_peer_id();
-            let from: Multiaddr = format!("/{ip}/udp/4001/quic-v1").parse().unwrap();
-            let links = &mut net.swarm.behaviour_mut().links;
-            let _ = links.handle_established_inbound_connection(id, peer, &from, &from).unwrap();
-            let info = identify::Info {
-                public_key: key.public(),
-                protocol_version: String::new(),
-                agent_version: String::new(),
-                listen_addrs: Vec::new(),
-                protocols: vec![Dht::Own.protocol()],
-                observed_addr: from,
-                signed_peer_record: None,
-            };
-            // Whoever says it again has its place.
-            (0..2).for_each(|_| net.handle_identify(id, peer, &info));
-            net.connected(Dht::Own).contains(&peer)
+            let before = net.connected(Dht::Own).len();
+            node_connects(&mut net, n, &format!("/{ip}/udp/4001/quic-v1"), false);
+            net.connected(Dht::Own).len() > before
         };
         for (first, of) in [(0, "ip4/203.0.113."), (100, "ip6/2001:db8::")] {
             let are_nodes = (1..5).filter(|n| comes(first + n, &format!("{of}{n}"))).count();
@@ -280,5 +402,53 @@ mod tests {
         }
         assert!(comes(200, "ip4/203.0.112.1"), "another network");
         assert!((300..305).all(|n| comes(n, "ip4/192.168.1.1")), "the user's own");
+    }
+
+    #[tokio::test]
+    async fn strangers_are_not_told_of_nodes_in_the_own_network_unless_it_is_wanted() {
+        let mut net = net(ServeDht::WhenReachable);
+        net.serve(true);
+        let came = |net: &mut Net, n| {
+            for (n, ip) in [(n, "192.168.1.1"), (n + 1, "100.64.1.1")] {
+                node_connects(net, n, &format!("/ip4/{ip}/udp/4001/quic-v1"), false);
+            }
+            net.connected(Dht::Own).len()
+        };
+        assert_eq!(came(&mut net, 1), 0);
+        net.local_nodes();
+        assert_eq!(came(&mut net, 3), 2);
+    }
+
+    #[tokio::test]
+    async fn who_serves_no_more_is_no_node_any_more() {
+        let mut net = net(ServeDht::Never);
+        let (id, mut info) = node_connects(&mut net, 1, "/ip4/203.0.113.1/udp/4001/quic-v1", true);
+        assert!(net.has_nodes(Dht::Own));
+        info.protocols.clear();
+        net.handle_identify(id, info.public_key.to_peer_id(), &info);
+        assert!(!net.has_nodes(Dht::Own));
+    }
+
+    #[tokio::test]
+    async fn who_lost_somebody_asks_nodes_anew_how_they_see_him_but_seldom() {
+        let mut net = net(ServeDht::WhenReachable);
+        for (n, address) in [
+            (1, "/ip4/203.0.113.1/udp/4001/quic-v1"),
+            (2, "/ip4/203.0.113.2/tcp/4001"),
+            (3, "/ip4/203.0.113.3/udp/4001/quic-v1"),
+        ] {
+            node_connects(&mut net, n, address, true);
+        }
+        // To a friend who serves there is another way to ask.
+        net.standing.get_mut(&ConnectionId::new_unchecked(3)).unwrap().who = Who::Known;
+        let dials =
+            |net: &Net| net.swarm.network_info().connection_counters().num_pending_outgoing();
+        for _ in 0..3 {
+            net.look_outside_again();
+            assert_eq!(dials(&net), 1);
+        }
+        net.looked_outside = Instant::now().checked_sub(LOOK_OUTSIDE);
+        net.look_outside_again();
+        assert_eq!(dials(&net), 2);
     }
 }

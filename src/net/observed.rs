@@ -34,8 +34,6 @@ pub struct Observed {
     tcp: VecDeque<Observation>,
     since: Option<Instant>,
     filtering: Filtering,
-    /// Somebody to whom nothing was sent has come in where others see us.
-    is_reached: bool,
     /// Ports that punches took of the NAT since the last UDP address was seen.
     taken: i16,
 }
@@ -81,16 +79,6 @@ impl Observed {
     /// Somebody came in, which shows this.
     pub fn shows(&mut self, filtering: Filtering) {
         self.filtering = self.filtering.max(filtering);
-    }
-
-    /// Somebody to whom nothing was sent has come in where others see us.
-    pub fn reached(&mut self) {
-        self.is_reached = true;
-    }
-
-    /// Whether whoever goes to where others see us comes in, as far as that is known.
-    pub fn is_reached(&self) -> bool {
-        self.is_reached
     }
 
     /// Whom the NAT lets in, as far as that was seen.

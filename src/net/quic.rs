@@ -60,7 +60,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Silence after which a connection is over; the first packet that is sent into it counts too, so
 /// that a dead one is noticed within this and [`KEEP_ALIVE`]: whoever moved to another network is
 /// sought again within 10 s.
-const IDLE_TIMEOUT_MS: u32 = 6_000;
+const IDLE_TIMEOUT_MS: u32 = 5_500;
 
 /// A packet at least this often, so that the idle timeout tells of a dead link only, and no NAT
 /// forgets its mapping: the shortest in use last 30 s.

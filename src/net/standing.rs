@@ -22,8 +22,8 @@ pub struct Standing {
     pub opened: bool,
     /// Whether it was dialed to ask a node of a DHT.
     pub may_be_node: bool,
-    /// Whether it says that it serves the project's own DHT.
-    pub serves_dht: bool,
+    /// Whether it was made by somebody to whom nothing had been sent.
+    pub unasked: bool,
     /// How often it was asked who is there.
     pub hails: u8,
     pub who: Who,
@@ -58,7 +58,6 @@ impl Net {
         for target in &standing.targets {
             self.dialer.known(target);
         }
-        self.friend_may_serve(id);
     }
 
     /// The hail has found nobody at the other side of this link. The connection stays where it
@@ -108,6 +107,9 @@ impl Net {
             return opened;
         }
         self.sockets.forget(&peer);
+        if who == Who::Known && !by_them {
+            self.look_outside_again();
+        }
         let now = Instant::now();
         for target in &targets {
             match who {

@@ -49,7 +49,9 @@ fn meet_by(dht: Dht, count: u16, mix: Mix) {
     two.shutdown();
 
     // Told of no node, they begin with those of the time before.
-    people.iter_mut().for_each(|person| person.with_only(&[]));
+    for person in &mut people {
+        person.with_only(&[]);
+    }
     let [one, two] = [people[0].start(), people[1].start()];
     let took = time_to_online(&one, &two, &ids).expect("online within 30 s");
     figure(&format!("{what}, nodes remembered"), format!("{:.2} s", took.as_secs_f64()));

@@ -148,4 +148,6 @@ pub fn is_not_concluded_from_a_mapped_port() {
     let _stranger = Stranger::new(&world.internet.public[1].namespace, &outside);
     wait_for("the stranger is answered", || answers.counted() >= 6);
     assert_eq!(network(&process)["nat"]["filtering"], "unknown");
+    // Nodes see him elsewhere.
+    assert_eq!(network(&process)["dht"]["serves"], false);
 }

@@ -347,7 +347,7 @@ pub fn whose_router_gets_another_address_is_found_again() {
     );
     let found = found_again([&a, &b], &conversation, &renumber);
     figure("found again at another public address", format!("{:.1} s", found.as_secs_f64()));
-    at_most("found again", found, Duration::from_secs(20), Duration::from_secs(28));
+    at_most("found again", found, Duration::from_secs(10), Duration::from_secs(25));
 }
 
 /// Whoever sleeps is offline after a while, and is found again when he wakes.

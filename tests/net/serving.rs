@@ -39,7 +39,9 @@ pub fn friends_meet_by_whoever_strangers_reach() {
     one.shutdown();
     two.shutdown();
     world.nodes.iter_mut().for_each(Process::kill);
-    world.people.iter_mut().for_each(|person| person.with_only(&[]));
+    for person in &mut world.people {
+        person.with_only(&[]);
+    }
     let [one, two] = world.start();
     let took = time_to_online(&one, &two, &ids).expect("online within 30 s");
     figure("by whoever strangers reach", format!("{:.2} s", took.as_secs_f64()));

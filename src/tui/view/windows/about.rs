@@ -245,7 +245,7 @@ fn network(model: &Model) -> Vec<(String, String)> {
                 },
             );
             if network.dht.serves {
-                fact("", "is served from here: others can reach this program".to_owned());
+                fact("", "is served from here too: records of others are kept".to_owned());
             }
             let nat = match network.nat.mapping.as_str() {
                 "unknown" => "not known yet",
