@@ -1,6 +1,9 @@
 //! Runs tests, and counts as ignored those that cannot run.
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -10,6 +13,9 @@ pub type Test = (&'static str, fn());
 /// What those need whose names begin so; an error says what is missing. In order: where all lack
 /// something, nothing else is looked for.
 pub type Need = (&'static str, fn() -> Result<(), String>);
+
+/// What takes longer is told: the tests together have to be done in half an hour, on two cores.
+const SLOW: Duration = Duration::from_secs(15);
 
 /// Runs these tests.
 pub fn run(tests: &[Test], needs: &[Need]) -> ExitCode {
@@ -36,7 +42,11 @@ pub fn run(tests: &[Test], needs: &[Need]) -> ExitCode {
         let ignored = reason.is_some() && !super::required();
         let run = move || {
             reason.map_or(Ok(()), |reason| Err(Failed::from(reason)))?;
+            let began = Instant::now();
             test();
+            if began.elapsed() > SLOW {
+                println!("slow: {name}, {} s", began.elapsed().as_secs());
+            }
             Ok(())
         };
         Trial::test(name, run).with_ignored_flag(ignored)
