@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::Resettable};
 use serde::Deserialize;
 
 use super::{
@@ -20,12 +20,15 @@ use super::{
 #[serde(rename_all = "kebab-case")]
 pub enum ServeDht {
     /// Never.
+    #[value(help = Resettable::Reset)]
     Never,
     /// While nodes see this program at an address at which somebody has come in to whom nothing had
     /// been sent.
     #[default]
+    #[value(help = Resettable::Reset)]
     WhenReachable,
     /// From the start.
+    #[value(help = Resettable::Reset)]
     Always,
 }
 
