@@ -155,8 +155,6 @@ pub struct Net {
     /// Connections with nodes of the DHTs.
     nodes: HashMap<(ConnectionId, Dht), PeerId>,
     observed: Observed,
-    /// When nodes were asked again how they see us, as somebody was lost.
-    looked_outside: Option<Instant>,
     /// From then on it shows something of the NAT who comes in.
     shows_from: Instant,
     /// Only with [`Scope::Everywhere`].
@@ -200,7 +198,6 @@ impl Net {
             datagrams,
             nodes: HashMap::new(),
             observed: Observed::default(),
-            looked_outside: None,
             shows_from: now + if config.listen.is_empty() { Duration::ZERO } else { REMEMBERED },
             portmap: (config.scope == Scope::Everywhere).then(PortMap::start),
             way_out: (config.scope == Scope::Everywhere).then(|| WayOut::new(now)),

@@ -62,11 +62,11 @@ impl FirstNodes {
             Dht::Own => address.clone(),
             Dht::Public => address.clone().with(Protocol::P2p(peer)),
         };
-        // One address of each by each transport.
-        let is_quic = address::is_quic(&address);
-        met.retain(|(known, at)| {
-            *at != address && (*known != peer || address::is_quic(at) != is_quic)
-        });
+        // One address of each by each transport and version of IP.
+        let way = |address: &Multiaddr| {
+            (address::is_quic(address), address::ip(address).map(|ip| ip.is_ipv4()))
+        };
+        met.retain(|(known, at)| *at != address && (*known != peer || way(at) != way(&address)));
         met.push_front((peer, address));
         met.truncate(MAX_MET);
     }

@@ -1,18 +1,12 @@
 //! The nodes of the DHT that one is connected with: what they know, and how they see us.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     net::{IpAddr, SocketAddr},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use libp2p::{
-    Multiaddr, PeerId, identify, kad,
-    swarm::{
-        ConnectionId,
-        dial_opts::{DialOpts, PeerCondition},
-    },
-};
+use libp2p::{Multiaddr, PeerId, identify, kad, swarm::ConnectionId};
 
 use super::{
     Net, address,
@@ -26,9 +20,6 @@ use super::{
     standing::Who,
     ways_in::WaysIn,
 };
-
-/// However many are lost, nodes are asked again how they see us only after this.
-const LOOK_OUTSIDE: Duration = Duration::from_secs(60);
 
 /// Nodes of each DHT whose connection is kept, and by that the NAT's mapping.
 const MAX_NODES: [usize; 2] = [8, 4];
@@ -146,62 +137,13 @@ impl Net {
         }
     }
 
-    /// Somebody was lost: perhaps as we are seen at another address from now on, which nodes tell
-    /// only those who connect. So they are connected with once more; the connection before is closed
-    /// when they have told.
-    pub(super) fn look_outside_again(&mut self) {
-        let now = Instant::now();
-        if self.looked_outside.is_some_and(|at| now - at < LOOK_OUTSIDE) {
-            return;
-        }
-        self.looked_outside = Some(now);
-        let links = &self.swarm.behaviour().links;
-        let nodes: HashMap<PeerId, Multiaddr> = self
-            .nodes
-            .iter()
-            .filter(|((id, _), _)| !self.is_known(*id))
-            .filter_map(|((id, _), peer)| match links.address(*id)? {
-                (address, true) if address::is_quic(address) => Some((*peer, address.clone())),
-                _ => None,
-            })
-            .collect();
-        for (peer, address) in nodes {
-            let dial = DialOpts::peer_id(peer).condition(PeerCondition::Always);
-            if let Err(error) = self.swarm.dial(dial.addresses(vec![address]).build()) {
-                tracing::debug!(%error, "dial refused");
-            }
-        }
-    }
-
-    /// A node has told how it sees us: what else was dialed to it by the same transport may lead
-    /// through what is no more.
-    fn close_older(&mut self, newest: ConnectionId, peer: PeerId) {
-        let links = &self.swarm.behaviour().links;
-        let is_dialed = |id| {
-            let address = links.address(id);
-            address.is_some_and(|(address, dialed)| *dialed && address::is_quic(address))
-        };
-        let older = |id: &ConnectionId| *id < newest && is_dialed(*id) && !self.is_known(*id);
-        let of_peer =
-            self.nodes.iter().filter(|(_, other)| **other == peer).map(|((id, _), _)| *id);
-        let older: HashSet<_> = of_peer.filter(older).collect();
-        if is_dialed(newest) {
-            for id in older {
-                self.swarm.close_connection(id);
-            }
-        }
-    }
-
-    fn is_known(&self, id: ConnectionId) -> bool {
-        self.standing.get(&id).is_some_and(|standing| standing.who == Who::Known)
-    }
-
     pub(super) fn node_is_gone(&mut self, id: ConnectionId) {
         self.nodes.remove(&(id, Dht::Public));
         self.own_node_is_gone(id);
     }
 
-    fn own_node_is_gone(&mut self, id: ConnectionId) {
+    /// This connection leads to a node of the own DHT no more.
+    pub(super) fn own_node_is_gone(&mut self, id: ConnectionId) {
         let Some(peer) = self.nodes.remove(&(id, Dht::Own)) else { return };
         if !self.connected(Dht::Own).contains(&peer)
             && let Some(kad) = self.dht_mut(Dht::Own)
@@ -238,10 +180,11 @@ impl Net {
         // he may want to be the only one.
         let standing = self.standing.get(&id);
         let sought = standing.is_some_and(|standing| standing.may_be_node);
+        let is_friend = standing.is_some_and(|standing| standing.who == Who::Known);
         if standing.is_some_and(|standing| standing.unasked) {
             self.reached_at(address::socket(&info.observed_addr));
         }
-        let comes = self.serves_dht && !dialed && address::is_quic(&address);
+        let comes = self.serves_dht && !dialed && !is_friend && address::is_quic(&address);
         let (plain, _) = address::split_peer(address);
         // Ours must stay connected to be asked; those of the public DHT are known to it from now on.
         let of_ours = [links::PROTOCOL, Dht::Own.protocol()];
@@ -262,7 +205,8 @@ impl Net {
             if !speaks && dht == Dht::Own && self.nodes.contains_key(&(id, dht)) {
                 // It serves no more, and would take word that it does not keep.
                 self.own_node_is_gone(id);
-                if !self.is_known(id) {
+                // Who came by himself stays, as a client.
+                if dialed && !is_friend {
                     self.swarm.close_connection(id);
                 }
             }
@@ -272,7 +216,6 @@ impl Net {
                     self.first_nodes.note(dht, peer, &plain);
                 }
                 self.nodes.insert((id, dht), peer);
-                self.close_older(id, peer);
                 if self.connected(dht).len() <= MAX_NODES[dht as usize] {
                     self.swarm.behaviour_mut().links.keep(id, peer);
                 }
@@ -430,25 +373,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_lost_somebody_asks_nodes_anew_how_they_see_him_but_seldom() {
-        let mut net = net(ServeDht::WhenReachable);
-        for (n, address) in [
-            (1, "/ip4/203.0.113.1/udp/4001/quic-v1"),
-            (2, "/ip4/203.0.113.2/tcp/4001"),
-            (3, "/ip4/203.0.113.3/udp/4001/quic-v1"),
-        ] {
-            node_connects(&mut net, n, address, true);
-        }
-        // To a friend who serves there is another way to ask.
-        net.standing.get_mut(&ConnectionId::new_unchecked(3)).unwrap().who = Who::Known;
-        let dials =
-            |net: &Net| net.swarm.network_info().connection_counters().num_pending_outgoing();
-        for _ in 0..3 {
-            net.look_outside_again();
-            assert_eq!(dials(&net), 1);
-        }
-        net.looked_outside = Instant::now().checked_sub(LOOK_OUTSIDE);
-        net.look_outside_again();
-        assert_eq!(dials(&net), 2);
+    async fn a_friend_who_comes_is_not_asked_as_a_node() {
+        let mut net = net(ServeDht::Always);
+        let at = "/ip4/203.0.113.1/udp/4001/quic-v1";
+        let (id, info) = node_connects(&mut net, 1, at, false);
+        assert!(net.has_nodes(Dht::Own));
+        net.known(id, &at.parse().unwrap(), false);
+        assert!(!net.has_nodes(Dht::Own));
+        net.handle_identify(id, info.public_key.to_peer_id(), &info);
+        assert!(!net.has_nodes(Dht::Own));
     }
 }

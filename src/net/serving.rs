@@ -2,7 +2,8 @@
 //! they keep the others' sealed records.
 //!
 //! Nobody learns of them but by nodes: a friend is not asked as a node because he is a friend. He
-//! knows by the hail who asks him, and would learn who knows whom.
+//! knows by the hail who asks him, and would learn who knows whom. (One whom other nodes name as one
+//! of them, or the user, is.)
 
 use std::net::SocketAddr;
 
@@ -53,13 +54,17 @@ impl Net {
         let wanted = self.serve_dht == ServeDht::WhenReachable;
         let Some(reached_at) = self.reached_at.filter(|_| wanted) else { return };
         let external = self.external();
-        let same_for_all = match self.mapping() {
-            Mapping::None | Mapping::Independent => true,
-            // One alone may lie, and after a change of networks nobody has said it yet.
-            Mapping::Unknown => return,
-            Mapping::Dependent { .. } | Mapping::Blocked => false,
+        let is_seen_there = external.contains(&reached_at);
+        let serves = match self.mapping() {
+            Mapping::None | Mapping::Independent => is_seen_there,
+            // One node alone may lie, but can only end it; and after a change of networks no node
+            // has said anything yet.
+            Mapping::Unknown if is_seen_there || !external.iter().any(SocketAddr::is_ipv4) => {
+                return;
+            }
+            Mapping::Unknown | Mapping::Dependent { .. } | Mapping::Blocked => false,
         };
-        self.serve(same_for_all && external.contains(&reached_at));
+        self.serve(serves);
     }
 
     pub(super) fn serve(&mut self, serve: bool) {
@@ -96,10 +101,10 @@ mod tests {
         net
     }
 
-    /// Two nodes see it at these ports.
-    fn is_seen(net: &mut Net, ports: [u16; 2]) {
+    /// One node or two see it at these ports.
+    fn is_seen(net: &mut Net, ports: &[u16]) {
         for (by, port) in ["203.0.113.1:4001", "203.0.113.2:4001"].into_iter().zip(ports) {
-            let (by, seen): (SocketAddr, _) = (by.parse().unwrap(), ([198, 51, 100, 1], port));
+            let (by, seen): (SocketAddr, _) = (by.parse().unwrap(), ([198, 51, 100, 1], *port));
             net.sockets.sent(by);
             net.observed.handle(Instant::now(), by.ip(), seen.into(), true);
         }
@@ -120,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn who_was_reached_by_strangers_where_nodes_see_him_serves_as_long_as_they_do() {
         let mut net = net(ServeDht::WhenReachable);
-        is_seen(&mut net, [4000; 2]);
+        is_seen(&mut net, &[4000; 2]);
         for no_stranger in ["203.0.113.1:4001", "203.0.113.1:4002", "198.51.100.1:9"] {
             assert!(!comes(&mut net, no_stranger, SEEN), "{no_stranger}");
         }
@@ -130,11 +135,13 @@ mod tests {
         // An interface of this computer comes or goes.
         net.network_changed();
         assert!(net.serves_dht());
-        is_seen(&mut net, [4000; 2]);
+        is_seen(&mut net, &[4000; 2]);
         assert!(net.serves_dht());
-        net.network_changed();
-        is_seen(&mut net, [5000; 2]);
-        assert!(!net.serves_dht(), "nobody has come in there");
+        for ports in [&[5000][..], &[5000; 2]] {
+            net.network_changed();
+            is_seen(&mut net, ports);
+            assert!(!net.serves_dht(), "nobody has come in there");
+        }
         assert!(comes(&mut net, "203.0.113.6:4001", "198.51.100.1:5000"));
     }
 
@@ -142,14 +149,14 @@ mod tests {
     async fn in_whatever_order_it_comes_to_light() {
         let mut net = net(ServeDht::WhenReachable);
         assert!(!comes(&mut net, "203.0.113.3:4001", SEEN));
-        is_seen(&mut net, [4000; 2]);
+        is_seen(&mut net, &[4000; 2]);
         assert!(net.serves_dht());
     }
 
     #[tokio::test]
     async fn one_whom_each_sees_elsewhere_or_who_does_not_want_it_does_not_serve() {
         for (serve_dht, ports) in
-            [(ServeDht::WhenReachable, [4000, 5000]), (ServeDht::Never, [4000; 2])]
+            [(ServeDht::WhenReachable, &[4000, 5000]), (ServeDht::Never, &[4000; 2])]
         {
             let mut net = net(serve_dht);
             is_seen(&mut net, ports);
@@ -157,7 +164,7 @@ mod tests {
         }
         let mut net = net(ServeDht::Always);
         assert!(net.serves_dht());
-        is_seen(&mut net, [4000, 5000]);
+        is_seen(&mut net, &[4000, 5000]);
         assert!(net.serves_dht());
     }
 }

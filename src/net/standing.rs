@@ -58,6 +58,9 @@ impl Net {
         for target in &standing.targets {
             self.dialer.known(target);
         }
+        if !standing.may_be_node {
+            self.own_node_is_gone(id);
+        }
     }
 
     /// The hail has found nobody at the other side of this link. The connection stays where it
@@ -107,9 +110,6 @@ impl Net {
             return opened;
         }
         self.sockets.forget(&peer);
-        if who == Who::Known && !by_them {
-            self.look_outside_again();
-        }
         let now = Instant::now();
         for target in &targets {
             match who {
