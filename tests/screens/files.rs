@@ -173,6 +173,19 @@ fn files_on_their_way() {
         stage.press(KeyCode::Down);
     };
     snapshot("transfers", prepare, true);
+    let prepare = |stage: &mut Stage| {
+        offer_files(stage);
+        let conversation = conversation_id(1);
+        let message = file(23, ME, "holidays.mp4", 1_200_000_000, FileState::Here);
+        let entry = message.entry;
+        stage.tell(Msg::Node(Event::FileOffered { conversation, message }));
+        let sent = Event::FileSent { conversation, entry, to: BERTRAND, bytes: 400_000_000 };
+        stage.tell(Msg::Node(sent));
+        stage.press(KeyCode::F(6));
+        (0..9).for_each(|_| stage.press(KeyCode::Down));
+        stage.press(KeyCode::Char('s'));
+    };
+    snapshot("transfers-sent", prepare, true);
     snapshot("transfers-none", |stage| stage.press(KeyCode::F(6)), true);
 }
 

@@ -12,7 +12,7 @@ use crate::{
         keymap::Action,
         model::{Effect, LookFor, Model, Pending, Tone},
         timeline::Timeline,
-        transfers::{self, Stage},
+        transfers::{self, Stage, Transfer, Transfers},
         view::picture_cells,
         window::{Confirmed, Window},
     },
@@ -200,9 +200,16 @@ impl Model {
 
     /// What to call a file that is on its way.
     pub(in crate::tui) fn transfer_name(&self, entry: EntryId) -> String {
-        let known = self.transfers.get(entry).and_then(|transfer| transfer.name.clone());
+        let of = |transfers: &Transfers| transfers.get(entry)?.name.clone();
+        let known = of(&self.transfers).or_else(|| of(&self.sends));
         let seen = || self.file_of(entry).map(|file| file.name.clone());
         known.or_else(seen).unwrap_or_else(|| "a file".to_owned())
+    }
+
+    /// The files on their way: those that come, came in part or failed, then those that go.
+    pub(in crate::tui) fn on_their_way(&self) -> Vec<&Transfer> {
+        let going = self.sends.all().iter().filter(|transfer| transfer.moves(self.now));
+        self.transfers.all().iter().chain(going).collect()
     }
 
     /// What the node tells of a file.
@@ -230,8 +237,10 @@ impl Model {
             Event::FileSent { conversation, entry, bytes, .. } => {
                 let now = self.now;
                 // Without its entry nothing is known to measure it by.
-                if let Some(total) = self.held_file(conversation, entry).map(|file| file.size) {
+                if let Some(file) = self.held_file(conversation, entry) {
+                    let (name, total) = (file.name.clone(), file.size);
                     self.sends.sent((conversation, entry), total, bytes, now);
+                    self.sends.at(conversation, entry).name = Some(name);
                 }
             }
             Event::FileFetched { entry, by, .. } => {
@@ -278,7 +287,7 @@ impl Model {
 
     /// Opens the window with the files on their way; this one, or else the first, is selected.
     pub(super) fn open_transfers(&mut self, selected: Option<EntryId>) {
-        let all = self.transfers.all();
+        let all = self.on_their_way();
         let chosen = all.iter().position(|transfer| Some(transfer.entry) == selected).unwrap_or(0);
         self.window = Some(Window::Transfers { chosen });
     }
@@ -286,11 +295,16 @@ impl Model {
     /// An action in the window with the files on their way. True if it is another window now, or
     /// none.
     pub(super) fn transfers_action(&mut self, chosen: usize, action: Action) -> bool {
-        let Some(transfer) = self.transfers.all().get(chosen) else {
+        let Some(transfer) = self.on_their_way().get(chosen).copied() else {
             return action == Action::Accept;
         };
         let (conversation, entry) = (transfer.conversation, transfer.entry);
+        let goes = self.transfers.get(entry).is_none();
         match action {
+            Action::FetchFile | Action::StopFile | Action::CancelFile if goes => {
+                let text = "It is being sent: to end that, delete the message that offers it.";
+                self.notify(Tone::Info, text.to_owned());
+            }
             Action::FetchFile => self.get_file(conversation, entry, None),
             Action::StopFile => self.stop_file(conversation, entry),
             Action::CancelFile => {

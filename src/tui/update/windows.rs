@@ -140,7 +140,7 @@ impl Model {
             }
             (Window::Recording, Action::Accept) => self.end_recording(true),
             (Window::Transfers { chosen }, action) => {
-                *chosen = Self::list_step(action, *chosen, self.transfers.all().len());
+                *chosen = Self::list_step(action, *chosen, self.on_their_way().len());
                 let chosen = *chosen;
                 if self.transfers_action(chosen, action) {
                     return;

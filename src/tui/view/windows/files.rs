@@ -31,7 +31,7 @@ pub fn transfers(model: &Model, chosen: usize, screen: Rect, buffer: &mut Buffer
     let area = draw::centred(screen, 76.min(screen.width), 20.min(screen.height));
     let inner = draw::boxed(buffer, area, "Files on their way", theme);
     let last = usize::from(inner.height).saturating_sub(1);
-    let all = model.transfers.all();
+    let all = model.on_their_way();
     if all.is_empty() {
         let text = "None. A file that is being sent or fetched, or was stopped or failed since the start, \
                     shows here.";
@@ -56,10 +56,12 @@ pub fn transfers(model: &Model, chosen: usize, screen: Rect, buffer: &mut Buffer
         for row in [y, y + 1] {
             draw::put(buffer, inner, 0, row, mark, theme.accent());
         }
-        let from = match model.conversation(transfer.conversation) {
+        let whom = match model.conversation(transfer.conversation) {
             Some(conversation) => wrap::truncate(&conversation.name, cells / 3),
             None => "?".to_owned(),
         };
+        let comes = model.transfers.get(transfer.entry).is_some();
+        let whom = if comes { whom } else { format!("to {whom}") };
         let name = model.transfer_name(transfer.entry);
         let mut about = String::new();
         let mut add = |part: String| {
@@ -72,7 +74,7 @@ pub fn transfers(model: &Model, chosen: usize, screen: Rect, buffer: &mut Buffer
         if transfer.total > 0 {
             add(transfers::size(transfer.total));
         }
-        add(from);
+        add(whom);
         if transfer.holders > 1 && transfer.moves(model.now) {
             add(format!("from {}", transfer.holders));
         }
