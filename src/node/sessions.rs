@@ -131,7 +131,16 @@ impl Node {
     pub(super) fn handle_net(&mut self, event: net::Event) {
         match event {
             net::Event::Opened(link) => self.open_link(*link),
-            net::Event::Closed(id) => self.close_link(id),
+            net::Event::Closed(id) => {
+                // What came over it before it ended has not been heard yet: of somebody who leaves
+                // at once, that they have a file.
+                for _ in 0..self.from_links.len() {
+                    if let Ok((from, event)) = self.from_links.try_recv() {
+                        self.handle_link(from, event);
+                    }
+                }
+                self.close_link(id);
+            }
             net::Event::Asked(id, stream) => self.asked(id, stream),
             net::Event::Asking(id, stream) => self.asking(id, stream),
             net::Event::ListenChanged => self.show_network(),
