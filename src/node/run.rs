@@ -76,7 +76,7 @@ pub struct Node {
     pub(super) stopping: bool,
     pub(super) files: Files,
     from_files: mpsc::Receiver<files::Happened>,
-    from_links: mpsc::Receiver<(LinkId, link::Event)>,
+    pub(super) from_links: mpsc::Receiver<(LinkId, link::Event)>,
     events: mpsc::Sender<Event>,
     outbox: VecDeque<Event>,
     last_trouble: Option<(FailureKind, Instant)>,
