@@ -26,10 +26,19 @@ fn options() -> String {
         let value = option
             .get_value_names()
             .filter(|_| option.get_action().takes_values())
-            .map(|names| format!(" {}", names[0]))
+            .map(|names| {
+                let with_equals = option.is_require_equals_set();
+                if with_equals { format!("[={}]", names[0]) } else { format!(" {}", names[0]) }
+            })
             .unwrap_or_default();
-        let doc = option.get_help().unwrap_or_default().to_string();
-        _ = writeln!(text, "| `--{long}{value}` | {} |", lower(&doc));
+        let mut doc = lower(&option.get_help().unwrap_or_default().to_string());
+        let values = option.get_possible_values();
+        if option.get_action().takes_values() && !values.is_empty() {
+            let names: Vec<_> =
+                values.iter().map(|value| format!("`{}`", value.get_name())).collect();
+            doc = format!("{doc} ({})", names.join(", "));
+        }
+        _ = writeln!(text, "| `--{long}{value}` | {doc} |");
     }
     text
 }
