@@ -513,6 +513,18 @@ mod tests {
     }
 
     #[test]
+    fn who_serves_no_more_has_no_clients() {
+        let mut links = Links::new(Scope::Everywhere);
+        for id in [1, 2] {
+            client(&mut links, id, &format!("/ip4/203.0.113.{id}/tcp/4001"));
+        }
+        assert_eq!(closed(&links), []);
+        links.close_clients();
+        assert_eq!(closed(&links), [1, 2].map(ConnectionId::new_unchecked));
+        assert!(links.clients.is_empty());
+    }
+
+    #[test]
     fn one_network_pushes_out_nobody_but_itself_and_one_client_counts_once() {
         let mut links = Links::new(Scope::Everywhere);
         client(&mut links, 0, "/ip4/203.0.113.1/tcp/4001");

@@ -16,7 +16,8 @@ use super::{
     rendezvous::Mapping,
 };
 
-/// When this program serves the project's own DHT.
+/// When this program serves the project's own DHT. (In `--help` an option has one line, so nothing
+/// is said there of each value.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServeDht {

@@ -142,7 +142,7 @@ impl Node {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !(self.stopping && self.work.is_empty()) {
-            let room = self.outbox.len() < MAX_OUTBOX && self.work.len() < MAX_WORK;
+            let room = self.has_room();
             tokio::select! {
                 permit = events.reserve(), if !self.outbox.is_empty() => {
                     let Ok(permit) = permit else {
@@ -192,6 +192,11 @@ impl Node {
             }
         }
         Box::pin(self.stop()).await
+    }
+
+    /// Whether more may be heard; else others wait until the front end and the store are less busy.
+    pub(super) fn has_room(&self) -> bool {
+        self.outbox.len() < MAX_OUTBOX && self.work.len() < MAX_WORK
     }
 
     /// Begins an operation; `then` is called with its result, in the order of beginning.

@@ -132,10 +132,12 @@ impl Node {
         match event {
             net::Event::Opened(link) => self.open_link(*link),
             net::Event::Closed(id) => {
-                // What came over it before it ended has not been heard yet: of somebody who leaves
-                // at once, that they have a file.
+                // What came over it before it ended may not have been heard yet: of somebody who
+                // leaves at once, that they have a file. Without room it is lost, as in a crash.
                 for _ in 0..self.from_links.len() {
-                    if let Ok((from, event)) = self.from_links.try_recv() {
+                    if self.has_room()
+                        && let Ok((from, event)) = self.from_links.try_recv()
+                    {
                         self.handle_link(from, event);
                     }
                 }
